@@ -1,0 +1,74 @@
+"""Argument checks: each raises one sentence with the rule, the value received and the fix."""
+
+import inspect
+import math
+
+# What every Keras layer takes beside its own arguments.
+LAYER_KEYWORDS = ("activity_regularizer", "autocast", "dtype", "name", "trainable")
+
+
+def check_keywords(part, kwargs, allowed=LAYER_KEYWORDS):
+    """Raise TypeError for a keyword that neither `part` nor its Keras base takes."""
+    unknown = sorted(set(kwargs) - set(allowed))
+    if unknown:
+        takes = [n for n in inspect.signature(type(part)).parameters if n != "kwargs"]
+        raise TypeError(
+            f"{type(part).__name__} got an unknown argument `{unknown[0]}`; "
+            f"it takes {', '.join(takes)}, and Keras's {', '.join(allowed)}."
+        )
+
+
+def check_choice(name, value, choices):
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"`{name}` must be one of {listed}; got {value!r}.")
+
+
+def is_number(value):
+    """True for a finite real number, NumPy's included; booleans are not numbers here."""
+    return (
+        not isinstance(value, bool)
+        and hasattr(value, "__float__")
+        and getattr(value, "ndim", 0) == 0
+        and not isinstance(value, str)
+        and math.isfinite(value)
+    )
+
+
+def check_number(name, value, minimum=-math.inf, above=-math.inf):
+    """Raise ValueError unless `value` is finite, at least `minimum` and greater than `above`."""
+    if not is_number(value) or value < minimum or value <= above:
+        rule = "a finite number"
+        if minimum > -math.inf:
+            rule += f" of at least {minimum}"
+        if above > -math.inf:
+            rule += f" above {above}"
+        raise ValueError(f"`{name}` must be {rule}; got {value!r}.")
+
+
+def check_count(name, value, minimum=1):
+    """Raise ValueError unless `value` is a whole number of at least `minimum`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < minimum:
+        raise ValueError(f"`{name}` must be a whole number of at least {minimum}; got {value!r}.")
+
+
+def check_range(name, value, minimum=-math.inf, above=-math.inf):
+    """Raise ValueError unless `value` is a pair (low, high) with low ≤ high inside the bounds."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(f"`{name}` must be a pair (low, high); got {value!r}.")
+    for bound in value:
+        check_number(name, bound, minimum, above)
+    if value[0] > value[1]:
+        raise ValueError(
+            f"`{name}` must have low ≤ high; got {tuple(value)!r}: swap the two numbers."
+        )
+
+
+def check_value_range(value):
+    """Raise ValueError unless `value` is a pair (low, high) with low < high."""
+    check_range("value_range", value)
+    if value[0] == value[1]:
+        raise ValueError(
+            f"`value_range` must have low < high, such as (0, 255) or (0, 1); got {tuple(value)!r}."
+        )

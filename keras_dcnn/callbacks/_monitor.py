@@ -1,0 +1,39 @@
+"""What callbacks that watch one quantity of the logs share."""
+
+import math
+import warnings
+
+from keras_dcnn._keras import infer_mode
+from keras_dcnn._validation import check_choice
+
+
+class Monitor:
+    """Reads one quantity at the end of an epoch and knows which direction is better."""
+
+    def __init__(self, owner, name, mode):
+        check_choice("mode", mode, ("auto", "min", "max"))
+        self.owner = owner
+        self.name = name
+        self.mode = mode
+        self._warned = False
+
+    def read(self, model, logs):
+        """The value as a float; None when it is missing (warns once) or not finite."""
+        if self.name not in logs:
+            if not self._warned:
+                warnings.warn(
+                    f"{self.owner} monitors '{self.name}', which is not among the logs "
+                    f"({', '.join(sorted(logs))}), so it does nothing this epoch: pass "
+                    "`validation_data` to fit, or correct `monitor`.",
+                    stacklevel=2,
+                )
+                self._warned = True
+            return None
+        if self.mode == "auto":
+            self.mode = infer_mode(model, self.name)
+        value = float(logs[self.name])
+        return value if math.isfinite(value) else None
+
+    def cost(self, value):
+        """The value with the sign that makes lower better."""
+        return -value if self.mode == "max" else value

@@ -1,0 +1,155 @@
+"""CheckpointEnsemble: keeps the best, last or all states of one training run as an ensemble."""
+
+import json
+import math
+from pathlib import Path
+
+import keras
+
+from keras_dcnn._files import atomic_write, sha256, write_json
+from keras_dcnn._validation import check_choice, check_count
+from keras_dcnn.callbacks._monitor import Monitor
+from keras_dcnn.ensemble import Ensemble
+
+_MANIFEST = "manifest.json"
+
+
+class CheckpointEnsemble(keras.callbacks.Callback):
+    """Keeps several states of one training run on disk, to be used as an ensemble.
+
+    The cheapest ensemble: one training, several members, and as a rule better than the best of
+    them.
+
+    Fires at the end of every `every`-th epoch and writes the model as `member-0007.keras` (7 is
+    the number of epochs that this callback has seen) beside `manifest.json`, which lists file,
+    epoch, value and SHA-256 checksum. A file is written whole or not at all, also in a crash.
+    `ensemble()` loads the members, after training or, from the same directory, days later.
+
+    Args:
+        directory: Where to write; made if missing. Must not hold the members of another run.
+        keep: `"best"` keeps the `max_members` best by `monitor`, the earlier one in a tie, and
+            none whose value is NaN or missing; `"last"` keeps the last `max_members`; `"all"`
+            keeps all.
+        max_members: Number of members for "best" and "last", ≥ 1. During a write there is one more
+            on disk.
+        monitor: Quantity of the logs that ranks the members.
+        every: Epochs from one candidate to the next, ≥ 1.
+        mode: `"min"` or `"max"`: which value of `monitor` is better; `"auto"` asks Keras's metric.
+
+    Raises:
+        ValueError: for an argument outside the ranges above; at the start of `fit`, when the
+            directory holds another run's members; from `ensemble()`, when there is no member or
+            one does not match its checksum.
+        OSError: when the directory can't be written to.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import tempfile
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    checkpoints = keras_dcnn.callbacks.CheckpointEnsemble(tempfile.mkdtemp(), monitor="loss")
+    x, y = np.random.default_rng(0).random((12, 4)), np.arange(12) % 3
+    model.fit(x, y, epochs=3, callbacks=[checkpoints], verbose=0)
+    print(checkpoints.ensemble().predict(x, verbose=0).shape)
+    ```
+
+    Reference:
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 8.
+        http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
+    """
+
+    def __init__(
+        self, directory, keep="best", max_members=5, monitor="val_loss", every=1, mode="auto"
+    ):
+        super().__init__()
+        check_choice("keep", keep, ("best", "last", "all"))
+        check_count("max_members", max_members)
+        check_count("every", every)
+        self._monitor = Monitor("CheckpointEnsemble", monitor, mode)
+        self.directory = Path(directory)
+        self.keep = keep
+        self.max_members = max_members
+        self.monitor = monitor
+        self.every = every
+        self.mode = mode
+        self._epochs_seen = 0
+
+    @property
+    def members(self):
+        """Entries of the manifest, in the order of training: file, epoch, value, sha256."""
+        path = self.directory / _MANIFEST
+        return json.loads(path.read_text(encoding="utf-8"))["members"] if path.is_file() else []
+
+    def on_train_begin(self, logs=None):
+        if not self._epochs_seen and self.members:
+            raise ValueError(
+                f"`directory` must not hold the members of another run; {self.directory} holds "
+                f"{len(self.members)}: choose another directory, or delete them."
+            )
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._epochs_seen += 1
+        if self._epochs_seen % self.every:
+            return
+        logs = logs or {}
+        if self.keep == "best":
+            value = self._monitor.read(self.model, logs)
+            if value is None:
+                return
+        else:
+            value = float(logs.get(self.monitor, math.nan))
+        kept, dropped = self._select(self.members, value)
+        if kept is None:
+            return
+        file = self.directory / f"member-{self._epochs_seen:04d}.keras"
+        with atomic_write(file) as temporary:
+            self.model.save(temporary, include_optimizer=False)
+        entry = {
+            "file": file.name,
+            "epoch": epoch + 1,
+            "value": value if math.isfinite(value) else None,
+            "sha256": sha256(file),
+        }
+        write_json(
+            self.directory / _MANIFEST,
+            {"format": 1, "monitor": self.monitor, "members": [*kept, entry]},
+        )
+        for member in dropped:
+            (self.directory / member["file"]).unlink(missing_ok=True)
+
+    def _select(self, members, value):
+        """The members that stay and those that go for one of this value; (None, []) turns it away."""
+        if self.keep == "all" or len(members) < self.max_members:
+            return members, []
+        if self.keep == "last":
+            return members[1:], members[:1]
+        # The last of equals is the one to go, so that in a tie the earlier epoch stays.
+        worst = max(members, key=lambda m: (self._monitor.cost(m["value"]), m["file"]))
+        if self._monitor.cost(value) >= self._monitor.cost(worst["value"]):
+            return None, []
+        return [m for m in members if m is not worst], [worst]
+
+    def ensemble(self, combine="probability", weights=None):
+        """Load the members and combine them; see `keras_dcnn.ensemble.Ensemble`."""
+        members = self.members
+        if not members:
+            raise ValueError(
+                f"there must be at least one member; {self.directory} holds none: train with this "
+                f"callback first, and see that '{self.monitor}' is among the logs."
+            )
+        for member in members:
+            path = self.directory / member["file"]
+            if not path.is_file() or sha256(path) != member["sha256"]:
+                raise ValueError(
+                    f"every member must match its checksum; {path} is missing or was changed: "
+                    f"restore it, or take it out of {_MANIFEST}."
+                )
+        models = [keras.saving.load_model(self.directory / m["file"]) for m in members]
+        return Ensemble(models, combine=combine, weights=weights)

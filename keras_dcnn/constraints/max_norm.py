@@ -1,0 +1,74 @@
+"""MaxNorm: keeps the norm of every neuron's incoming weights at or below a limit."""
+
+import keras
+
+from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes
+from keras_dcnn._validation import check_choice, check_number
+
+ops = keras.ops
+
+
+def clip_norm(w, max_value, axis):
+    """w · min(1, max_value / ‖w‖₂), the norm over `axis`; exactly w where not violated."""
+    tiny = 1e-30  # a neuron of zeros has no direction to keep
+    # Dividing by the largest weight first keeps the squares of huge weights finite.
+    peak = ops.maximum(ops.max(ops.abs(w), axis=axis, keepdims=True), tiny)
+    norm = peak * ops.sqrt(ops.sum(ops.square(w / peak), axis=axis, keepdims=True))
+    return ops.where(norm > max_value, w * (max_value / norm), w)
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class MaxNorm(keras.constraints.Constraint):
+    """Limits the L2 norm of each neuron's incoming weights, after every update.
+
+    Lets one use large learning rates: weights can't explode. Goes well with dropout.
+
+    `w ← w · min(1, c/‖w‖₂)` for each neuron with its weights w and the limit c, so weights within
+    the limit are not touched at all. `keras.constraints.MaxNorm` shrinks those a little at each
+    step, and its default axis is right for Dense kernels only.
+
+    Args:
+        max_value: c, above 0; 3 or 4 are usual.
+        kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense and convolutions,
+            `"depthwise"` (…, channels, multiplier), `"transpose"` (…, out, in) for
+            Conv2DTranspose.
+        axis: Axis or axes to take the norm over, in place of those that `kernel` implies.
+
+    Raises:
+        ValueError: for a `max_value` not above 0, an unknown `kernel`, and for weights that are no
+            kernel, such as biases, when `axis` is None.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_dcnn
+
+    layer = keras.layers.Conv2D(32, 3, kernel_constraint=keras_dcnn.constraints.MaxNorm(3.0))
+    layer = keras.layers.DepthwiseConv2D(
+        3, depthwise_constraint=keras_dcnn.constraints.MaxNorm(3.0, kernel="depthwise")
+    )
+    ```
+
+    Reference:
+        Srivastava et al.: Dropout (2014), section 5.1. https://jmlr.org/papers/v15/srivastava14a.html
+    """
+
+    def __init__(self, max_value=3.0, kernel="standard", axis=None):
+        check_number("max_value", max_value, above=0)
+        check_choice("kernel", kernel, KERNEL_KINDS)
+        self.max_value = max_value
+        self.kernel = kernel
+        self.axis = axis
+
+    def __call__(self, w):
+        w = ops.convert_to_tensor(w)
+        axis = self.axis
+        if axis is None:
+            check_kernel_shape("MaxNorm", self.kernel, w.shape)
+            axis = incoming_axes(self.kernel, w.shape)
+        return ops.cast(clip_norm(ops.cast(w, "float32"), self.max_value, axis), w.dtype)
+
+    def get_config(self):
+        return {"max_value": self.max_value, "kernel": self.kernel, "axis": self.axis}

@@ -1,0 +1,187 @@
+"""Ensemble: several models that answer as one."""
+
+import keras
+
+from keras_dcnn._validation import check_choice, check_keywords, check_number
+
+ops = keras.ops
+_TINY = 1e-30  # log of a probability that underflowed to 0 stays finite
+
+
+def weighted_mean(outputs, weights):
+    """Σₘ wₘ yₘ over the first axis of `outputs`, which is (members, …)."""
+    return ops.tensordot(weights, outputs, axes=1)
+
+
+def geometric_mean(probabilities, weights):
+    """Πₘ pₘ^wₘ, normalised over the classes (one class: over it and its complement)."""
+    log_p = ops.log(ops.maximum(probabilities, _TINY))
+    if probabilities.shape[-1] == 1:
+        log_q = ops.log(ops.maximum(1 - probabilities, _TINY))
+        return ops.sigmoid(weighted_mean(log_p - log_q, weights))
+    return ops.softmax(weighted_mean(log_p, weights), axis=-1)
+
+
+def vote_share(outputs, weights):
+    """Weighted share of the members whose highest output is the class (one class: p > ½)."""
+    classes = outputs.shape[-1]
+    if classes == 1:
+        return weighted_mean(ops.cast(outputs > 0.5, outputs.dtype), weights)
+    votes = ops.one_hot(ops.argmax(outputs, axis=-1), classes, dtype=outputs.dtype)
+    return weighted_mean(votes, weights)
+
+
+_COMBINE = {
+    "probability": weighted_mean,
+    "logit": weighted_mean,
+    "geometric": geometric_mean,
+    "vote": vote_share,
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class Ensemble(keras.Model):
+    """Several models as one Keras model, whose prediction is their combination.
+
+    Almost all first places in image competitions went to ensembles. Predict, evaluate and save it
+    like any model: members and weights lie in one `.keras` file.
+
+    `y = Σₘ wₘ yₘ` for "probability" and "logit"; `y ∝ Πₘ yₘ^wₘ` for "geometric"; the weighted share
+    of members that choose the class for "vote". The same in training and at inference. If the
+    members are compiled, the ensemble is compiled with the loss and metrics of the first, ready for
+    `evaluate`; otherwise call `compile`.
+
+    Args:
+        members: Built Keras models, at least one, with the same input and output shapes.
+        combine: `"probability"` averages the members' probabilities; `"logit"` their raw outputs,
+            for members without a softmax and for regression; `"geometric"` multiplies
+            probabilities; `"vote"` counts the members' choices.
+        weights: One number ≥ 0 per member, or None for equal weights; divided by their sum.
+        **kwargs: Keras's own model arguments, such as `name`.
+
+    Input shape:
+        That of the members.
+
+    Output shape:
+        That of the members: `(batch, classes)`, or `(batch, 1)` for two classes; several outputs
+        are combined one by one.
+
+    Raises:
+        ValueError: for no members, members that differ in shapes, one model given twice, weights
+            that don't fit, and a `combine` that contradicts the members' last activation.
+        TypeError: for a member that is not a Keras model, and for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    def build(seed):
+        init = keras.initializers.GlorotUniform(seed)
+        return keras.Sequential([
+            keras.Input((4,)), keras.layers.Dense(3, "softmax", kernel_initializer=init)
+        ])
+
+    ensemble = keras_dcnn.ensemble.Ensemble([build(0), build(1)], combine="geometric")
+    print(ensemble.predict(np.ones((2, 4)), verbose=0).sum(axis=1))
+    ```
+
+    Reference:
+        Zhou: Ensemble Methods: Foundations and Algorithms (2012), chapter 4.
+        https://doi.org/10.1201/b12207
+    """
+
+    def __init__(self, members, combine="probability", weights=None, **kwargs):
+        check_keywords(self, kwargs)
+        check_choice("combine", combine, tuple(_COMBINE))
+        members = _check_members(members, combine)
+        super().__init__(**kwargs)
+        self.members = members
+        self.combine = combine
+        self.member_weights = _check_weights(weights, len(members))
+        self.build(members[0].input_shape)
+        if all(member.compiled for member in members):
+            self.compile_from_config(members[0].get_compile_config())
+
+    def call(self, inputs, training=False):
+        weights = self.member_weights or (1.0,) * len(self.members)
+        shares = ops.convert_to_tensor([w / sum(weights) for w in weights], "float32")
+
+        def combine(*outputs):
+            return _COMBINE[self.combine](ops.cast(ops.stack(outputs), "float32"), shares)
+
+        outputs = [member(inputs, training=training) for member in self.members]
+        return keras.tree.map_structure(combine, *outputs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "members": [keras.saving.serialize_keras_object(m) for m in self.members],
+            "combine": self.combine,
+            "weights": self.member_weights,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        members = [keras.saving.deserialize_keras_object(m) for m in config["members"]]
+        return cls(**{**config, "members": members})
+
+
+def _check_members(members, combine):
+    members = list(members)
+    if not members:
+        raise ValueError("`members` must hold at least one model; got none.")
+    for i, member in enumerate(members):
+        if not isinstance(member, keras.Model):
+            raise TypeError(
+                f"`members` must be Keras models; got {type(member).__name__} at position {i}."
+            )
+        if not member.built:
+            raise ValueError(
+                f"`members` must be built; member {i} `{member.name}` is not: call it once, or "
+                "begin it with keras.Input."
+            )
+        shapes = [(m.input_shape, m.output_shape) for m in (members[0], member)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "`members` must have the same input and output shapes; member 0 "
+                f"`{members[0].name}` has {shapes[0]}, member {i} `{member.name}` {shapes[1]}."
+            )
+        if any(member is earlier for earlier in members[:i]):
+            raise ValueError(
+                f"`members` must be different models; member {i} `{member.name}` is given twice: "
+                "use `weights` to count it more."
+            )
+        _check_last_activation(i, member, combine)
+    return members
+
+
+def _check_last_activation(i, member, combine):
+    """Raise ValueError where the member's last layer shows that `combine` does not fit it."""
+    activation = getattr(member.layers[-1], "activation", None) if member.layers else None
+    raw = activation is keras.activations.linear
+    if combine in ("probability", "geometric") and raw:
+        raise ValueError(
+            f"combine={combine!r} needs probabilities; member {i} `{member.name}` ends in a linear "
+            "layer: use combine='logit', or add a softmax."
+        )
+    if combine == "logit" and activation in (keras.activations.softmax, keras.activations.sigmoid):
+        raise ValueError(
+            f"combine='logit' needs raw outputs; member {i} `{member.name}` ends in "
+            f"{activation.__name__}: use combine='probability' or 'geometric'."
+        )
+
+
+def _check_weights(weights, count):
+    if weights is None:
+        return None
+    weights = tuple(float(w) for w in weights)
+    if len(weights) != count:
+        raise ValueError(f"`weights` must have one number per member, {count}; got {weights}.")
+    for weight in weights:
+        check_number("weights", weight, minimum=0)
+    if sum(weights) == 0:
+        raise ValueError(f"`weights` must not all be 0; got {weights}.")
+    return weights

@@ -1,0 +1,5 @@
+"""Weight initialisation (§3)."""
+
+from keras_dcnn.initializers.he_normal import HeNormal
+
+__all__ = ["HeNormal"]

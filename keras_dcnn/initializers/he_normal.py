@@ -1,0 +1,79 @@
+"""HeNormal: the initialisation of He et al., untruncated, for any kernel kind."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes, outgoing_axes
+from keras_dcnn._validation import check_choice, check_number
+
+
+def he_stddev(fan, negative_slope=0.0):
+    """√(2 / ((1 + a²) · fan)): keeps the variance through layers of leaky rectifiers of slope a."""
+    return math.sqrt(2 / ((1 + negative_slope**2) * fan))
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class HeNormal(keras.initializers.Initializer):
+    """Normal initialisation that keeps the signal's variance through rectifier layers.
+
+    Draws from N(0, 2 / ((1 + a²)·n)), with a the negative slope of the activation that follows and
+    n the fan-in (or fan-out). Deep nets of rectifiers that stall with Glorot's initialisation train
+    with it.
+
+    Differs from `keras.initializers.HeNormal` where that departs from the paper: the normal is not
+    truncated, the slope counts, and the fan of depthwise kernels is theirs (Keras multiplies it by
+    the number of channels). One instance given to several layers draws anew for each.
+
+    Args:
+        negative_slope: a of the activation: 0 for ReLU, 0.25 for PReLU at its start.
+        mode: `"fan_in"` keeps the variance forward, `"fan_out"` that of the gradients backward.
+        kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense and convolutions,
+            `"depthwise"` (…, channels, multiplier), `"transpose"` (…, out, in).
+        seed: Integer for a reproducible sequence of draws, or None.
+
+    Raises:
+        ValueError: for an unknown `mode` or `kernel`, and for weights that are no kernel.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_dcnn
+
+    layer = keras.layers.Conv2D(
+        32, 3, kernel_initializer=keras_dcnn.initializers.HeNormal(negative_slope=0.25)
+    )
+    ```
+
+    Reference:
+        He, Zhang, Ren, Sun: Delving Deep into Rectifiers (2015). https://arxiv.org/abs/1502.01852
+    """
+
+    def __init__(self, negative_slope=0.0, mode="fan_in", kernel="standard", seed=None):
+        check_number("negative_slope", negative_slope)
+        check_choice("mode", mode, ("fan_in", "fan_out"))
+        check_choice("kernel", kernel, KERNEL_KINDS)
+        self.negative_slope = negative_slope
+        self.mode = mode
+        self.kernel = kernel
+        self.seed = seed
+        self._seeds = np.random.SeedSequence(seed)
+
+    def __call__(self, shape, dtype=None):
+        check_kernel_shape("HeNormal", self.kernel, shape)
+        axes = (incoming_axes if self.mode == "fan_in" else outgoing_axes)(self.kernel, shape)
+        stddev = he_stddev(math.prod(shape[axis] for axis in axes), self.negative_slope)
+        (child,) = self._seeds.spawn(1)  # each call its own seed, so that no two layers are alike
+        seed = int(child.generate_state(1)[0]) >> 1
+        return keras.random.normal(shape, stddev=stddev, dtype=dtype, seed=seed)
+
+    def get_config(self):
+        return {
+            "negative_slope": self.negative_slope,
+            "mode": self.mode,
+            "kernel": self.kernel,
+            "seed": self.seed,
+        }

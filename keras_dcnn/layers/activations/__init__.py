@@ -1,0 +1,1 @@
+"""Activations (§5)."""

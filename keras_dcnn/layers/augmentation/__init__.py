@@ -1,0 +1,1 @@
+"""Augmentation (§1): layers that see images in training only."""

@@ -1,0 +1,212 @@
+"""RandomHSV: jitters hue, saturation and value, with the powers of Exemplar-CNN."""
+
+import warnings
+
+import keras
+import numpy as np
+
+from keras_dcnn._keras import ImageLayer
+from keras_dcnn._validation import check_choice, check_number, check_range, check_value_range
+
+_TINY = 1.2e-38  # the smallest normal float32: log stays finite at 0, and 0**p stays below 1e-9
+
+
+def rgb_to_hsv(red, green, blue, ops=keras.ops):
+    """Hue in [0, 1), saturation and value in [0, 1], of channels in [0, 1]."""
+    value = ops.maximum(ops.maximum(red, green), blue)
+    chroma = value - ops.minimum(ops.minimum(red, green), blue)
+    divisor = ops.where(chroma > 0, chroma, 1.0)
+    sector = ops.where(
+        value == red,
+        (green - blue) / divisor,
+        ops.where(value == green, 2.0 + (blue - red) / divisor, 4.0 + (red - green) / divisor),
+    )
+    saturation = chroma / ops.where(value > 0, value, 1.0)
+    return ops.mod(sector / 6.0, 1.0), saturation, value
+
+
+def hsv_to_rgb(hue, saturation, value, ops=keras.ops):
+    """Red, green and blue in [0, 1], without branches."""
+    chroma = value * saturation
+
+    def channel(n):
+        k = ops.mod(n + 6.0 * hue, 6.0)
+        return value - chroma * ops.clip(ops.minimum(k, 4.0 - k), 0.0, 1.0)
+
+    return channel(5.0), channel(3.0), channel(1.0)
+
+
+def jitter(x, power=None, scale=None, shift=None, ops=keras.ops):
+    """clip(x^power · scale + shift, 0, 1) for x in [0, 1]; None leaves a step out."""
+    if power is None and scale is None and shift is None:
+        return x
+    if power is not None:
+        x = ops.where(x > 0, ops.exp(power * ops.log(ops.maximum(x, _TINY))), 0.0)
+    if scale is not None:
+        x = x * scale
+    if shift is not None:
+        x = x + shift
+    return ops.clip(x, 0.0, 1.0)
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class RandomHSV(ImageLayer):
+    """Jitters the hue, saturation and value of each image.
+
+    Widens the range of illumination and colour that a small data set shows: `"contrast 2"` and
+    `"color"` of Exemplar-CNN. Use it on images before they are normalised.
+
+    In training every image gets one draw, the same for all its pixels, and with hue h, saturation
+    s and value v in [0, 1] becomes `s ← clip(s^p · m + a, 0, 1)`, the same for v with draws of its
+    own, and `h ← (h + d) mod 1`. Grey pixels have no hue: where the shift a is positive they turn
+    reddish, as the formula has it. At inference, or where `training=False`, the images are
+    returned as they are.
+
+    Args:
+        hue: Range of d in turns, a number for `(-hue, hue)` or a pair; None leaves the hue alone.
+        power: Range of p, above 0. None leaves the step out, here and in the next two, and a dict
+            `{"saturation": …, "value": …}` gives the two their own ranges.
+        scale: Range of m, ≥ 0.
+        shift: Range of a.
+        power_sampling: `"uniform"` draws p uniformly, as the paper does, so that four in five
+            exponents are above 1 and images darken on average; `"log_uniform"` draws log p
+            uniformly, which is symmetric.
+        value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule. Pixels
+            outside it are clipped to it.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
+        seed: Integer for a reproducible stream of draws, or None.
+        **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
+
+    Input shape:
+        RGB images `(height, width, 3)` or `(batch, height, width, 3)` (channels_first: the
+        channels before the height), any dtype; or a dict that holds them under `"images"`, of
+        which all else is passed through untouched.
+
+    Output shape:
+        That of the input, in the layer's `compute_dtype` (float32 as a rule).
+
+    Raises:
+        ValueError: for an argument outside the ranges above, and for images that are not RGB.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_dcnn
+
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype="uint8")
+    layer = keras_dcnn.layers.RandomHSV(power={"saturation": None, "value": (0.5, 2.0)}, seed=0)
+    print(layer(images, training=True).shape)
+    ```
+
+    Reference:
+        Dosovitskiy et al.: Discriminative Unsupervised Feature Learning with Exemplar
+        Convolutional Neural Networks (2014). https://arxiv.org/abs/1406.6909
+    """
+
+    def __init__(
+        self,
+        hue=0.1,
+        power=(0.25, 4.0),
+        scale=(0.7, 1.4),
+        shift=(-0.1, 0.1),
+        power_sampling="uniform",
+        value_range=(0, 255),
+        data_format=None,
+        seed=None,
+        **kwargs,
+    ):
+        check_choice("power_sampling", power_sampling, ("uniform", "log_uniform"))
+        check_value_range(value_range)
+        self._ranges = {
+            "hue": (_hue_range(hue),),
+            "power": _pair_of_ranges("power", power, above=0),
+            "scale": _pair_of_ranges("scale", scale, minimum=0),
+            "shift": _pair_of_ranges("shift", shift),
+        }
+        if not any(r for ranges in self._ranges.values() for r in ranges):
+            warnings.warn("RandomHSV with every stage None changes nothing.", stacklevel=2)
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
+        self.hue = hue
+        self.power = power
+        self.scale = scale
+        self.shift = shift
+        self.power_sampling = power_sampling
+        self.value_range = value_range
+
+    def get_random_transformation(self, data, training=True, seed=None):
+        """Draw `{"hue": (d,), "power": (p_s, p_v), …}`, each None or of shape (batch,)."""
+        if not training:
+            return None
+        uniform = self.random_uniform((7, self.batch_size(data)), seed)
+        rows = iter(range(7))
+        return {
+            stage: tuple(self._draw(stage, r, uniform[next(rows)]) for r in ranges)
+            for stage, ranges in self._ranges.items()
+        }
+
+    def _draw(self, stage, bounds, uniform):
+        if bounds is None:
+            return None
+        low, high = bounds
+        if stage == "power" and self.power_sampling == "log_uniform":
+            return self.ops.exp(np.log(low) + uniform * np.log(high / low))
+        return low + uniform * (high - low)
+
+    def transform_images(self, images, transformation, training=True):
+        ops, (low, high), axis = self.ops, self.value_range, self.channel_axis
+        if not training or transformation is None:
+            return ops.cast(images, self.compute_dtype)
+        draws = {
+            stage: [None if d is None else ops.reshape(d, (-1, 1, 1)) for d in values]
+            for stage, values in transformation.items()
+        }
+        unit = ops.clip((ops.cast(images, "float32") - low) / (high - low), 0.0, 1.0)
+        hue, saturation, value = rgb_to_hsv(*ops.unstack(unit, 3, axis=axis), ops=ops)
+        if draws["hue"][0] is not None:
+            hue = hue + draws["hue"][0]
+        saturation, value = (
+            jitter(x, *(draws[stage][i] for stage in ("power", "scale", "shift")), ops=ops)
+            for i, x in enumerate((saturation, value))
+        )
+        unit = ops.stack(hsv_to_rgb(hue, saturation, value, ops), axis=axis)
+        return ops.cast(low + unit * (high - low), self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hue": self.hue,
+            "power": self.power,
+            "scale": self.scale,
+            "shift": self.shift,
+            "power_sampling": self.power_sampling,
+            "value_range": self.value_range,
+        }
+
+
+def _hue_range(hue):
+    if hue is None:
+        return None
+    if isinstance(hue, (tuple, list)):
+        check_range("hue", hue)
+        return tuple(hue)
+    check_number("hue", hue, minimum=0)
+    return (-hue, hue)
+
+
+def _pair_of_ranges(name, given, **bounds):
+    """The ranges for saturation and for value, each None or a pair (low, high)."""
+    if isinstance(given, dict):
+        if set(given) != {"saturation", "value"}:
+            raise ValueError(
+                f"`{name}` as a dict must have the keys 'saturation' and 'value'; "
+                f"got {sorted(given)}."
+            )
+        pair = (given["saturation"], given["value"])
+    else:
+        pair = (given, given)
+    for part in pair:
+        if part is not None:
+            check_range(name, part, **bounds)
+    return tuple(None if part is None else tuple(part) for part in pair)

@@ -1,0 +1,68 @@
+"""small_cnn: the five-convolution network of the demo and the notebooks."""
+
+import keras
+
+from keras_dcnn._validation import check_count
+
+
+def small_cnn(
+    input_shape,
+    num_classes,
+    width=24,
+    activation="relu",
+    kernel_initializer="glorot_uniform",
+    kernel_constraint=None,
+    augmentation=(),
+):
+    """Build a plain convolutional classifier that trains on a laptop's processor.
+
+    3×3 convolutions of stride 1 with zero padding and 2×2 pooling, as the tutorial advises: two of
+    `width`, two of `2·width`, one of `4·width` filters, global average pooling, softmax. About
+    80,000 parameters.
+
+    Args:
+        input_shape: `(height, width, channels)`; the images' pixels in 0…255.
+        num_classes: Number of classes, ≥ 2.
+        width: Filters of the first convolutions, ≥ 1.
+        activation: Name of a Keras activation, or a function without arguments that makes an
+            activation layer, such as `keras_dcnn.layers.RReLU`.
+        kernel_initializer: Keras initializer of all kernels.
+        kernel_constraint: Keras constraint of all kernels, or None.
+        augmentation: Layers that see the raw images first.
+
+    Returns:
+        An uncompiled `keras.Model` from images to probabilities of shape `(batch, num_classes)`.
+
+    Raises:
+        ValueError: for `num_classes` below 2 or `width` below 1.
+
+    Example:
+
+    ```python
+    import keras_dcnn
+
+    model = keras_dcnn.models.small_cnn((32, 32, 3), 10, activation=keras_dcnn.layers.RReLU)
+    ```
+
+    Reference:
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 4.
+        http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
+    """
+    check_count("num_classes", num_classes, minimum=2)
+    check_count("width", width)
+    kernel = {"kernel_initializer": kernel_initializer, "kernel_constraint": kernel_constraint}
+    model = keras.Sequential([keras.Input(input_shape), *augmentation], name="small_cnn")
+    model.add(keras.layers.Rescaling(1 / 127.5, offset=-1))
+    for stage, filters in enumerate((width, width, 2 * width, 2 * width, 4 * width)):
+        if stage in (2, 4):
+            model.add(keras.layers.MaxPooling2D(2))
+        model.add(keras.layers.Conv2D(filters, 3, padding="same", **kernel))
+        make = activation if callable(activation) else _activation_of(activation)
+        model.add(make())
+    model.add(keras.layers.GlobalAveragePooling2D())
+    model.add(keras.layers.Dense(num_classes, activation="softmax", **kernel))
+    return model
+
+
+def _activation_of(name):
+    return lambda: keras.layers.Activation(name)

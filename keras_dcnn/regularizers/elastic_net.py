@@ -1,0 +1,42 @@
+"""ElasticNet: λ₁‖w‖₁ + λ₂‖w‖², the sum of L1 and L2."""
+
+import keras
+
+from keras_dcnn._validation import check_number
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class ElasticNet(keras.regularizers.L1L2):
+    """Adds l1·Σ|w| + l2·Σw² to the loss: sparse like L1, stable under correlated inputs like L2.
+
+    The formula of `keras.regularizers.L1L2`, whose string id, however, resolves to a penalty of
+    zero; `"keras_dcnn>ElasticNet"` resolves to the defaults here.
+
+    Args:
+        l1: λ₁, ≥ 0.
+        l2: λ₂, ≥ 0, without the ½ of `WeightDecay`.
+
+    Raises:
+        ValueError: for a negative or non-finite number, and when both are 0.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_dcnn
+
+    layer = keras.layers.Dense(10, kernel_regularizer=keras_dcnn.regularizers.ElasticNet(l1=1e-5))
+    ```
+
+    Reference:
+        Zou, Hastie: Regularization and Variable Selection via the Elastic Net (2005).
+        https://doi.org/10.1111/j.1467-9868.2005.00503.x
+    """
+
+    def __init__(self, l1=1e-4, l2=1e-4):
+        check_number("l1", l1, minimum=0)
+        check_number("l2", l2, minimum=0)
+        if l1 == l2 == 0:
+            raise ValueError("`l1` and `l2` must not both be 0, or nothing is penalised.")
+        super().__init__(float(l1), float(l2))

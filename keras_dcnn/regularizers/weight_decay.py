@@ -1,0 +1,48 @@
+"""WeightDecay: ½λ‖w‖², the penalty whose gradient is λw."""
+
+import keras
+
+from keras_dcnn._validation import check_number
+
+ops = keras.ops
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class WeightDecay(keras.regularizers.Regularizer):
+    """Adds ½·decay·‖w‖² to the loss, so that its gradient is decay·w.
+
+    This is the scale of the papers and of SGD with weight decay. `keras.regularizers.L2(λ)` has no
+    ½ and so decays twice as fast for the same number. With Adam and its kin prefer the optimizer's
+    own `weight_decay`, which is not divided by the gradient's running scale.
+
+    Args:
+        decay: λ, ≥ 0. AlexNet's is 0.0005.
+
+    Raises:
+        ValueError: for a negative or non-finite `decay`.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_dcnn
+
+    layer = keras.layers.Dense(10, kernel_regularizer=keras_dcnn.regularizers.WeightDecay(5e-4))
+    same = keras.layers.Dense(10, kernel_regularizer="keras_dcnn>WeightDecay")
+    ```
+
+    Reference:
+        Krizhevsky, Sutskever, Hinton (2012), section 5.
+        https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks
+    """
+
+    def __init__(self, decay=5e-4):
+        check_number("decay", decay, minimum=0)
+        self.decay = decay
+
+    def __call__(self, x):
+        return 0.5 * self.decay * ops.sum(ops.square(x))
+
+    def get_config(self):
+        return {"decay": self.decay}

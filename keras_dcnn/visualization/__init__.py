@@ -1,0 +1,7 @@
+"""Figures (§7). They need matplotlib: pip install "keras_dcnn[plot]"."""
+
+from keras_dcnn.visualization.plot_accuracy_gap import plot_accuracy_gap
+from keras_dcnn.visualization.plot_augmentation import plot_augmentation
+from keras_dcnn.visualization.plot_loss import plot_loss
+
+__all__ = ["plot_accuracy_gap", "plot_augmentation", "plot_loss"]

@@ -1,0 +1,48 @@
+"""plot_accuracy_gap: training and validation accuracy, and the gap between them."""
+
+from keras_dcnn.visualization._axes import COLOURS, axes, curve
+
+
+def plot_accuracy_gap(history, metric="accuracy", ax=None, title="Accuracy"):
+    """Plot training and validation accuracy by epoch with the gap between them shaded.
+
+    A wide gap means overfitting: regularise or augment more. No gap and a low accuracy means too
+    little capacity. With augmentation in the model the training curve is measured on augmented
+    images and may lie below.
+
+    Args:
+        history: `keras.callbacks.History`, or a dict of lists.
+        metric: Name of the metric; the history must hold it and its `val_` twin.
+        ax: Matplotlib axes to draw on, or None for a new figure.
+        title: Title of the axes.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: for a history without the metric or its `val_` twin.
+        ImportError: without matplotlib.
+
+    Example:
+
+    ```python
+    import keras_dcnn
+
+    history = {"accuracy": [0.5, 0.8, 0.9], "val_accuracy": [0.5, 0.7, 0.75]}
+    keras_dcnn.visualization.plot_accuracy_gap(history)
+    ```
+
+    Reference:
+        Karpathy et al.: CS231n, Neural Networks Part 3. https://cs231n.github.io/neural-networks-3/
+    """
+    epochs, train = curve(history, metric)
+    _, validation = curve(history, f"val_{metric}")
+    ax = axes(ax, title, metric)
+    ax.plot(epochs, train, color=COLOURS["train"], label="training")
+    ax.plot(epochs, validation, color=COLOURS["validation"], label="validation")
+    gap = train[-1] - validation[-1]
+    ax.fill_between(
+        epochs, train, validation, color=COLOURS["note"], alpha=0.2, label=f"gap, last {gap:+.3f}"
+    )
+    ax.legend(frameon=False, loc="lower right")
+    return ax
