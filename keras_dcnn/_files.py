@@ -15,7 +15,7 @@ def atomic_write(path):
     one, never a part, also after a crash.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield temporary
         _fsync(temporary)

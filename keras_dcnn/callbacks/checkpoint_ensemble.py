@@ -12,6 +12,7 @@ from keras_dcnn.callbacks._monitor import Monitor
 from keras_dcnn.ensemble import Ensemble
 
 _MANIFEST = "manifest.json"
+_ARCHITECTURE = "architecture.json"
 
 
 class CheckpointEnsemble(keras.callbacks.Callback):
@@ -20,10 +21,11 @@ class CheckpointEnsemble(keras.callbacks.Callback):
     The cheapest ensemble: one training, several members, and as a rule better than the best of
     them.
 
-    Fires at the end of every `every`-th epoch and writes the model as `member-0007.keras` (7 is
-    the number of epochs that this callback has seen) beside `manifest.json`, which lists file,
-    epoch, value and SHA-256 checksum. A file is written whole or not at all, also in a crash.
-    `ensemble()` loads the members, after training or, from the same directory, days later.
+    Fires at the end of every `every`-th epoch and writes the model's weights, without the
+    optimizer's, as `member-0007.weights.h5` (7 is the number of epochs that this callback has
+    seen), beside `manifest.json`, which lists file, epoch, value and SHA-256 checksum, and
+    `architecture.json`. A file is written whole or not at all, also in a crash. `ensemble()` loads
+    the members, after training or, from the same directory, days later.
 
     Args:
         directory: Where to write; made if missing. Must not hold the members of another run.
@@ -93,6 +95,7 @@ class CheckpointEnsemble(keras.callbacks.Callback):
                 f"{len(self.members)}: choose another directory, or delete them."
             )
         self.directory.mkdir(parents=True, exist_ok=True)
+        keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
 
     def on_epoch_end(self, epoch, logs=None):
         self._epochs_seen += 1
@@ -108,9 +111,12 @@ class CheckpointEnsemble(keras.callbacks.Callback):
         kept, dropped = self._select(self.members, value)
         if kept is None:
             return
-        file = self.directory / f"member-{self._epochs_seen:04d}.keras"
+        if not kept:
+            config = keras.saving.serialize_keras_object(self.model)
+            write_json(self.directory / _ARCHITECTURE, config)
+        file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
         with atomic_write(file) as temporary:
-            self.model.save(temporary, include_optimizer=False)
+            self.model.save_weights(temporary)
         entry = {
             "file": file.name,
             "epoch": epoch + 1,
@@ -125,7 +131,7 @@ class CheckpointEnsemble(keras.callbacks.Callback):
             (self.directory / member["file"]).unlink(missing_ok=True)
 
     def _select(self, members, value):
-        """The members that stay and those that go for one of this value; (None, []) turns it away."""
+        """Members that stay and that go for one of this value; (None, []) turns it away."""
         if self.keep == "all" or len(members) < self.max_members:
             return members, []
         if self.keep == "last":
@@ -144,6 +150,9 @@ class CheckpointEnsemble(keras.callbacks.Callback):
                 f"there must be at least one member; {self.directory} holds none: train with this "
                 f"callback first, and see that '{self.monitor}' is among the logs."
             )
+        config = json.loads((self.directory / _ARCHITECTURE).read_text(encoding="utf-8"))
+        compile_config = config.pop("compile_config", None)
+        models = []
         for member in members:
             path = self.directory / member["file"]
             if not path.is_file() or sha256(path) != member["sha256"]:
@@ -151,5 +160,9 @@ class CheckpointEnsemble(keras.callbacks.Callback):
                     f"every member must match its checksum; {path} is missing or was changed: "
                     f"restore it, or take it out of {_MANIFEST}."
                 )
-        models = [keras.saving.load_model(self.directory / m["file"]) for m in members]
-        return Ensemble(models, combine=combine, weights=weights)
+            models.append(keras.saving.deserialize_keras_object(config))
+            models[-1].load_weights(path)
+        ensemble = Ensemble(models, combine=combine, weights=weights)
+        if compile_config:
+            ensemble.compile_from_config(compile_config)
+        return ensemble

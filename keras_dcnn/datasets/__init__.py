@@ -1,5 +1,5 @@
-"""Embedded data for the demo, the tests and the notebooks."""
+"""Data for the demo, the tests and the notebooks: embedded, or a folder of one's own."""
 
-from keras_dcnn.datasets import photo_digits
+from keras_dcnn.datasets import image_folder, photo_digits
 
-__all__ = ["photo_digits"]
+__all__ = ["image_folder", "photo_digits"]

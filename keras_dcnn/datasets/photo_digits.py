@@ -56,10 +56,10 @@ def load_data(color_cast=0.0, imbalance_factor=1.0, seed=0):
     check_number("color_cast", color_cast, minimum=0)
     check_number("imbalance_factor", imbalance_factor, minimum=1)
     masks, labels, photos = _sources()
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(labels))
+    order = np.random.default_rng(seed).permutation(len(labels))
     data, start = [], 0
-    for name, part in _PARTS.items():
+    for i, (name, part) in enumerate(_PARTS.items()):
+        rng = np.random.default_rng([seed, i])  # of its own: no part depends on another's size
         chosen = np.repeat(order[start : start + part["digits"]], part["backgrounds"])
         start += part["digits"]
         rng.shuffle(chosen)

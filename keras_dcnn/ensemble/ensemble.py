@@ -1,5 +1,7 @@
 """Ensemble: several models that answer as one."""
 
+import warnings
+
 import keras
 
 from keras_dcnn._validation import check_choice, check_keywords, check_number
@@ -101,7 +103,7 @@ class Ensemble(keras.Model):
         self.members = members
         self.combine = combine
         self.member_weights = _check_weights(weights, len(members))
-        self.build(members[0].input_shape)
+        self.build(_shapes(members[0])[0])
         if all(member.compiled for member in members):
             self.compile_from_config(members[0].get_compile_config())
 
@@ -115,10 +117,22 @@ class Ensemble(keras.Model):
         outputs = [member(inputs, training=training) for member in self.members]
         return keras.tree.map_structure(combine, *outputs)
 
+    def compile_from_config(self, config):
+        """Compile for `evaluate`, without making the slots that an optimizer holds per weight."""
+        try:
+            arguments = keras.saving.deserialize_keras_object(config)
+        except (TypeError, ValueError) as error:  # a loss that isn't registered with Keras
+            warnings.warn(
+                f"the ensemble is not compiled ({error}): call `compile` before `evaluate`.",
+                stacklevel=2,
+            )
+            return
+        self.compile(**arguments)
+
     def get_config(self):
         return {
             **super().get_config(),
-            "members": [keras.saving.serialize_keras_object(m) for m in self.members],
+            "members": [_config_without_optimizer(m) for m in self.members],
             "combine": self.combine,
             "weights": self.member_weights,
         }
@@ -127,6 +141,21 @@ class Ensemble(keras.Model):
     def from_config(cls, config):
         members = [keras.saving.deserialize_keras_object(m) for m in config["members"]]
         return cls(**{**config, "members": members})
+
+
+def _config_without_optimizer(model):
+    config = keras.saving.serialize_keras_object(model)
+    config.pop("compile_config", None)
+    return config
+
+
+def _shapes(model):
+    """Input and output shape of a built model, subclassed or not."""
+    if hasattr(model, "input_shape"):
+        return model.input_shape, model.output_shape
+    input_shape = (None, *model.get_build_config()["input_shape"][1:])
+    outputs = model.compute_output_spec(keras.KerasTensor(input_shape))
+    return input_shape, keras.tree.map_structure(lambda output: output.shape, outputs)
 
 
 def _check_members(members, combine):
@@ -143,7 +172,7 @@ def _check_members(members, combine):
                 f"`members` must be built; member {i} `{member.name}` is not: call it once, or "
                 "begin it with keras.Input."
             )
-        shapes = [(m.input_shape, m.output_shape) for m in (members[0], member)]
+        shapes = [_shapes(m) for m in (members[0], member)]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 "`members` must have the same input and output shapes; member 0 "

@@ -9,8 +9,8 @@ from keras_dcnn._validation import check_number
 class ElasticNet(keras.regularizers.L1L2):
     """Adds l1·Σ|w| + l2·Σw² to the loss: sparse like L1, stable under correlated inputs like L2.
 
-    The formula of `keras.regularizers.L1L2`, whose string id, however, resolves to a penalty of
-    zero; `"keras_dcnn>ElasticNet"` resolves to the defaults here.
+    The formula of `keras.regularizers.L1L2`, whose defaults and string id `"l1l2"`, however, are a
+    penalty of zero, silently.
 
     Args:
         l1: λ₁, ≥ 0.

@@ -29,7 +29,6 @@ class WeightDecay(keras.regularizers.Regularizer):
     import keras_dcnn
 
     layer = keras.layers.Dense(10, kernel_regularizer=keras_dcnn.regularizers.WeightDecay(5e-4))
-    same = keras.layers.Dense(10, kernel_regularizer="keras_dcnn>WeightDecay")
     ```
 
     Reference:

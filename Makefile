@@ -1,0 +1,50 @@
+# Each target makes what it needs; a second run installs nothing.
+PYTHON ?= python3
+BACKENDS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: demo test lint format notebooks clean
+
+demo: .venv/demo.stamp  ## train the small CNN twice, plain and with the parts, and compare
+	$(BIN)/keras-dcnn demo
+
+# The suite on TensorFlow and JAX, and on PyTorch where it is installed. BACKENDS="… torch" installs
+# it: from PyPI it comes with several GB of CUDA, so it is not installed unasked.
+test: .venv/dev.stamp $(if $(filter torch,$(BACKENDS)),.venv/torch.stamp)
+	$(BIN)/python tests/run_backends.py $(BACKENDS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: .venv/dev.stamp  ## execute the notebooks and keep their outputs
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+.venv/python.stamp:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "keras_dcnn needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/demo.stamp: .venv/python.stamp $(REQUIREMENTS)
+	@echo "installing keras_dcnn and TensorFlow into .venv, once"
+	$(PIP) -e ".[demo]"
+	touch $@
+
+.venv/dev.stamp: .venv/python.stamp $(REQUIREMENTS)
+	@echo "installing keras_dcnn, TensorFlow, JAX and the test tools into .venv, once"
+	$(PIP) -e ".[dev,jax]"
+	touch $@
+
+.venv/torch.stamp: .venv/python.stamp $(REQUIREMENTS)
+	@echo "installing PyTorch into .venv, once"
+	$(PIP) torch
+	touch $@

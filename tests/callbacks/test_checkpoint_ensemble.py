@@ -1,0 +1,185 @@
+"""CheckpointEnsemble: the right members, whole on disk, that answer as the model did."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_dcnn.callbacks import CheckpointEnsemble
+
+X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+Y = np.arange(8) % 3
+
+
+def classifier():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+    model.compile(
+        keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return model
+
+
+def train(callback, values, model=None, each_epoch=None):
+    """Epochs whose `score` is scripted; `each_epoch` sees the model before the callback."""
+    values = iter(values)
+
+    def script(epoch, logs):
+        logs["score"] = next(values)
+        if each_epoch:
+            each_epoch()
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=script)
+    model = model or classifier()
+    model.fit(X, Y, epochs=len(SCORES), callbacks=[watch, callback], verbose=0)
+    return model
+
+
+SCORES = [0.3, 0.1, 0.2, np.nan, 0.1, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("keep", "max_members", "mode", "every", "epochs"),
+    [
+        ("best", 3, "min", 1, [2, 3, 5]),
+        ("best", 2, "max", 1, [1, 6]),
+        ("best", 1, "min", 1, [2]),  # a tie: the earlier stays
+        ("best", 9, "min", 1, [1, 2, 3, 5, 6]),  # NaN never
+        ("last", 2, "min", 1, [5, 6]),
+        ("all", 2, "min", 1, [1, 2, 3, 4, 5, 6]),
+        ("last", 2, "min", 2, [4, 6]),
+        ("best", 2, "min", 3, [3, 6]),
+    ],
+)
+def test_which_members_stay(tmp_path, keep, max_members, mode, every, epochs):
+    callback = CheckpointEnsemble(tmp_path, keep, max_members, "score", every, mode)
+    train(callback, SCORES)
+    assert [member["epoch"] for member in callback.members] == epochs
+    files = {path.name for path in tmp_path.iterdir()}
+    members = {f"member-{epoch:04d}.weights.h5" for epoch in epochs}
+    assert files == members | {"manifest.json", "architecture.json"}
+    for member in callback.members:
+        value = SCORES[member["epoch"] - 1]
+        assert member["value"] == (None if np.isnan(value) else value)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0]), min_size=1, max_size=12), st.integers(1, 4))
+def test_best_are_the_first_of_a_stable_sort(values, max_members):
+    callback = CheckpointEnsemble("unused", "best", max_members, "score", mode="min")
+    members = []
+    for i, value in enumerate(values):
+        kept, _ = callback._select(members, value)
+        if kept is not None:
+            members = [*kept, {"file": f"{i:04d}", "value": value, "i": i}]
+    expected = sorted(np.argsort(values, kind="stable")[:max_members])
+    assert [member["i"] for member in members] == expected
+
+
+def test_members_answer_as_the_model_did_and_average(tmp_path):
+    callback = CheckpointEnsemble(tmp_path, "last", 3, "score")
+    states = []
+    model = classifier()
+    train(callback, SCORES, model, lambda: states.append(model.get_weights()))
+    ensemble = CheckpointEnsemble(tmp_path).ensemble()  # as on another day
+    expected = []
+    for weights, member in zip(states[-3:], ensemble.members, strict=True):
+        model.set_weights(weights)
+        expected.append(model.predict(X, verbose=0))
+        np.testing.assert_allclose(member.predict(X, verbose=0), expected[-1], rtol=1e-6)
+    np.testing.assert_allclose(ensemble.predict(X, verbose=0), np.mean(expected, axis=0), rtol=1e-5)
+    loss, accuracy = ensemble.evaluate(X, Y, verbose=0)
+    assert accuracy == pytest.approx(np.mean(np.mean(expected, 0).argmax(1) == Y))
+    assert loss == pytest.approx(-np.log(np.mean(expected, 0)[range(8), Y]).mean(), rel=1e-5)
+
+
+def test_a_changed_or_missing_member_is_named(tmp_path):
+    callback = CheckpointEnsemble(tmp_path, "last", 2, "score")
+    train(callback, SCORES)
+    path = tmp_path / callback.members[1]["file"]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ValueError, match=f"{path.name} is missing or was changed"):
+        callback.ensemble()
+    path.unlink()
+    with pytest.raises(ValueError, match=f"{path.name} is missing or was changed"):
+        callback.ensemble()
+
+
+def test_an_interrupted_write_leaves_the_members_that_were(tmp_path, monkeypatch):
+    callback = CheckpointEnsemble(tmp_path, "last", 2, "score")
+    model = classifier()
+    save = model.save_weights
+
+    def fail_at_the_third(path):
+        if len(callback.members) == 2:
+            path.write_bytes(b"half")
+            raise OSError("disk full")
+        save(path)
+
+    monkeypatch.setattr(model, "save_weights", fail_at_the_third)
+    with pytest.raises(OSError, match="disk full"):
+        train(callback, SCORES, model)
+    assert [member["epoch"] for member in callback.members] == [1, 2]
+    assert len(list(tmp_path.iterdir())) == 4
+    assert callback.ensemble().predict(X, verbose=0).shape == (8, 3)
+
+
+def test_a_second_fit_goes_on(tmp_path):
+    callback = CheckpointEnsemble(tmp_path, "all", monitor="score")
+    model = train(callback, SCORES)
+    train(callback, SCORES, model)
+    assert len(callback.members) == 12
+    assert len({member["sha256"] for member in callback.members}) == 12
+
+
+def test_another_runs_directory_is_refused(tmp_path):
+    train(CheckpointEnsemble(tmp_path, "last", monitor="score"), SCORES)
+    with pytest.raises(ValueError, match=r"members of another run.*holds 5"):
+        train(CheckpointEnsemble(tmp_path, "last", monitor="score"), SCORES)
+
+
+def test_no_member(tmp_path):
+    with pytest.raises(ValueError, match=r"at least one member; .* holds none"):
+        CheckpointEnsemble(tmp_path).ensemble()
+
+
+def test_a_missing_quantity_warns(tmp_path):
+    with pytest.warns(UserWarning, match="CheckpointEnsemble monitors 'val_loss'"):
+        train(CheckpointEnsemble(tmp_path), SCORES)
+
+
+def test_an_unregistered_loss_leaves_the_ensemble_uncompiled(tmp_path):
+    def my_loss(y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_pred), axis=-1)
+
+    model = classifier()
+    model.compile("sgd", my_loss)
+    callback = CheckpointEnsemble(tmp_path, monitor="score", mode="min")
+    train(callback, SCORES, model)
+    with pytest.warns(UserWarning, match="call `compile` before `evaluate`"):
+        ensemble = callback.ensemble()
+    assert not ensemble.compiled
+
+
+def test_manifest_is_plain_json(tmp_path):
+    train(CheckpointEnsemble(tmp_path, "last", 1, "score"), SCORES)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["format"] == 1
+    assert manifest["monitor"] == "score"
+    assert set(manifest["members"][0]) == {"file", "epoch", "value", "sha256"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"keep": "newest"}, "`keep` must be one of 'best', 'last', 'all'; got 'newest'"),
+        ({"max_members": 0}, "`max_members` must be a whole number of at least 1"),
+        ({"every": 0}, "`every` must be a whole number of at least 1"),
+        ({"mode": "up"}, "`mode` must be one of"),
+    ],
+)
+def test_bad_arguments(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CheckpointEnsemble(tmp_path, **arguments)

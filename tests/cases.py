@@ -1,0 +1,93 @@
+"""One case per public part: how to make it, and by its tags which checks of the contract it takes.
+
+Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
+is; `image` is a layer on RGB images that also runs in tf.data on every backend; `random` draws.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from keras_dcnn import callbacks, constraints, ensemble, initializers, layers, regularizers
+
+
+@dataclass(frozen=True)
+class Case:
+    """A part, arguments to make it with, the shape of one input, and tags."""
+
+    part: type
+    tags: set
+    arguments: Callable = field(default=dict)
+    input_shape: tuple = (8, 7, 3)
+
+    def make(self, **more):
+        return self.part(**{**self.arguments(), **more})
+
+    def inputs(self, count):
+        """A batch of inputs: uint8 for images, else float32 of both signs."""
+        rng = np.random.default_rng(5)
+        if "image" in self.tags:
+            return rng.integers(0, 256, (count, *self.input_shape), dtype="uint8")
+        return rng.normal(size=(count, *self.input_shape)).astype("float32")
+
+    def model(self, **layer_arguments):
+        """A small classifier of three classes that has the part in it, or is the part."""
+        if "model" in self.tags:
+            return self.make()
+        part = self.make(**layer_arguments) if "layer" in self.tags else self.make()
+        role = next((r for r in ("initializer", "constraint", "regularizer") if r in self.tags), 0)
+        kernel = {f"kernel_{role}": part} if role else {}
+        return keras.Sequential(
+            [
+                keras.Input(self.input_shape),
+                *([part] if "layer" in self.tags else []),
+                keras.layers.Rescaling(1 / 255 if "image" in self.tags else 1),
+                keras.layers.Conv2D(4, 3, **kernel),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(3, activation="softmax", dtype="float32", **kernel),
+            ]
+        )
+
+
+def _classifiers():
+    return [
+        keras.Sequential(
+            [keras.Input((8, 7, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+        )
+        for _ in range(2)
+    ]
+
+
+CASES = [
+    Case(layers.RReLU, {"layer", "random"}, lambda: {"seed": 3}),
+    Case(layers.PReLU, {"layer"}),
+    Case(
+        layers.FancyPCA,
+        {"layer", "image", "random"},
+        lambda: {"std": 0.5, "scale": "stddev", "seed": 3},
+    ),
+    Case(
+        layers.RandomHSV,
+        {"layer", "image", "random"},
+        lambda: {"scale": {"saturation": None, "value": (0.5, 1.5)}, "seed": 3},
+    ),
+    Case(initializers.HeNormal, {"initializer", "random"}, lambda: {"seed": 3}),
+    Case(constraints.MaxNorm, {"constraint"}, lambda: {"max_value": 0.5}),
+    Case(regularizers.WeightDecay, {"regularizer"}, lambda: {"decay": 0.01}),
+    Case(regularizers.ElasticNet, {"regularizer"}, lambda: {"l1": 0.01, "l2": 0.02}),
+    Case(callbacks.DivideLROnPlateau, {"callback"}, lambda: {"monitor": "loss", "patience": 1}),
+    Case(
+        callbacks.CheckpointEnsemble,
+        {"callback"},
+        lambda: {"directory": tempfile.mkdtemp(), "monitor": "loss"},
+    ),
+    Case(ensemble.Ensemble, {"model"}, lambda: {"members": _classifiers(), "weights": [1, 3]}),
+]
+
+
+def cases(*tags):
+    """The cases that have one of the tags, or all."""
+    return [case for case in CASES if not tags or case.tags & set(tags)]

@@ -1,0 +1,114 @@
+"""MaxNorm: the identity within the limit, min(1, c/‖w‖) per neuron beyond it."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_dcnn.constraints import MaxNorm
+
+# For each kind a layer, and the kernel's slice that feeds output channel k.
+KINDS = {
+    "standard": (lambda: keras.layers.Conv2D(4, 3), lambda w, k: w[:, :, :, k]),
+    "depthwise": (
+        lambda: keras.layers.DepthwiseConv2D(3, depth_multiplier=2),
+        lambda w, k: w[:, :, k // 2, k % 2],
+    ),
+    "transpose": (lambda: keras.layers.Conv2DTranspose(4, 3), lambda w, k: w[:, :, k, :]),
+}
+
+
+def constrain(w, **arguments):
+    return keras.ops.convert_to_numpy(MaxNorm(**arguments)(w))
+
+
+def reference(w, max_value, axis):
+    norm = np.sqrt(np.sum(w.astype("float64") ** 2, axis=axis, keepdims=True))
+    return w * np.minimum(1, max_value / np.maximum(norm, 1e-300))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 10), st.sampled_from([(4, 3), (3, 2, 4, 5)]))
+def test_against_the_definition_and_exactly_the_identity_within(seed, max_value, shape):
+    w = np.random.default_rng(seed).normal(size=shape).astype("float32")
+    axis = tuple(range(len(shape) - 1))
+    out = constrain(w, max_value=max_value)
+    np.testing.assert_allclose(out, reference(w, max_value, axis), rtol=1e-5, atol=1e-7)
+    within = np.sqrt(np.sum(w.astype("float64") ** 2, axis)) < max_value * (1 - 1e-6)
+    np.testing.assert_array_equal(out[..., within], w[..., within])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_norm_of_each_neuron_of_real_layers(kind):
+    make, incoming = KINDS[kind]
+    layer = make()
+    layer.build((None, 8, 8, 6))
+    kernel = layer.get_weights()[0] * 20
+    outputs = layer.compute_output_shape((None, 8, 8, 6))[-1]
+    assert outputs == (12 if kind == "depthwise" else 4)
+    constrained = constrain(kernel, max_value=2.0, kernel=kind)
+    for k in range(outputs):
+        before, after = incoming(kernel, k), incoming(constrained, k)
+        np.testing.assert_allclose(after, before * min(1, 2 / np.linalg.norm(before)), rtol=1e-5)
+    bias = np.zeros(outputs, "float32")
+    layer.set_weights([constrained, bias])
+    # The neuron's response to an input is bounded by ‖w‖·‖x‖ (Cauchy–Schwarz).
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 6)).astype("float32")
+    assert np.abs(keras.ops.convert_to_numpy(layer(x))).max() <= 2 * np.linalg.norm(x)
+
+
+def test_explicit_axis():
+    w = np.random.default_rng(0).normal(size=(3, 4, 5)).astype("float32") * 5
+    for axis in (0, (0, 1), [1], -1):
+        expected = reference(w, 1.0, tuple(axis) if isinstance(axis, list) else axis)
+        np.testing.assert_allclose(constrain(w, max_value=1.0, axis=axis), expected, rtol=1e-5)
+    assert np.linalg.norm(constrain(np.full(4, 9.0, "float32"), axis=0)) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e25, -1e30])
+def test_extreme_weights_stay_finite(value):
+    out = constrain(np.full((4, 3), value, "float32"), max_value=3.0)
+    assert np.isfinite(out).all()
+    expected = 1.5 if abs(value) > 1 else abs(value)
+    np.testing.assert_allclose(np.abs(out), expected, rtol=1e-5)
+
+
+def test_holds_through_training_at_a_rate_that_explodes(backend):
+    norms = []
+
+    def record(batch, logs):
+        norms.append(np.linalg.norm(model.layers[0].get_weights()[0].reshape(-1, 4), axis=0).max())
+
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, kernel_constraint=MaxNorm(1.5))]
+    )
+    model.compile(keras.optimizers.SGD(10.0), "mse", jit_compile=backend != "torch")
+    x = np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype("float32")
+    y = np.random.default_rng(1).normal(size=(40, 6, 6, 4)).astype("float32")
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=record)
+    model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=[watch])
+    assert max(norms) == pytest.approx(1.5, rel=1e-5)
+
+
+def test_half_precision_keeps_its_dtype():
+    out = constrain(np.full((300, 2), 60.0, "float16"))  # squares overflow float16
+    assert out.dtype == np.float16
+    np.testing.assert_allclose(np.linalg.norm(out.astype("float32"), axis=0), 3.0, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_value": 0}, "`max_value` must be a finite number above 0; got 0"),
+        ({"kernel": "conv"}, "`kernel` must be one of 'standard', 'depthwise', 'transpose'"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MaxNorm(**arguments)
+
+
+def test_biases_are_refused():
+    with pytest.raises(ValueError, match=r"needs a kernel of rank 2 or more; got shape \(4,\)"):
+        MaxNorm()(np.ones(4, "float32"))

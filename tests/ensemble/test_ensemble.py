@@ -1,0 +1,143 @@
+"""Ensemble: combines as the formulas say, and refuses members that do not fit."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import special
+
+from keras_dcnn.ensemble import Ensemble
+
+X = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+
+
+def member(activation="softmax", units=3, inputs=4):
+    return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(units, activation)])
+
+
+def predict(model):
+    return model.predict(X, verbose=0)
+
+
+REFERENCE = {
+    "probability": lambda p, w: np.tensordot(w, p, 1),
+    "logit": lambda z, w: np.tensordot(w, z, 1),
+    "geometric": lambda p, w: (
+        np.prod(p ** w[:, None, None], 0) / np.prod(p ** w[:, None, None], 0).sum(-1, keepdims=True)
+    ),
+    "vote": lambda p, w: np.tensordot(w, np.eye(p.shape[-1])[p.argmax(-1)], 1),
+}
+
+
+@pytest.mark.parametrize("combine", REFERENCE)
+@pytest.mark.parametrize("weights", [None, (1, 0, 3)])
+def test_against_numpy(combine, weights):
+    members = [member("linear" if combine == "logit" else "softmax") for _ in range(3)]
+    share = np.ones(3) / 3 if weights is None else np.array(weights) / 4
+    outputs = np.stack([predict(m) for m in members]).astype("float64")
+    expected = REFERENCE[combine](outputs, share)
+    combined = predict(Ensemble(members, combine, weights))
+    np.testing.assert_allclose(combined, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_two_classes_with_one_output():
+    members = [member("sigmoid", 1) for _ in range(3)]
+    p = np.stack([predict(m) for m in members]).astype("float64")
+    expected = special.expit(special.logit(p).mean(0))
+    np.testing.assert_allclose(predict(Ensemble(members, "geometric")), expected, rtol=1e-4)
+    np.testing.assert_allclose(predict(Ensemble(members, "vote")), (p > 0.5).mean(0), rtol=1e-6)
+
+
+def test_probabilities_that_underflowed_give_no_nan():
+    one, other = member(), member()
+    one.set_weights([np.zeros((4, 3), "float32"), np.array([500, 0, -500], "float32")])
+    other.set_weights([np.zeros((4, 3), "float32"), np.array([-500, 0, 500], "float32")])
+    out = predict(Ensemble([one, other], "geometric"))
+    np.testing.assert_allclose(out.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(out[:, 0], out[:, 2], rtol=1e-5)
+
+
+def test_several_outputs_are_combined_one_by_one():
+    def build():
+        x = keras.Input((4,))
+        heads = [keras.layers.Dense(n, "softmax", name=f"head{n}")(x) for n in (2, 3)]
+        return keras.Model(x, {"a": heads[0], "b": heads[1]})
+
+    members = [build() for _ in range(2)]
+    out, each = predict(Ensemble(members)), [predict(m) for m in members]
+    for key in ("a", "b"):
+        np.testing.assert_allclose(out[key], (each[0][key] + each[1][key]) / 2, rtol=1e-5)
+
+
+def test_subclassed_members_and_an_ensemble_of_ensembles():
+    @keras.saving.register_keras_serializable(package="test_ensemble")
+    class Custom(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(3, "softmax")
+
+        def call(self, x):
+            return self.dense(x)
+
+    members = [Custom(), member()]
+    predict(members[0])
+    inner = Ensemble(members)
+    outer = Ensemble([inner, member()])
+    expected = (predict(inner) + predict(outer.members[1])) / 2
+    np.testing.assert_allclose(predict(outer), expected, rtol=1e-5)
+
+
+def test_evaluate_needs_no_compile_when_members_are_compiled_and_makes_no_slots(tmp_path):
+    members = [member() for _ in range(2)]
+    for m in members:
+        m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    ensemble = Ensemble(members)
+    y = np.arange(6) % 3
+    loss, accuracy = ensemble.evaluate(X, y, verbose=0)
+    p = predict(ensemble)
+    assert loss == pytest.approx(-np.log(p[range(6), y]).mean(), rel=1e-5)
+    assert accuracy == pytest.approx(np.mean(p.argmax(1) == y))
+    ensemble.save(tmp_path / "e.keras")
+    loaded = keras.saving.load_model(tmp_path / "e.keras")
+    assert loaded.evaluate(X, y, verbose=0) == pytest.approx([loss, accuracy], rel=1e-5)
+    for model in (ensemble, loaded):
+        assert len(model.optimizer.variables) <= 2  # iterations and rate, nothing per weight
+
+
+def test_mixed_precision_members_answer_in_float32():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        out = predict(Ensemble([member(), member()], "geometric"))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out.sum(-1), 1, rtol=1e-3)
+
+
+SAME = member()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Ensemble([]), ValueError, "at least one model; got none"),
+        (lambda: Ensemble([member(), "m.keras"]), TypeError, "got str at position 1"),
+        (
+            lambda: Ensemble([keras.Sequential([keras.layers.Dense(3)])]),
+            ValueError,
+            "must be built; member 0",
+        ),
+        (lambda: Ensemble([member(), member(units=4)]), ValueError, "member 1 .*None, 4"),
+        (lambda: Ensemble([member(), member(inputs=5)]), ValueError, "member 1 .*None, 5"),
+        (lambda: Ensemble([SAME, SAME]), ValueError, "is given twice"),
+        (lambda: Ensemble([member("linear")]), ValueError, "needs probabilities; member 0"),
+        (lambda: Ensemble([member()], "logit"), ValueError, "ends in softmax"),
+        (lambda: Ensemble([member()], "mean"), ValueError, "`combine` must be one of"),
+        (lambda: Ensemble([member()], weights=[1, 2]), ValueError, "one number per member, 1"),
+        (lambda: Ensemble([member()], weights=[-1]), ValueError, "at least 0"),
+        (lambda: Ensemble([member()], weights=[0]), ValueError, "must not all be 0"),
+    ],
+)
+def test_bad_arguments(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

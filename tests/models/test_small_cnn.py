@@ -1,0 +1,32 @@
+"""small_cnn: the layers that the docstring says."""
+
+import keras
+import pytest
+
+from keras_dcnn.layers import RandomHSV, RReLU
+from keras_dcnn.models import small_cnn
+
+
+def test_layers():
+    model = small_cnn((32, 32, 3), 10)
+    assert model.output_shape == (None, 10)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [24, 24, 48, 48, 96]
+    pools = [layer for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+    assert len(pools) == 2
+    assert 75_000 < model.count_params() < 85_000
+
+
+def test_parts_go_where_they_belong():
+    model = small_cnn((16, 16, 3), 2, 4, RReLU, augmentation=[RandomHSV()])
+    names = [type(layer).__name__ for layer in model.layers]
+    assert names[:2] == ["RandomHSV", "Rescaling"]
+    assert names.count("RReLU") == 5
+    assert "Activation" not in names
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="`num_classes` must be a whole number of at least 2"):
+        small_cnn((8, 8, 3), 1)
+    with pytest.raises(ValueError, match="`width` must be"):
+        small_cnn((8, 8, 3), 2, width=0)

@@ -1,0 +1,63 @@
+"""WeightDecay is ½λ‖w‖² with gradient λw; ElasticNet is λ₁‖w‖₁ + λ₂‖w‖²."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dcnn.regularizers import ElasticNet, WeightDecay
+
+W = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+
+
+def step(regularizer, learning_rate):
+    """The kernel after one SGD step on a loss that is the penalty alone."""
+    model = keras.Sequential(
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(4, use_bias=False, kernel_regularizer=regularizer),
+        ]
+    )
+    model.set_weights([W])
+    model.compile(keras.optimizers.SGD(learning_rate), "mse")
+    zeros = np.zeros((2, 5), "float32")  # the outputs, and so their loss, are 0
+    model.train_on_batch(zeros, np.zeros((2, 4), "float32"))
+    return model.get_weights()[0]
+
+
+def test_weight_decay_against_the_definition():
+    value = float(WeightDecay(0.3)(keras.ops.convert_to_tensor(W)))
+    assert value == pytest.approx(0.5 * 0.3 * np.sum(W.astype("float64") ** 2), rel=1e-6)
+    half = float(keras.regularizers.L2(0.3)(keras.ops.convert_to_tensor(W))) / 2
+    assert value == pytest.approx(half, rel=1e-6)
+
+
+def test_gradient_of_weight_decay_is_decay_times_w():
+    np.testing.assert_allclose(step(WeightDecay(0.3), 0.1), W - 0.1 * 0.3 * W, rtol=1e-5)
+
+
+def test_elastic_net_against_the_definition():
+    value = float(ElasticNet(0.2, 0.3)(keras.ops.convert_to_tensor(W)))
+    expected = 0.2 * np.abs(W).sum() + 0.3 * np.sum(W.astype("float64") ** 2)
+    assert value == pytest.approx(expected, rel=1e-6)
+    expected = W - 0.1 * (0.2 * np.sign(W) + 2 * 0.3 * W)
+    np.testing.assert_allclose(step(ElasticNet(0.2, 0.3), 0.1), expected, rtol=1e-5)
+
+
+def test_defaults_are_not_zero():
+    for regularizer in (WeightDecay(), ElasticNet()):
+        assert float(regularizer(keras.ops.convert_to_tensor(W))) > 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: WeightDecay(-1), "`decay` must be a finite number of at least 0; got -1"),
+        (lambda: WeightDecay(float("inf")), "`decay` must be a finite number"),
+        (lambda: ElasticNet(l1=-1), "`l1` must be a finite number of at least 0"),
+        (lambda: ElasticNet(l2=None), "`l2` must be a finite number of at least 0"),
+        (lambda: ElasticNet(0, 0), "must not both be 0"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

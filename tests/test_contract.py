@@ -1,0 +1,283 @@
+"""What all parts promise. Parts are found from `__all__`; each goes through what its tags say."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from cases import CASES, cases
+from public import public_objects
+
+FRESH_PROCESS = """
+import json, sys
+import keras, numpy as np
+import keras_dcnn
+for name, path in json.load(open(sys.argv[1])).items():
+    model = keras.saving.load_model(path + ".keras")
+    outputs = model.predict(np.load(path + ".npy"), verbose=0)
+    np.savez(path + ".npz", outputs=outputs, losses=float(sum(model.losses)))
+"""
+SAVED = cases("layer", "initializer", "constraint", "regularizer", "model")
+
+
+def each(*tags):
+    return pytest.mark.parametrize("case", cases(*tags), ids=lambda case: case.part.__name__)
+
+
+def numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def compile_and_fit(model, x, jit, epochs=1, callbacks=()):
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit)
+    y = np.arange(len(x)) % 3
+    return model.fit(x, y, batch_size=4, epochs=epochs, callbacks=list(callbacks), verbose=0)
+
+
+def test_every_public_class_has_a_case():
+    classes = {name for name, part in public_objects().items() if inspect.isclass(part)}
+    assert classes == {
+        f"{case.part.__module__.split('.')[1]}.{case.part.__name__}" for case in CASES
+    }
+
+
+@each("layer", "initializer", "constraint", "regularizer", "model")
+def test_config_makes_the_same_part_again(case):
+    part = case.make()
+    config = part.get_config()
+    again = type(part).from_config(config)
+    assert json.dumps(again.get_config()) == json.dumps(config)
+    own = set(inspect.signature(case.part).parameters) - {"kwargs"}
+    assert own <= set(config)
+
+
+@each()
+def test_unknown_keyword_raises_type_error(case):
+    with pytest.raises(TypeError, match="sleectivity"):
+        case.make(sleectivity=1)
+
+
+@pytest.fixture(scope="module")
+def fresh_process(tmp_path_factory):
+    """Every saveable part in a saved model, all loaded and run by one new process."""
+    folder = tmp_path_factory.mktemp("fresh")
+    paths, here = {}, {}
+    for case in SAVED:
+        name = case.part.__name__
+        model, x = case.model(), case.inputs(5)
+        paths[name] = str(folder / name)
+        model.save(paths[name] + ".keras")
+        np.save(paths[name] + ".npy", x)
+        here[name] = model.predict(x, verbose=0), float(sum(model.losses))
+    (folder / "paths.json").write_text(json.dumps(paths))
+    subprocess.run(
+        [sys.executable, "-c", FRESH_PROCESS, folder / "paths.json"],
+        check=True,
+        timeout=300,
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+    )
+    return {name: (*here[name], np.load(path + ".npz")) for name, path in paths.items()}
+
+
+@pytest.mark.parametrize("case", SAVED, ids=lambda case: case.part.__name__)
+def test_saved_model_loads_in_a_fresh_process(case, fresh_process):
+    outputs, losses, loaded = fresh_process[case.part.__name__]
+    np.testing.assert_allclose(loaded["outputs"], outputs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(loaded["losses"], losses, rtol=1e-5)
+    assert (losses > 0) == ("regularizer" in case.tags)
+
+
+@each("layer")
+@pytest.mark.parametrize("training", [False, True])
+def test_symbolic_and_eager_shapes_agree(case, training):
+    layer = case.make()
+    symbolic = layer(keras.Input(case.input_shape), training=training)
+    eager = layer(case.inputs(2), training=training)
+    assert symbolic.shape == (None, *eager.shape[1:])
+    assert tuple(layer.compute_output_shape(case.inputs(2).shape)) == tuple(eager.shape)
+    assert keras.backend.standardize_dtype(symbolic.dtype) == keras.backend.standardize_dtype(
+        eager.dtype
+    )
+
+
+@each("layer", "model")
+def test_batch_of_unknown_size_and_a_last_partial_batch(case):
+    model, x = case.model(), case.inputs(5)
+    batched = model.predict(x, batch_size=2, verbose=0)
+    single = np.concatenate([model.predict(x[i : i + 1], verbose=0) for i in range(5)])
+    np.testing.assert_allclose(batched, single, rtol=1e-4, atol=1e-5)
+
+
+@each()
+def test_fit_compiled_by_xla_traces_once(case, backend):
+    traces = []
+
+    class CountTraces(keras.layers.Layer):
+        def call(self, x):
+            traces.append(1)
+            return x
+
+    model = case.model()
+    if "model" not in case.tags:
+        model = keras.Sequential([keras.Input(case.input_shape), CountTraces(), model])
+    first_epoch = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: first_epoch.append(len(traces))
+    )
+    callbacks = [case.make()] if "callback" in case.tags else []
+    # torch's own compiler takes most of a minute for each model: there, eager.
+    jit = backend != "torch"
+    history = compile_and_fit(model, case.inputs(8), jit, 2, [*callbacks, watch])
+    assert np.isfinite(history.history["loss"]).all()
+    if jit:
+        assert first_epoch[0] == first_epoch[1]
+        assert model.jit_compile
+
+
+@each("layer")
+@pytest.mark.parametrize("training", [False, True])
+def test_mixed_float16(case, training):
+    x = case.inputs(4)
+    half = case.make(dtype="mixed_float16")(x, training=training)
+    full = case.make()(x, training=training)
+    assert keras.backend.standardize_dtype(half.dtype) == "float16"
+    np.testing.assert_allclose(numpy(half), numpy(full), rtol=2e-3, atol=2e-3)
+
+
+@each("layer", "initializer", "constraint", "regularizer")
+def test_trains_in_mixed_float16(case, backend):
+    with_policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        history = compile_and_fit(case.model(), case.inputs(8), jit=backend != "torch")
+    finally:
+        keras.config.set_dtype_policy(with_policy)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@each("layer")
+def test_input_is_not_modified(case):
+    x = case.inputs(4)
+    before = x.copy()
+    case.make()(x, training=True)
+    np.testing.assert_array_equal(x, before)
+    if "image" in case.tags:
+        data = {"images": x, "labels": np.arange(4)}
+        case.make()(data, training=True)
+        assert data["images"] is x
+        np.testing.assert_array_equal(x, before)
+
+
+def draw(case, part):
+    if "initializer" in case.tags:
+        return numpy(part((3, 3, 4, 8)))
+    return numpy(part(case.inputs(4), training=True))
+
+
+@each("random")
+def test_same_seed_same_draws_and_successive_draws_differ(case):
+    one, other = case.make(), case.make()
+    first, second = draw(case, one), draw(case, one)
+    assert np.mean(first != second) > 0.1
+    np.testing.assert_array_equal(first, draw(case, other))
+    np.testing.assert_array_equal(second, draw(case, other))
+    assert np.mean(first != draw(case, case.make(seed=4))) > 0.1
+
+
+@each("random")
+def test_images_and_layers_of_one_batch_draw_apart(case):
+    if "layer" in case.tags:
+        x = np.repeat(case.inputs(1), 2, axis=0)
+        one, other = numpy(case.make()(x, training=True))
+        assert np.mean(one != other) > 0.1
+
+
+@each("layer", "model")
+def test_inference_is_deterministic_and_is_the_default_in_predict(case):
+    model, x = case.model(), case.inputs(4)
+    first = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(first, model.predict(x, verbose=0))
+    np.testing.assert_allclose(first, numpy(model(x, training=False)), rtol=1e-4, atol=1e-5)
+
+
+@each("image")
+def test_identity_at_inference(case):
+    x = case.inputs(4)
+    np.testing.assert_array_equal(numpy(case.make()(x, training=False)), x.astype("float32"))
+
+
+@each("layer")
+def test_runs_in_tf_data(case, backend):
+    tf = pytest.importorskip("tensorflow")
+    if "image" not in case.tags and backend != "tensorflow":
+        pytest.skip("plain layers run in tf.data on TensorFlow only")
+    x, layer = case.inputs(6), case.make()
+    if "image" not in case.tags:
+        layer.build((None, *case.input_shape))
+    dataset = tf.data.Dataset.from_tensor_slices(x).batch(4)
+    batches = [batch.numpy() for batch in dataset.map(lambda b: layer(b, training=True))]
+    assert [batch.shape for batch in batches] == [(4, *x.shape[1:]), (2, *x.shape[1:])]
+    assert np.isfinite(np.concatenate(batches)).all()
+    if "random" in case.tags:
+        assert np.mean(np.concatenate(batches) != x) > 0.1
+
+
+@each("image")
+def test_dict_changes_images_only(case, backend):
+    """One-image and batched dicts, eager and in tf.data, with leaves that a cast would harm."""
+    tf = pytest.importorskip("tensorflow")
+    layer, x = case.make(dtype="mixed_float16"), case.inputs(4)
+    data = {
+        "images": x,
+        "labels": np.array([3001, 3002, 3003, 3004], "int64"),
+        "bounding_boxes": {"boxes": np.ones((4, 2, 4), "float32"), "classes": np.ones((4, 2))},
+        "segmentation_masks": np.ones((4, 8, 7, 1), "uint8"),
+        "file": np.array(["a", "b", "c", "d"]),
+    }
+    out = layer(data, training=True)
+    assert keras.backend.standardize_dtype(out["images"].dtype) == "float16"
+    assert all(out[key] is data[key] for key in data if key != "images")
+    for dataset in (
+        tf.data.Dataset.from_tensor_slices(data).map(layer),
+        tf.data.Dataset.from_tensors(data).map(layer),
+    ):
+        element = next(iter(dataset))
+        assert element["images"].dtype == tf.float16
+        assert np.ravel(element["labels"])[0] == 3001
+        assert element["labels"].dtype == tf.int64
+        assert element["file"].dtype == tf.string
+        assert element["segmentation_masks"].dtype == tf.uint8
+        assert element["bounding_boxes"]["classes"].dtype == tf.float64
+    with pytest.raises(ValueError, match="under the key 'images'"):
+        layer({"image": x})
+
+
+@each("image")
+def test_channels_first_and_single_images_do_the_same(case):
+    x = case.inputs(1)
+    expected = numpy(case.make()(x, training=True))
+    np.testing.assert_allclose(numpy(case.make()(x[0], training=True)), expected[0], atol=1e-3)
+    first = case.make(data_format="channels_first")(np.moveaxis(x, -1, 1), training=True)
+    np.testing.assert_allclose(np.moveaxis(numpy(first), 1, -1), expected, atol=1e-3)
+
+
+@each("image")
+@pytest.mark.parametrize("shape", [(7,), (8, 7), (2, 8, 7, 4), (2, 2, 8, 7, 3), (8, 7, 1)])
+def test_images_must_be_rgb(case, shape):
+    with pytest.raises(ValueError, match="RGB images"):
+        case.make()(np.zeros(shape, "float32"))
+
+
+@each("image")
+def test_extreme_pixels_stay_finite_and_in_range(case):
+    x = np.array([0, 0, 0, 255, 255, 255, 128, 128, 128, 255, 0, 0, 1, 0, 255], "uint8")
+    x = np.tile(x.reshape(1, 1, 5, 3), (50, 1, 1, 1))
+    out = numpy(case.make()(x, training=True))
+    assert np.isfinite(out).all()
+    assert out.min() >= 0
+    assert out.max() <= 255
+    assert numpy(case.make()(x[:0], training=True)).shape == (0, 1, 5, 3)

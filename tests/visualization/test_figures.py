@@ -1,0 +1,63 @@
+"""The figures show the numbers that they were given."""
+
+import numpy as np
+import pytest
+
+from keras_dcnn.layers import FancyPCA, RandomHSV
+from keras_dcnn.visualization import plot_accuracy_gap, plot_augmentation, plot_loss
+
+HISTORY = {
+    "loss": [3.0, 2.0, 1.0, 0.5],
+    "val_loss": [3.1, 2.2, 1.6, 1.5],
+    "accuracy": [0.1, 0.4, 0.7, 0.9],
+    "val_accuracy": [0.1, 0.3, 0.5, 0.6],
+    "learning_rate": [0.1, 0.1, 0.05, 0.01],
+}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    import matplotlib.pyplot
+
+    matplotlib.pyplot.close("all")
+
+
+def lines(ax):
+    return {line.get_label(): line.get_xydata() for line in ax.lines}
+
+
+def test_plot_loss():
+    ax = plot_loss(HISTORY)
+    np.testing.assert_array_equal(lines(ax)["training"][:, 1], HISTORY["loss"])
+    np.testing.assert_array_equal(lines(ax)["validation"][:, 1], HISTORY["val_loss"])
+    np.testing.assert_array_equal(lines(ax)["training"][:, 0], [1, 2, 3, 4])
+    cuts = sorted(line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2)
+    assert cuts == [2.5, 3.5]
+    assert [text.get_text() for text in ax.texts] == ["0.05", "0.01"]
+    assert len(plot_loss({"loss": [1.0]}).lines) == 1
+
+
+def test_plot_accuracy_gap():
+    ax = plot_accuracy_gap(HISTORY, title="mine")
+    np.testing.assert_array_equal(lines(ax)["validation"][:, 1], HISTORY["val_accuracy"])
+    assert "gap, last +0.300" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert ax.get_title() == "mine"
+
+
+def test_plot_augmentation_shows_originals_and_draws():
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype="uint8")
+    figure = plot_augmentation([FancyPCA(1.0, "stddev"), RandomHSV()], images, draws=3)
+    shown = [ax.images[0].get_array() for ax in figure.axes]
+    assert len(shown) == 4 * 4
+    np.testing.assert_allclose(shown[0], images[0] / 255, atol=1e-6)
+    assert np.abs(shown[1] - shown[2]).max() > 0.01
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="must hold 'loss'; it holds accuracy"):
+        plot_loss({"accuracy": [1.0]})
+    with pytest.raises(ValueError, match="must hold 'val_accuracy'"):
+        plot_accuracy_gap({"accuracy": [1.0]})
+    with pytest.raises(ValueError, match=r"\(n, height, width, 3\); got \(4, 4, 3\)"):
+        plot_augmentation(RandomHSV(), np.zeros((4, 4, 3)))
