@@ -24,7 +24,8 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 notebooks: .venv/dev.stamp  ## execute the notebooks and keep their outputs
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter execute --inplace \
+	  --NotebookClient.extra_arguments=--IPKernelApp.capture_fd_output=False notebooks/*.ipynb
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info

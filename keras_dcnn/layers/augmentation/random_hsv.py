@@ -119,15 +119,16 @@ class RandomHSV(ImageLayer):
     ):
         check_choice("power_sampling", power_sampling, ("uniform", "log_uniform"))
         check_value_range(value_range)
-        self._ranges = {
+        ranges = {
             "hue": (_hue_range(hue),),
             "power": _pair_of_ranges("power", power, above=0),
             "scale": _pair_of_ranges("scale", scale, minimum=0),
             "shift": _pair_of_ranges("shift", shift),
         }
-        if not any(r for ranges in self._ranges.values() for r in ranges):
+        if not any(pair for stage in ranges.values() for pair in stage):
             warnings.warn("RandomHSV with every stage None changes nothing.", stacklevel=2)
         super().__init__(data_format=data_format, seed=seed, **kwargs)
+        self._ranges = ranges
         self.hue = hue
         self.power = power
         self.scale = scale
