@@ -32,7 +32,7 @@ class Data(NamedTuple):
     class_names: list
 
 
-def plain_model(data, seed):
+def plain_model(data):
     """The network as most people would first write it."""
     return small_cnn(data.train[0].shape[1:], len(data.class_names))
 
@@ -62,46 +62,48 @@ def compare(data, folder, epochs, seed, mirror=False, callback=None):
     cast_images = tint(data.test[0], COLOR_CAST, np.random.default_rng(seed))
     tests = {"clean": data.test, "colour cast": (cast_images, data.test[1])}
     checkpoints = CheckpointEnsemble(folder / "members")
-    plateau = DivideLROnPlateau(patience=3)
     histories, runs = {}, {}
-
     for name in ("plain", "parts"):
         keras.utils.set_random_seed(seed)
         start = time.perf_counter()
-        if name == "plain":
-            model, callbacks = plain_model(data, seed), []
-        else:
-            model, callbacks = model_with_parts(data, seed, mirror), [plateau, checkpoints]
-        if callback:
-            callbacks = [*callbacks, callback(name)]
-        histories[name] = fit(model, data, epochs, callbacks)
+        model, callbacks = plain_model(data), []
+        if name == "parts":
+            model = model_with_parts(data, seed, mirror)
+            callbacks = [DivideLROnPlateau(patience=3), checkpoints]
+        shown = [callback(name)] if callback else []
+        histories[name] = fit(model, data, epochs, [*callbacks, *shown])
         runs[name] = {"accuracy": accuracies(model, tests)}
         if name == "parts":
-            ensemble = checkpoints.ensemble()
-            ensemble.save(folder / "ensemble.keras")
-            members = [accuracies(member, tests) for member in ensemble.members]
-            runs[name] |= {
-                "members": members,
-                "best_member": max(members, key=lambda accuracy: accuracy["clean"]),
-                "ensemble": accuracies(ensemble, tests),
-            }
+            runs[name] |= judge_ensemble(checkpoints.ensemble(), folder, tests)
         runs[name]["seconds"] = round(time.perf_counter() - start, 1)
-
-    summary = {
-        "keras_dcnn": __version__,
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "seed": seed,
-        "epochs": epochs,
-        "color_cast": COLOR_CAST,
-        "images": {name: len(part[1]) for name, part in data._asdict().items() if name[0] != "c"},
-        "class_names": list(data.class_names),
-        **runs,
-    }
+    summary = {**describe(data), "seed": seed, "epochs": epochs, **runs}
     write_json(folder / "summary.json", summary)
     write_history(folder / "history.csv", histories)
     draw(folder / "training.png", histories)
     return summary
+
+
+def describe(data):
+    """What a reader of the summary needs to know of the set-up."""
+    return {
+        "keras_dcnn": __version__,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "color_cast": COLOR_CAST,
+        "images": {name: len(getattr(data, name)[1]) for name in ("train", "validation", "test")},
+        "class_names": list(data.class_names),
+    }
+
+
+def judge_ensemble(ensemble, folder, tests):
+    """Save the ensemble; its accuracy, its members', and those of the best on clean images."""
+    ensemble.save(folder / "ensemble.keras")
+    members = [accuracies(member, tests) for member in ensemble.members]
+    return {
+        "members": members,
+        "best_member": max(members, key=lambda accuracy: accuracy["clean"]),
+        "ensemble": accuracies(ensemble, tests),
+    }
 
 
 def fit(model, data, epochs, callbacks):

@@ -19,7 +19,8 @@ import keras_dcnn
 for name, path in json.load(open(sys.argv[1])).items():
     model = keras.saving.load_model(path + ".keras")
     outputs = model.predict(np.load(path + ".npy"), verbose=0)
-    np.savez(path + ".npz", outputs=outputs, losses=float(sum(model.losses)))
+    losses = sum(float(keras.ops.convert_to_numpy(loss)) for loss in model.losses)
+    np.savez(path + ".npz", outputs=outputs, losses=losses)
 """
 SAVED = cases("layer", "initializer", "constraint", "regularizer", "model")
 
@@ -72,7 +73,7 @@ def fresh_process(tmp_path_factory):
         paths[name] = str(folder / name)
         model.save(paths[name] + ".keras")
         np.save(paths[name] + ".npy", x)
-        here[name] = model.predict(x, verbose=0), float(sum(model.losses))
+        here[name] = model.predict(x, verbose=0), sum(float(numpy(loss)) for loss in model.losses)
     (folder / "paths.json").write_text(json.dumps(paths))
     subprocess.run(
         [sys.executable, "-c", FRESH_PROCESS, folder / "paths.json"],

@@ -51,7 +51,8 @@ class Ensemble(keras.Model):
     `y = Σₘ wₘ yₘ` for "probability" and "logit"; `y ∝ Πₘ yₘ^wₘ` for "geometric"; the weighted share
     of members that choose the class for "vote". The same in training and at inference. If the
     members are compiled, the ensemble is compiled with the loss and metrics of the first, ready for
-    `evaluate`; otherwise call `compile`.
+    `evaluate`; otherwise call `compile`. It has no optimizer unless you compile one: an ensemble is
+    made of trained models.
 
     Args:
         members: Built Keras models, at least one, with the same input and output shapes.
@@ -118,7 +119,7 @@ class Ensemble(keras.Model):
         return keras.tree.map_structure(combine, *outputs)
 
     def compile_from_config(self, config):
-        """Compile for `evaluate`, without making the slots that an optimizer holds per weight."""
+        """Compile for `evaluate`: loss and metrics, without an optimizer and its slots."""
         try:
             arguments = keras.saving.deserialize_keras_object(config)
         except (TypeError, ValueError) as error:  # a loss that isn't registered with Keras
@@ -127,7 +128,7 @@ class Ensemble(keras.Model):
                 stacklevel=2,
             )
             return
-        self.compile(**arguments)
+        self.compile(**{**arguments, "optimizer": None})
 
     def get_config(self):
         return {
