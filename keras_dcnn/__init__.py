@@ -23,7 +23,7 @@ if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True"):
         "TF_USE_LEGACY_KERAS before Python starts."
     )
 
-if Path(sys.argv[0]).stem == "keras-dcnn":  # the command, before its cli module is reached
+if Path(*sys.argv[:1]).stem == "keras-dcnn":  # the command, before its cli module is reached
     from keras_dcnn._terminal import start_quietly
 
     start_quietly()

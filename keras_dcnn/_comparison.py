@@ -23,6 +23,10 @@ BATCH_SIZE = 32
 COLOR_CAST = 0.8
 
 
+class ComparisonError(ValueError):
+    """What the data or the training made impossible; the message says it in a sentence."""
+
+
 class Data(NamedTuple):
     """Three pairs of uint8 images and integer labels, and the names of the classes."""
 
@@ -58,29 +62,41 @@ def compare(data, folder, epochs, seed, mirror=False, callback=None):
     """Train both, write everything to `folder`, return the summary that is in summary.json.
 
     `callback(name)` may give a Keras callback for the run of that name, to show progress.
+    Raises ComparisonError for images that can't be trained on, before training, and for a training
+    that left no member.
     """
+    pyplot()  # a missing package is found now, not after minutes
     cast_images = tint(data.test[0], COLOR_CAST, np.random.default_rng(seed))
     tests = {"clean": data.test, "colour cast": (cast_images, data.test[1])}
     checkpoints = CheckpointEnsemble(folder / "members")
+    callbacks = {"plain": [], "parts": [DivideLROnPlateau(patience=3), checkpoints]}
+    models = build(data, seed, mirror)
     histories, runs = {}, {}
-    for name in ("plain", "parts"):
+    for name, model in models.items():
         keras.utils.set_random_seed(seed)
         start = time.perf_counter()
-        model, callbacks = plain_model(data), []
-        if name == "parts":
-            model = model_with_parts(data, seed, mirror)
-            callbacks = [DivideLROnPlateau(patience=3), checkpoints]
         shown = [callback(name)] if callback else []
-        histories[name] = fit(model, data, epochs, [*callbacks, *shown])
+        histories[name] = fit(model, data, epochs, [*callbacks[name], *shown])
+        write_history(folder / "history.csv", histories)
         runs[name] = {"accuracy": accuracies(model, tests)}
         if name == "parts":
-            runs[name] |= judge_ensemble(checkpoints.ensemble(), folder, tests)
+            runs[name] |= judge_ensemble(checkpoints, folder, tests)
         runs[name]["seconds"] = round(time.perf_counter() - start, 1)
     summary = {**describe(data), "seed": seed, "epochs": epochs, **runs}
     write_json(folder / "summary.json", summary)
-    write_history(folder / "history.csv", histories)
     draw(folder / "training.png", histories)
     return summary
+
+
+def build(data, seed, mirror):
+    """Both models, each from the seed."""
+    keras.utils.set_random_seed(seed)
+    plain = plain_model(data)
+    keras.utils.set_random_seed(seed)
+    try:
+        return {"plain": plain, "parts": model_with_parts(data, seed, mirror)}
+    except ValueError as error:  # of FancyPCA.adapt: all of one colour, or nearly black
+        raise ComparisonError(f"these images can't be trained on: {error}") from error
 
 
 def describe(data):
@@ -95,8 +111,14 @@ def describe(data):
     }
 
 
-def judge_ensemble(ensemble, folder, tests):
+def judge_ensemble(checkpoints, folder, tests):
     """Save the ensemble; its accuracy, its members', and those of the best on clean images."""
+    if not checkpoints.members:
+        raise ComparisonError(
+            f"the training with the parts never had a finite validation loss; its curves are in "
+            f"{folder / 'history.csv'}."
+        )
+    ensemble = checkpoints.ensemble()
     ensemble.save(folder / "ensemble.keras")
     members = [accuracies(member, tests) for member in ensemble.members]
     return {

@@ -18,10 +18,10 @@ def atomic_write(path):
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield temporary
-        _fsync(temporary)
+        _fsync(temporary, os.O_RDWR)  # Windows flushes only what it may write
         os.replace(temporary, path)
         if os.name == "posix":
-            _fsync(path.parent)
+            _fsync(path.parent, os.O_RDONLY)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -39,8 +39,8 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fsync(path):
-    descriptor = os.open(path, os.O_RDONLY)
+def _fsync(path, flags):
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -19,7 +19,7 @@ class _BackendOps:
 
     def __getattr__(self, name):
         backend = self._backend
-        for module in (backend.numpy, backend.core, backend.math, backend.nn, backend.image):
+        for module in (backend.numpy, backend.core):
             if hasattr(module, name):
                 return getattr(module, name)
         raise AttributeError(f"no operation `{name}` on the {backend.name} backend")
@@ -130,3 +130,14 @@ def infer_mode(model, monitor):
     probe.set_model(model)
     probe._set_monitor_op()
     return "max" if probe.monitor_op is keras.ops.greater else "min"
+
+
+def output_layer(model):
+    """The layer that makes the only output of a model, or None where that isn't to be seen."""
+    outputs = getattr(model, "outputs", None)  # subclassed models have none
+    if not outputs or len(outputs) != 1:
+        return None
+    operation = outputs[0]._keras_history.operation
+    if isinstance(operation, keras.Model):
+        return output_layer(operation)
+    return operation if isinstance(operation, keras.layers.Layer) else None

@@ -41,8 +41,8 @@ def image_batches(data, batch_size=256):
 class ChannelMoments:
     """Count, mean and covariance of rows of channels.
 
-    Integer data is summed in integers, so that any split and any order give the same bits.
-    Float data is summed in float64 about the mean of each part (Chan, Golub, LeVeque 1983).
+    8-bit images are summed in integers, so that any split and any order give the same bits. Other
+    data is summed in float64 about the mean of each part (Chan, Golub, LeVeque 1983).
     """
 
     def __init__(self, channels):
@@ -79,7 +79,7 @@ class ChannelMoments:
         if self._exact is None:
             self._exact = other._exact
         if self._exact != other._exact:
-            raise ValueError("all images must be of integer dtype or all of float dtype; got both.")
+            raise ValueError("all images must be of 8-bit integers, or none; got both: cast them.")
         total = self.count + other.count
         self._sum = self._sum + other._sum
         self._products = self._products + other._products
@@ -100,10 +100,12 @@ class ChannelMoments:
         darkest, brightest = float(self.low.min()), float(self.high.max())
         if not np.isfinite(darkest + brightest):
             raise ValueError("pixels must be finite; got NaN or infinity: remove those images.")
-        if darkest < low or brightest > high or brightest - low < 0.01 * (high - low):
+        rounding = 1e-5 * (high - low)
+        outside = darkest < low - rounding or brightest > high + rounding
+        if outside or brightest - low < 0.01 * (high - low):
             raise ValueError(
                 f"pixels must lie in value_range=({low}, {high}) and use it; got values from "
-                f"{darkest:g} to {brightest:g}: set `value_range` to what the images have."
+                f"{darkest:.7g} to {brightest:.7g}: set `value_range` to what the images have."
             )
 
     def mean(self):

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import warnings
 
 # What every Keras layer takes beside its own arguments.
 LAYER_KEYWORDS = ("activity_regularizer", "autocast", "dtype", "name", "trainable")
@@ -45,6 +46,17 @@ def check_number(name, value, minimum=-math.inf, above=-math.inf):
         if above > -math.inf:
             rule += f" above {above}"
         raise ValueError(f"`{name}` must be {rule}; got {value!r}.")
+
+
+def check_flag(name, value):
+    """Raise ValueError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be True or False; got {value!r}.")
+
+
+def warn_no_effect(part, why):
+    """Warn that a part, as it was made, changes nothing."""
+    warnings.warn(f"{part} with {why} changes nothing: leave it out.", stacklevel=3)
 
 
 def check_count(name, value, minimum=1):

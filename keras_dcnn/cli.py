@@ -6,6 +6,21 @@ import sys
 import time
 from pathlib import Path
 
+import keras
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    track,
+)
+from rich.table import Table
+
+from keras_dcnn._comparison import ComparisonError, Data, compare
+from keras_dcnn.datasets import image_folder, photo_digits
+
 
 def main(argv=None):
     """Run the command; returns the exit code: 0, or 2 for what the user can mend."""
@@ -14,7 +29,7 @@ def main(argv=None):
         _run(arguments)
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (ImportError, _user_error()) as error:
+    except (ImportError, image_folder.ImageFolderError, ComparisonError) as error:
         return _fail(str(error))
     return 0
 
@@ -42,17 +57,11 @@ def _parser():
 
 def _whole(minimum):
     def number(text):
-        if not text.isdigit() or int(text) < minimum:
+        if not text.isdigit() or not minimum <= int(text) < 2**32:
             raise argparse.ArgumentTypeError(f"must be a whole number ≥ {minimum}; got {text!r}")
         return int(text)
 
     return number
-
-
-def _user_error():
-    from keras_dcnn.datasets.image_folder import ImageFolderError
-
-    return ImageFolderError
 
 
 def _fail(message):
@@ -62,61 +71,56 @@ def _fail(message):
 
 def _run(arguments):
     folder = arguments.output or Path("runs", time.strftime("%Y%m%d-%H%M%S"))
-    _make_run_folder(folder)
-    from keras_dcnn._comparison import Data, compare
-
-    if arguments.command == "demo":
-        from keras_dcnn.datasets import photo_digits
-
-        parts = photo_digits.load_data(seed=arguments.seed)
-        data = Data(*parts, [str(digit) for digit in range(10)])
-    else:
-        data = Data(*_load_folder(arguments))
+    data = _load_demo(arguments) if arguments.command == "demo" else _load_folder(arguments, folder)
     print(
         f"{len(data.train[1])} images to train on, {len(data.validation[1])} to validate, "
         f"{len(data.test[1])} to test; {len(data.class_names)} classes"
     )
-    with _progress(arguments.epochs * 2) as callback:
-        summary = compare(
-            data,
-            folder,
-            arguments.epochs,
-            arguments.seed,
-            mirror=arguments.command == "train",
-            callback=callback,
-        )
+    with _run_folder(folder), _progress(arguments.epochs * 2) as callback:
+        mirror = arguments.command == "train"
+        summary = compare(data, folder, arguments.epochs, arguments.seed, mirror, callback)
     _print_table(summary)
     print(f"Written to {folder}: ensemble.keras, history.csv, training.png, summary.json")
 
 
-def _make_run_folder(folder):
+def _load_demo(arguments):
+    parts = photo_digits.load_data(seed=arguments.seed)
+    return Data(*parts, [str(digit) for digit in range(photo_digits.NUM_CLASSES)])
+
+
+def _load_folder(arguments, folder):
+    directory = arguments.directory
+    if directory.resolve() in folder.resolve().parents:
+        raise image_folder.ImageFolderError(
+            f"the run folder {folder} would lie in {directory} and count as a class: choose "
+            "another with --output."
+        )
+
+    def show(files):
+        return track(files, "reading images", transient=True)
+
+    return Data(*image_folder.load_data(directory, arguments.image_size, arguments.seed, show))
+
+
+@contextlib.contextmanager
+def _run_folder(folder):
+    """Make the run folder; take it away again if the block fails before writing to it."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(17, "the run folder is not empty: choose another", str(folder))
     probe = folder / ".writable"  # asked now, not after minutes of training
     probe.touch()
     probe.unlink()
-
-
-def _load_folder(arguments):
-    from rich.progress import track
-
-    from keras_dcnn.datasets import image_folder
-
-    return image_folder.load_data(
-        arguments.directory,
-        arguments.image_size,
-        arguments.seed,
-        track=lambda files: track(files, "reading images", transient=True),
-    )
+    try:
+        yield
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @contextlib.contextmanager
 def _progress(epochs):
     """One bar over both trainings; yields what makes the callback of a run."""
-    import keras
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     bar = Progress(
         TextColumn("{task.description:<52}"),
         BarColumn(bar_width=24),
@@ -138,9 +142,6 @@ def _progress(epochs):
 
 
 def _print_table(summary):
-    from rich.console import Console
-    from rich.table import Table
-
     plain, parts = summary["plain"], summary["parts"]
     table = Table(title=f"Test accuracy, seed {summary['seed']}, {summary['epochs']} epochs each")
     for column in ("", "clean", f"colour cast (σ {summary['color_cast']})", "seconds"):

@@ -87,7 +87,30 @@ def test_errors_are_one_line_and_name_the_file(folder, tmp_path, capsys):
     assert "dark/3.png can't be read" in failure(capsys, "train", folder, *run)
     for output in (folder / "dark" / "1.png", folder / "dark" / "1.png" / "run"):
         assert "1.png" in failure(capsys, "train", folder, "--output", output)
-    assert "is not empty" in failure(capsys, "train", folder, "--output", folder)
+    (folder / "dark" / "3.png").unlink()
+    (tmp_path / "full" / "old").mkdir(parents=True)
+    assert "is not empty" in failure(capsys, "train", folder, "--output", tmp_path / "full")
+    inside = failure(capsys, "train", folder, "--output", folder / "runs" / "1")
+    assert "would lie in" in inside
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "images"]  # nothing left
+
+
+def test_images_of_one_colour_are_refused_before_training(folder, tmp_path, capsys):
+    for path in folder.glob("*/*.png"):
+        Image.new("RGB", (16, 16), (7, 8, 9)).save(path)
+    line = failure(capsys, "train", folder, "--output", tmp_path / "run")
+    assert "can't be trained on" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_never_was_finite_says_so_and_keeps_its_curves(
+    folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("keras_dcnn._comparison.LEARNING_RATE", float("nan"))
+    run = tmp_path / "run"
+    arguments = ["train", folder, "--image-size", "16", "--epochs", "1", "--output", run]
+    assert "never had a finite validation loss" in failure(capsys, *arguments)
+    assert (run / "history.csv").is_file()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
@@ -99,7 +122,9 @@ def test_no_write_permission(folder, tmp_path, capsys):
     assert str(locked) in failure(capsys, "train", folder, "--output", f"{locked}/run")
 
 
-@pytest.mark.parametrize("arguments", [["demo", "--epochs", "0"], ["train"], ["fly"], []])
+@pytest.mark.parametrize(
+    "arguments", [["demo", "--epochs", "0"], ["demo", "--seed", str(2**32)], ["train"], ["fly"], []]
+)
 def test_wrong_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)

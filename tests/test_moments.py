@@ -52,7 +52,7 @@ def test_float_moments_keep_their_digits_far_from_zero():
 
 
 def test_integers_and_floats_do_not_mix():
-    with pytest.raises(ValueError, match="integer dtype or all of float dtype"):
+    with pytest.raises(ValueError, match="must be of 8-bit integers, or none"):
         moments_of([np.zeros((2, 3), "uint8"), np.zeros((2, 3), "float32")])
 
 

@@ -18,9 +18,10 @@ def figures(notebook):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook(path, tmp_path, backend):
+def test_notebook(path, tmp_path, backend, monkeypatch):
     if backend != "tensorflow":
         pytest.skip("minutes of training: once is enough")
+    monkeypatch.delenv("MPLBACKEND")  # the kernel has its own
     committed = nbformat.read(path, as_version=4)
     cells = [cell for cell in committed.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))

@@ -40,8 +40,10 @@ class CheckpointEnsemble(keras.callbacks.Callback):
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the
-            directory holds another run's members; from `ensemble()`, when there is no member or
-            one does not match its checksum.
+            directory holds the members of another model or run (also of this one, killed); at the
+            end of the first epoch, when `mode="auto"` and Keras does not know the metric's
+            direction; from `ensemble()`, when there is no member or one does not match its
+            checksum.
         OSError: when the directory can't be written to.
         TypeError: for an unknown keyword.
 
@@ -81,6 +83,7 @@ class CheckpointEnsemble(keras.callbacks.Callback):
         self.every = every
         self.mode = mode
         self._epochs_seen = 0
+        self._trained_model = None
 
     @property
     def members(self):
@@ -89,11 +92,12 @@ class CheckpointEnsemble(keras.callbacks.Callback):
         return json.loads(path.read_text(encoding="utf-8"))["members"] if path.is_file() else []
 
     def on_train_begin(self, logs=None):
-        if not self._epochs_seen and self.members:
+        if self._trained_model is not self.model and self.members:
             raise ValueError(
                 f"`directory` must not hold the members of another run; {self.directory} holds "
                 f"{len(self.members)}: choose another directory, or delete them."
             )
+        self._trained_model = self.model  # a second fit of the same model goes on
         self.directory.mkdir(parents=True, exist_ok=True)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
 
@@ -164,5 +168,5 @@ class CheckpointEnsemble(keras.callbacks.Callback):
             models[-1].load_weights(path)
         ensemble = Ensemble(models, combine=combine, weights=weights)
         if compile_config:
-            ensemble.compile_from_config(compile_config)
+            ensemble.compile_for_evaluation(compile_config)
         return ensemble

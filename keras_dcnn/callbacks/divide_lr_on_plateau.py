@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras import has_fixed_rate, leaf_optimizers
-from keras_dcnn._validation import check_count, check_number
+from keras_dcnn._validation import check_count, check_flag, check_number
 from keras_dcnn.callbacks._monitor import Monitor
 
 
@@ -100,6 +100,7 @@ class DivideLROnPlateau(keras.callbacks.Callback):
         check_number("min_delta", min_delta, minimum=0)
         check_count("cooldown", cooldown, minimum=0)
         check_number("min_lr", min_lr, minimum=0)
+        check_flag("restore_best", restore_best)
         self._monitor = Monitor("DivideLROnPlateau", monitor, mode)
         self.monitor = monitor
         self.mode = mode
@@ -148,7 +149,7 @@ class DivideLROnPlateau(keras.callbacks.Callback):
         for optimizer in optimizers:
             old = _rate(optimizer)
             new = max(old / self.divisor, self.min_lr)
-            if new < old:
+            if np.float32(new) < np.float32(old):  # the optimizer's precision
                 optimizer.learning_rate = new
                 cuts.append(f"{old:.4g} → {new:.4g}")
         if not cuts:

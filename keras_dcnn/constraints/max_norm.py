@@ -13,8 +13,9 @@ def clip_norm(w, max_value, axis):
     tiny = 1e-30  # a neuron of zeros has no direction to keep
     # Dividing by the largest weight first keeps the squares of huge weights finite.
     peak = ops.maximum(ops.max(ops.abs(w), axis=axis, keepdims=True), tiny)
-    norm = peak * ops.sqrt(ops.sum(ops.square(w / peak), axis=axis, keepdims=True))
-    return ops.where(norm > max_value, w * (max_value / norm), w)
+    direction = w / peak
+    norm = ops.sqrt(ops.sum(ops.square(direction), axis=axis, keepdims=True))
+    return ops.where(peak * norm > max_value, direction * (max_value / norm), w)
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -58,6 +59,9 @@ class MaxNorm(keras.constraints.Constraint):
     def __init__(self, max_value=3.0, kernel="standard", axis=None):
         check_number("max_value", max_value, above=0)
         check_choice("kernel", kernel, KERNEL_KINDS)
+        for one in axis if isinstance(axis, (list, tuple)) else (axis,):
+            if one is not None and not isinstance(one, int):
+                raise ValueError(f"`axis` must be an integer, several, or None; got {axis!r}.")
         self.max_value = max_value
         self.kernel = kernel
         self.axis = axis
@@ -68,7 +72,10 @@ class MaxNorm(keras.constraints.Constraint):
         if axis is None:
             check_kernel_shape("MaxNorm", self.kernel, w.shape)
             axis = incoming_axes(self.kernel, w.shape)
-        return ops.cast(clip_norm(ops.cast(w, "float32"), self.max_value, axis), w.dtype)
+        dtype = keras.backend.standardize_dtype(w.dtype)
+        if dtype in ("float16", "bfloat16"):  # whose squares overflow, or are coarse
+            w = ops.cast(w, "float32")
+        return ops.cast(clip_norm(w, self.max_value, axis), dtype)
 
     def get_config(self):
         return {"max_value": self.max_value, "kernel": self.kernel, "axis": self.axis}

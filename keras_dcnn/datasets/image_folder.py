@@ -22,7 +22,7 @@ def load_data(directory, image_size=64, seed=0, track=iter):
     in memory (12 kB each at 64×64, 147 kB at 224×224).
 
     Args:
-        directory: Folder with a subfolder per class. Other files, and those whose suffix is not an
+        directory: Folder with a subfolder per class. Hidden files, and those whose suffix is not an
             image's, are passed over.
         image_size: Height and width to resize to, in pixels, ≥ 8.
         seed: Integer ≥ 0 that fixes the split.
@@ -61,6 +61,7 @@ def load_data(directory, image_size=64, seed=0, track=iter):
         https://keras.io/api/data_loading/image/
     """
     check_count("image_size", image_size, minimum=8)
+    check_count("seed", seed, minimum=0)
     class_names, files, labels = _list_files(Path(directory))
     images = np.stack([_read(path, image_size) for path in track(files)])
     parts = _split(labels, np.random.default_rng(seed))
@@ -77,7 +78,7 @@ def _list_files(directory):
         )
     files, labels = [], []
     for label, folder in enumerate(folders):
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in folder.iterdir() if _is_image(p))
         if len(found) < 3:
             raise ImageFolderError(
                 f"{folder} needs at least 3 images, to train, validate and test on; it has "
@@ -88,6 +89,11 @@ def _list_files(directory):
     return [folder.name for folder in folders], files, np.array(labels, "int64")
 
 
+def _is_image(path):
+    # macOS leaves ._name.jpg beside name.jpg on foreign disks.
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
 def _read(path, size):
     try:
         image, ops = import_module("PIL.Image"), import_module("PIL.ImageOps")
@@ -95,7 +101,12 @@ def _read(path, size):
         raise ImportError('image_folder needs pillow: pip install "keras_dcnn[demo]".') from error
     try:
         with image.open(path) as opened:
-            rgb = ops.exif_transpose(opened).convert("RGB")
+            upright = ops.exif_transpose(opened)
+        if upright.mode in ("I", "F"):
+            raise ValueError("its pixels are 32-bit numbers of unknown range, not colours")
+        if upright.mode.startswith("I;16"):  # grey in 0…65535, which convert("RGB") would clip
+            upright = image.fromarray((np.asarray(upright) // 257).astype("uint8"))
+        rgb = upright.convert("RGB")
         return np.asarray(ops.fit(rgb, (size, size), image.Resampling.BILINEAR))
     except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
         raise ImageFolderError(

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import numpy as np
 
-from keras_dcnn._validation import check_number
+from keras_dcnn._validation import check_count, check_number
 
 NUM_CLASSES = 10
 IMAGE_SIZE = 32
@@ -55,6 +55,7 @@ def load_data(color_cast=0.0, imbalance_factor=1.0, seed=0):
     """
     check_number("color_cast", color_cast, minimum=0)
     check_number("imbalance_factor", imbalance_factor, minimum=1)
+    check_count("seed", seed, minimum=0)
     masks, labels, photos = _sources()
     order = np.random.default_rng(seed).permutation(len(labels))
     data, start = [], 0

@@ -4,6 +4,7 @@ import warnings
 
 import keras
 
+from keras_dcnn._keras import output_layer
 from keras_dcnn._validation import check_choice, check_keywords, check_number
 
 ops = keras.ops
@@ -106,7 +107,7 @@ class Ensemble(keras.Model):
         self.member_weights = _check_weights(weights, len(members))
         self.build(_shapes(members[0])[0])
         if all(member.compiled for member in members):
-            self.compile_from_config(members[0].get_compile_config())
+            self.compile_for_evaluation(members[0].get_compile_config())
 
     def call(self, inputs, training=False):
         weights = self.member_weights or (1.0,) * len(self.members)
@@ -118,8 +119,12 @@ class Ensemble(keras.Model):
         outputs = [member(inputs, training=training) for member in self.members]
         return keras.tree.map_structure(combine, *outputs)
 
-    def compile_from_config(self, config):
-        """Compile for `evaluate`: loss and metrics, without an optimizer and its slots."""
+    def compile_for_evaluation(self, config):
+        """Compile with the loss and metrics of a member's compile configuration, no optimizer.
+
+        Args:
+            config: What `get_compile_config()` of a compiled Keras model returns.
+        """
         try:
             arguments = keras.saving.deserialize_keras_object(config)
         except (TypeError, ValueError) as error:  # a loss that isn't registered with Keras
@@ -129,6 +134,20 @@ class Ensemble(keras.Model):
             )
             return
         self.compile(**{**arguments, "optimizer": None})
+
+    def compile_from_config(self, config):
+        if config.get("optimizer") is None:
+            self.compile_for_evaluation(config)
+        else:
+            super().compile_from_config(config)
+
+    def fit(self, *args, **kwargs):
+        if self.compiled and self.optimizer is None:
+            raise ValueError(
+                "an Ensemble is made of trained models and has no optimizer: train the members, or "
+                "call `compile` with an optimizer to train them jointly."
+            )
+        return super().fit(*args, **kwargs)
 
     def get_config(self):
         return {
@@ -160,7 +179,8 @@ def _shapes(model):
 
 
 def _check_members(members, combine):
-    members = list(members)
+    if not isinstance(members, (list, tuple)):
+        raise TypeError(f"`members` must be a list of models; got {type(members).__name__}.")
     if not members:
         raise ValueError("`members` must hold at least one model; got none.")
     for i, member in enumerate(members):
@@ -185,17 +205,22 @@ def _check_members(members, combine):
                 "use `weights` to count it more."
             )
         _check_last_activation(i, member, combine)
-    return members
+    return list(members)
 
 
 def _check_last_activation(i, member, combine):
-    """Raise ValueError where the member's last layer shows that `combine` does not fit it."""
-    activation = getattr(member.layers[-1], "activation", None) if member.layers else None
-    raw = activation is keras.activations.linear
-    if combine in ("probability", "geometric") and raw:
+    """Raise ValueError where the layer that makes the output shows that `combine` is wrong."""
+    layer = output_layer(member)
+    activation = getattr(layer, "activation", None)
+    if isinstance(layer, keras.layers.Softmax):
+        activation = keras.activations.softmax
+    one_raw_output = combine == "vote" and getattr(layer, "units", None) == 1
+    if activation is keras.activations.linear and (
+        combine in ("probability", "geometric") or one_raw_output
+    ):
         raise ValueError(
             f"combine={combine!r} needs probabilities; member {i} `{member.name}` ends in a linear "
-            "layer: use combine='logit', or add a softmax."
+            "layer: use combine='logit', or add a softmax or sigmoid."
         )
     if combine == "logit" and activation in (keras.activations.softmax, keras.activations.sigmoid):
         raise ValueError(
@@ -207,11 +232,11 @@ def _check_last_activation(i, member, combine):
 def _check_weights(weights, count):
     if weights is None:
         return None
-    weights = tuple(float(w) for w in weights)
     if len(weights) != count:
-        raise ValueError(f"`weights` must have one number per member, {count}; got {weights}.")
+        raise ValueError(f"`weights` must have one number per member, {count}; got {weights!r}.")
     for weight in weights:
         check_number("weights", weight, minimum=0)
+    weights = tuple(float(weight) for weight in weights)
     if sum(weights) == 0:
         raise ValueError(f"`weights` must not all be 0; got {weights}.")
     return weights

@@ -1,12 +1,13 @@
 """HeNormal: the initialisation of He et al., untruncated, for any kernel kind."""
 
 import math
+import random
 
 import keras
 import numpy as np
 
 from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes, outgoing_axes
-from keras_dcnn._validation import check_choice, check_number
+from keras_dcnn._validation import check_choice, check_count, check_number
 
 
 def he_stddev(fan, negative_slope=0.0):
@@ -28,10 +29,12 @@ class HeNormal(keras.initializers.Initializer):
 
     Args:
         negative_slope: a of the activation: 0 for ReLU, 0.25 for PReLU at its start.
-        mode: `"fan_in"` keeps the variance forward, `"fan_out"` that of the gradients backward.
+        mode: `"fan_in"` keeps the variance forward, `"fan_out"` that of the gradients backward
+            (not of grouped convolutions, whose kernels do not show the number of groups).
         kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense and convolutions,
             `"depthwise"` (…, channels, multiplier), `"transpose"` (…, out, in).
-        seed: Integer for a reproducible sequence of draws, or None.
+        seed: Integer ≥ 0 for a reproducible sequence of draws, or None, which follows
+            `keras.utils.set_random_seed`.
 
     Raises:
         ValueError: for an unknown `mode` or `kernel`, and for weights that are no kernel.
@@ -60,7 +63,10 @@ class HeNormal(keras.initializers.Initializer):
         self.mode = mode
         self.kernel = kernel
         self.seed = seed
-        self._seeds = np.random.SeedSequence(seed)
+        if seed is not None:
+            check_count("seed", seed, minimum=0)
+        # Python's generator is the one that keras.utils.set_random_seed and Keras's own use.
+        self._seeds = np.random.SeedSequence(random.getrandbits(64) if seed is None else seed)
 
     def __call__(self, shape, dtype=None):
         check_kernel_shape("HeNormal", self.kernel, shape)

@@ -1,4 +1,4 @@
-"""small_cnn: the five-convolution network of the demo and the notebooks."""
+"""small_cnn: the five-convolution network of the demo."""
 
 import keras
 
@@ -24,8 +24,8 @@ def small_cnn(
         input_shape: `(height, width, channels)`; the images' pixels in 0…255.
         num_classes: Number of classes, ≥ 2.
         width: Filters of the first convolutions, ≥ 1.
-        activation: Name of a Keras activation, or a function without arguments that makes an
-            activation layer, such as `keras_dcnn.layers.RReLU`.
+        activation: Name or function of a Keras activation, or a layer class such as
+            `keras_dcnn.layers.RReLU`.
         kernel_initializer: Keras initializer of all kernels.
         kernel_constraint: Keras constraint of all kernels, or None.
         augmentation: Layers that see the raw images first.
@@ -57,12 +57,8 @@ def small_cnn(
         if stage in (2, 4):
             model.add(keras.layers.MaxPooling2D(2))
         model.add(keras.layers.Conv2D(filters, 3, padding="same", **kernel))
-        make = activation if callable(activation) else _activation_of(activation)
-        model.add(make())
+        is_layer = isinstance(activation, type)
+        model.add(activation() if is_layer else keras.layers.Activation(activation))
     model.add(keras.layers.GlobalAveragePooling2D())
     model.add(keras.layers.Dense(num_classes, activation="softmax", **kernel))
     return model
-
-
-def _activation_of(name):
-    return lambda: keras.layers.Activation(name)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_number
+from keras_dcnn._validation import check_number, warn_no_effect
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -17,7 +17,7 @@ class ElasticNet(keras.regularizers.L1L2):
         l2: λ₂, ≥ 0, without the ½ of `WeightDecay`.
 
     Raises:
-        ValueError: for a negative or non-finite number, and when both are 0.
+        ValueError: for a negative or non-finite number.
         TypeError: for an unknown keyword.
 
     Example:
@@ -38,5 +38,5 @@ class ElasticNet(keras.regularizers.L1L2):
         check_number("l1", l1, minimum=0)
         check_number("l2", l2, minimum=0)
         if l1 == l2 == 0:
-            raise ValueError("`l1` and `l2` must not both be 0, or nothing is penalised.")
+            warn_no_effect("ElasticNet", "l1=0 and l2=0")
         super().__init__(float(l1), float(l2))

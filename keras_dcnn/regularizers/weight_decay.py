@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_number
+from keras_dcnn._validation import check_number, warn_no_effect
 
 ops = keras.ops
 
@@ -38,6 +38,8 @@ class WeightDecay(keras.regularizers.Regularizer):
 
     def __init__(self, decay=5e-4):
         check_number("decay", decay, minimum=0)
+        if decay == 0:
+            warn_no_effect("WeightDecay", "decay=0")
         self.decay = decay
 
     def __call__(self, x):

@@ -134,6 +134,13 @@ def test_a_second_fit_goes_on(tmp_path):
     assert len({member["sha256"] for member in callback.members}) == 12
 
 
+def test_another_model_is_refused(tmp_path):
+    callback = CheckpointEnsemble(tmp_path, "last", monitor="score")
+    train(callback, SCORES)
+    with pytest.raises(ValueError, match=r"members of another run"):
+        train(callback, SCORES, classifier())
+
+
 def test_another_runs_directory_is_refused(tmp_path):
     train(CheckpointEnsemble(tmp_path, "last", monitor="score"), SCORES)
     with pytest.raises(ValueError, match=r"members of another run.*holds 5"):

@@ -154,6 +154,15 @@ def test_restore_best_goes_back_to_the_best_epoch():
     assert not np.array_equal(seen[3], seen[2])
 
 
+def test_at_min_lr_nothing_is_cut_or_restored(capsys):
+    """Regression: 0.1 as float32 is above 0.1, which made a cut to 0.1 of every plateau."""
+    model, x, y = model_and_data(keras.optimizers.SGD(0.4))
+    callback = DivideLROnPlateau("score", "min", patience=1, min_lr=0.1, verbose=1)
+    fit(model, x, y, [1] * 9, callback)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split("rate ")[1] for line in lines if line] == ["0.4 → 0.2.", "0.2 → 0.1."]
+
+
 def test_a_missing_quantity_warns_once_with_what_there_is():
     model, x, y = model_and_data()
     with pytest.warns(UserWarning, match=r"'val_loss', which is not among the logs \(.*loss") as w:
@@ -176,6 +185,7 @@ def test_a_schedule_is_refused_before_training():
         ({"min_delta": -1}, "`min_delta` must be a finite number of at least 0"),
         ({"cooldown": 1.5}, "`cooldown` must be a whole number of at least 0; got 1.5"),
         ({"min_lr": float("nan")}, "`min_lr` must be a finite number"),
+        ({"restore_best": 1}, "`restore_best` must be True or False; got 1"),
         ({"mode": "mx"}, "`mode` must be one of 'auto', 'min', 'max'; got 'mx'"),
     ],
 )

@@ -66,7 +66,7 @@ def test_explicit_axis():
     assert np.linalg.norm(constrain(np.full(4, 9.0, "float32"), axis=0)) == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-30, 1e25, -1e30])
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e25, -1e30, 3e38])
 def test_extreme_weights_stay_finite(value):
     out = constrain(np.full((4, 3), value, "float32"), max_value=3.0)
     assert np.isfinite(out).all()
@@ -91,6 +91,13 @@ def test_holds_through_training_at_a_rate_that_explodes(backend):
     assert max(norms) == pytest.approx(1.5, rel=1e-5)
 
 
+def test_double_precision_within_the_limit_is_left_alone(backend):
+    if backend == "jax":
+        pytest.skip("JAX has no float64 unless told")
+    w = np.array([[0.1, 0.2], [0.3, 1 / 3]])
+    np.testing.assert_array_equal(constrain(w), w)
+
+
 def test_half_precision_keeps_its_dtype():
     out = constrain(np.full((300, 2), 60.0, "float16"))  # squares overflow float16
     assert out.dtype == np.float16
@@ -101,6 +108,7 @@ def test_half_precision_keeps_its_dtype():
     ("arguments", "message"),
     [
         ({"max_value": 0}, "`max_value` must be a finite number above 0; got 0"),
+        ({"axis": "rows"}, "`axis` must be an integer, several, or None; got 'rows'"),
         ({"kernel": "conv"}, "`kernel` must be one of 'standard', 'depthwise', 'transpose'"),
     ],
 )

@@ -21,6 +21,7 @@ def test_reads_and_splits_each_class(tmp_path):
     folder = make_folder(tmp_path, {"b": 10, "a": 3})
     (folder / "b" / "notes.txt").write_text("not an image")
     (folder / ".hidden").mkdir()
+    (folder / "b" / "._0.png").write_text("what macOS leaves")
     *parts, names = image_folder.load_data(folder, image_size=16)
     assert names == ["a", "b"]
     assert [np.bincount(labels).tolist() for _, labels in parts] == [[1, 6], [1, 2], [1, 2]]
@@ -47,6 +48,19 @@ def test_turns_images_as_the_camera_says_and_takes_other_modes(tmp_path):
     turned = next(images[labels == 0][0] for images, labels in parts)
     assert turned[0].max() == 0
     assert turned[-1].min() == 255
+
+
+def test_sixteen_bit_grey_keeps_its_shades(tmp_path):
+    folder = make_folder(tmp_path, {"a": 3, "b": 3})
+    ramp = np.tile(np.linspace(0, 65535, 16).astype("uint16"), (16, 1))
+    for i in range(3):
+        Image.fromarray(ramp).save(folder / "a" / f"{i}.png")
+    images, labels = image_folder.load_data(folder, image_size=16)[0]
+    shades = images[labels == 0][0][0, :, 0]
+    np.testing.assert_allclose(shades, np.linspace(0, 255, 16), atol=1)
+    Image.fromarray(ramp.astype("float32")).save(folder / "a" / "x.tiff")
+    with pytest.raises(ImageFolderError, match=r"x.tiff can't be read .*32-bit numbers"):
+        image_folder.load_data(folder)
 
 
 @pytest.mark.parametrize(

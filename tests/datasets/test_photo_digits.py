@@ -107,6 +107,7 @@ def test_imbalance_factor(data):
     ("arguments", "message"),
     [
         ({"color_cast": -0.1}, "`color_cast` must be a finite number of at least 0"),
+        ({"seed": -1}, "`seed` must be a whole number of at least 0"),
         ({"imbalance_factor": 0.5}, "`imbalance_factor` must be a finite number of at least 1"),
     ],
 )

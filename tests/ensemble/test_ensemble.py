@@ -68,7 +68,7 @@ def test_several_outputs_are_combined_one_by_one():
         np.testing.assert_allclose(out[key], (each[0][key] + each[1][key]) / 2, rtol=1e-5)
 
 
-def test_subclassed_members_and_an_ensemble_of_ensembles():
+def test_subclassed_members_and_an_ensemble_of_ensembles(tmp_path):
     @keras.saving.register_keras_serializable(package="test_ensemble")
     class Custom(keras.Model):
         def __init__(self, **kwargs):
@@ -81,6 +81,9 @@ def test_subclassed_members_and_an_ensemble_of_ensembles():
     members = [Custom(), member()]
     predict(members[0])
     inner = Ensemble(members)
+    inner.save(tmp_path / "inner.keras")
+    loaded = keras.saving.load_model(tmp_path / "inner.keras")
+    np.testing.assert_allclose(predict(loaded), predict(inner), rtol=1e-5)
     outer = Ensemble([inner, member()])
     expected = (predict(inner) + predict(outer.members[1])) / 2
     np.testing.assert_allclose(predict(outer), expected, rtol=1e-5)
@@ -100,11 +103,19 @@ def test_evaluate_needs_no_compile_when_members_are_compiled_and_has_no_optimize
     loaded = keras.saving.load_model(tmp_path / "e.keras")
     assert loaded.evaluate(X, y, verbose=0) == pytest.approx([loss, accuracy], rel=1e-5)
     assert ensemble.optimizer is loaded.optimizer is None
-    ensemble.compile("adam", "sparse_categorical_crossentropy")  # a user's, with slots
+    with pytest.raises(ValueError, match="train the members, or call `compile`"):
+        loaded.fit(X, y, verbose=0)
+
+
+def test_one_compiled_by_the_user_trains_jointly_also_after_loading(tmp_path):
+    ensemble, y = Ensemble([member(), member()]), np.arange(6) % 3
+    ensemble.compile("adam", "sparse_categorical_crossentropy")
     ensemble.fit(X, y, verbose=0)
     ensemble.save(tmp_path / "e.keras")
-    again = keras.saving.load_model(tmp_path / "e.keras")
-    np.testing.assert_allclose(predict(again), predict(ensemble), rtol=1e-5)
+    loaded = keras.saving.load_model(tmp_path / "e.keras")
+    np.testing.assert_allclose(predict(loaded), predict(ensemble), rtol=1e-5)
+    one, other = (m.fit(X, y, verbose=0).history["loss"] for m in (ensemble, loaded))
+    assert one == pytest.approx(other, rel=1e-5)
 
 
 def test_mixed_precision_members_answer_in_float32():
@@ -116,6 +127,30 @@ def test_mixed_precision_members_answer_in_float32():
         keras.config.set_dtype_policy(policy)
     assert out.dtype == np.float32
     np.testing.assert_allclose(out.sum(-1), 1, rtol=1e-3)
+
+
+def test_several_inputs(tmp_path):
+    def build():
+        inputs = {"a": keras.Input((4,), name="a"), "b": keras.Input((2,), name="b")}
+        joined = keras.layers.concatenate(list(inputs.values()))
+        return keras.Model(inputs, keras.layers.Dense(3, "softmax")(joined))
+
+    members, x = [build(), build()], {"a": X, "b": X[:, :2]}
+    ensemble = Ensemble(members)
+    expected = sum(m.predict(x, verbose=0) for m in members) / 2
+    np.testing.assert_allclose(ensemble.predict(x, verbose=0), expected, rtol=1e-5)
+    ensemble.save(tmp_path / "e.keras")
+    loaded = keras.saving.load_model(tmp_path / "e.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), expected, rtol=1e-5)
+
+
+def test_what_comes_after_the_last_named_activation_counts():
+    x = keras.Input((4,))
+    dense = keras.layers.Dense
+    Ensemble([keras.Model(x, keras.ops.softmax(dense(3)(x)))])
+    Ensemble([keras.Model(x, keras.ops.log(dense(3, "softmax")(x)))], "logit")
+    Ensemble([keras.Model(x, [dense(3, "softmax")(x), dense(1)(x)])])
+    Ensemble([keras.Model(x, keras.layers.Softmax()(dense(3)(x)))])
 
 
 SAME = member()
@@ -136,6 +171,16 @@ SAME = member()
         (lambda: Ensemble([SAME, SAME]), ValueError, "is given twice"),
         (lambda: Ensemble([member("linear")]), ValueError, "needs probabilities; member 0"),
         (lambda: Ensemble([member()], "logit"), ValueError, "ends in softmax"),
+        (
+            lambda: Ensemble(
+                [keras.Sequential([member("linear"), keras.layers.Softmax()])], "logit"
+            ),
+            ValueError,
+            "ends in softmax",
+        ),
+        (lambda: Ensemble([member("linear", 1)], "vote"), ValueError, "needs probabilities"),
+        (lambda: Ensemble(member()), TypeError, "must be a list of models; got Sequential"),
+        (lambda: Ensemble([member()], weights="x"), ValueError, "must be a finite number"),
         (lambda: Ensemble([member()], "mean"), ValueError, "`combine` must be one of"),
         (lambda: Ensemble([member()], weights=[1, 2]), ValueError, "one number per member, 1"),
         (lambda: Ensemble([member()], weights=[-1]), ValueError, "at least 0"),

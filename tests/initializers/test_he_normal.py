@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from keras_dcnn.initializers import HeNormal
 
@@ -16,7 +17,7 @@ def draw(initializer, shape):
 
 
 def fans(kind, shape):
-    """Fan-in and fan-out counted on a kernel of one-hot connections (the definition)."""
+    """Fan-in and fan-out in closed form; the next test counts them on real layers."""
     *spatial, a, b = shape
     area = math.prod(spatial)
     return {
@@ -40,9 +41,35 @@ def test_variance_is_within_sampling_error_of_the_paper(kind, mode, spatial, a, 
     shape = (*spatial, a, b)
     w = draw(HeNormal(slope, mode, kind, seed), shape)
     expected = 2 / ((1 + slope**2) * fans(kind, shape)[mode == "fan_out"])
-    # Var of the sample variance of a normal: 2σ⁴/n; 5 standard errors.
-    assert np.mean(w**2) == pytest.approx(expected, rel=5 * math.sqrt(2 / w.size))
-    assert abs(w.mean()) < 5 * math.sqrt(expected / w.size)
+    # n·(mean square)/σ² is χ² with n degrees of freedom: a false alarm in 5 million draws.
+    low, high = stats.chi2.ppf([1e-7, 1 - 1e-7], w.size) / w.size
+    assert low < np.mean(w**2) / expected < high
+    assert abs(w.mean()) < 5.3 * math.sqrt(expected / w.size)
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [
+        ("standard", keras.layers.Conv2D(5, 3)),
+        ("standard", keras.layers.Conv2D(4, 3, groups=2)),
+        ("depthwise", keras.layers.DepthwiseConv2D(3, depth_multiplier=2)),
+        ("transpose", keras.layers.Conv2DTranspose(5, 3)),
+    ],
+)
+def test_fans_are_the_connections_of_a_real_layer(kind, layer):
+    layer.build((None, 9, 9, 6))
+    kernel = np.ones(layer.get_weights()[0].shape, "float32")
+    layer.set_weights([kernel, layer.get_weights()[1] * 0])
+
+    def outputs(x):
+        return keras.ops.convert_to_numpy(layer(x.astype("float32")))
+
+    ones, pixel = np.ones((1, 9, 9, 6)), np.zeros((1, 9, 9, 6))
+    pixel[0, 4, 4, 0] = 1
+    fan_in = outputs(ones)[0].max()  # inputs that reach one output away from the border
+    fan_out = outputs(pixel).sum()  # outputs that one input reaches
+    grouped = getattr(layer, "groups", 1)  # of which the shape does not tell the fan-out
+    assert (fan_in, fan_out * grouped) == fans(kind, kernel.shape)
 
 
 def test_it_is_not_truncated():
@@ -59,6 +86,15 @@ def test_layers_that_share_an_instance_differ():
     assert not np.array_equal(one.get_weights()[0], other.get_weights()[0])
 
 
+def test_without_a_seed_it_follows_set_random_seed():
+    draws = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        draws.append(draw(HeNormal(), (3, 4)))
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[0], draws[2])
+
+
 def test_string_id():
     assert isinstance(keras.initializers.get("keras_dcnn>HeNormal"), HeNormal)
 
@@ -68,6 +104,7 @@ def test_string_id():
     [
         ({"negative_slope": "relu"}, "`negative_slope` must be a finite number"),
         ({"mode": "fan_avg"}, "`mode` must be one of"),
+        ({"seed": -1}, "`seed` must be a whole number of at least 0; got -1"),
         ({"kernel": "conv"}, "`kernel` must be one of"),
     ],
 )

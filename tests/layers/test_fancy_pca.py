@@ -110,7 +110,7 @@ def test_adapt_equals_numpy(dtype):
     np.testing.assert_allclose(unit.eigenvalues, values, rtol=1e-5)
 
 
-def test_adapt_is_kept_in_the_configuration_and_changes_the_draws():
+def test_adapt_is_kept_in_configuration_and_file_and_changes_the_draws(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype="uint8")
     layer = FancyPCA(seed=0, clip=False)
     before = shifts(FancyPCA(seed=0, clip=False), 4)
@@ -119,6 +119,22 @@ def test_adapt_is_kept_in_the_configuration_and_changes_the_draws():
     after = shifts(layer, 4)
     np.testing.assert_array_equal(shifts(again, 4), after)
     assert np.abs(after - before).max() > 1e-3
+    model = keras.Sequential([keras.Input((2, 2, 3)), layer])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]
+    assert loaded.eigenvalues == layer.eigenvalues
+    np.testing.assert_array_equal(shifts(loaded, 4), after)
+
+
+def test_adapt_lets_rounding_pass():
+    x = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype("float32")
+    x[0, 0, 0, 0] = np.nextafter(np.float32(255), np.float32(256))
+    FancyPCA().adapt(x)
+
+
+def test_no_spread_warns():
+    with pytest.warns(UserWarning, match="std=0 changes nothing"):
+        FancyPCA(std=0)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +163,10 @@ def test_adapt_refuses(data, message):
         ({"value_range": (255, 0)}, "low ≤ high"),
         ({"eigenvalues": (1, 1, 1)}, "given together; got only `eigenvalues`"),
         ({"eigenvectors": np.eye(3)}, "given together; got only `eigenvectors`"),
-        ({"eigenvalues": (1, -1, 1), "eigenvectors": np.eye(3)}, "three numbers ≥ 0"),
+        ({"eigenvalues": (1, -1, 1), "eigenvectors": np.eye(3)}, "three finite numbers ≥ 0"),
+        ({"eigenvalues": (np.inf, 0, 0), "eigenvectors": np.eye(3)}, "must be a finite number"),
+        ({"eigenvalues": "abc", "eigenvectors": np.eye(3)}, "three finite numbers ≥ 0"),
+        ({"clip": "no"}, "`clip` must be True or False; got 'no'"),
         ({"eigenvalues": (1, 1, 1), "eigenvectors": np.ones((3, 3))}, "orthonormal"),
         ({"eigenvalues": (1, 1, 1), "eigenvectors": np.eye(2)}, "orthonormal"),
     ],

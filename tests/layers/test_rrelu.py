@@ -60,10 +60,19 @@ def test_integers_are_cast():
 
 
 def test_keeps_the_mask():
-    layer = RReLU()
-    masked = keras.layers.Masking()(np.zeros((1, 2, 3), "float32"))
-    assert layer.supports_masking
-    layer(masked)
+    x = np.array([[[1.0], [0.0], [2.0]]], "float32")
+    out = RReLU()(keras.layers.Masking()(x))
+    mask = keras.ops.convert_to_numpy(out._keras_mask)
+    np.testing.assert_array_equal(mask, [[True, False, True]])
+
+
+def test_without_a_seed_it_follows_set_random_seed():
+    outs = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        outs.append(run(RReLU(), -np.abs(X), training=True))
+    np.testing.assert_array_equal(outs[0], outs[1])
+    assert not np.array_equal(outs[0], outs[2])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """small_cnn: the layers that the docstring says."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_dcnn.layers import RandomHSV, RReLU
@@ -23,6 +24,13 @@ def test_parts_go_where_they_belong():
     assert names[:2] == ["RandomHSV", "Rescaling"]
     assert names.count("RReLU") == 5
     assert "Activation" not in names
+
+
+@pytest.mark.parametrize("activation", ["relu", keras.activations.relu, keras.layers.ReLU])
+def test_activation_by_name_function_or_layer(activation):
+    model = small_cnn((16, 16, 3), 2, 4, activation)
+    x = keras.ops.convert_to_tensor([[-1.0, 2.0]])
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model.layers[2](x)), [[0, 2]])
 
 
 def test_bad_arguments():

@@ -48,6 +48,12 @@ def test_defaults_are_not_zero():
         assert float(regularizer(keras.ops.convert_to_tensor(W))) > 0
 
 
+@pytest.mark.parametrize("make", [lambda: WeightDecay(0), lambda: ElasticNet(0, 0)])
+def test_a_penalty_of_zero_warns(make):
+    with pytest.warns(UserWarning, match="changes nothing: leave it out"):
+        make()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -55,7 +61,6 @@ def test_defaults_are_not_zero():
         (lambda: WeightDecay(float("inf")), "`decay` must be a finite number"),
         (lambda: ElasticNet(l1=-1), "`l1` must be a finite number of at least 0"),
         (lambda: ElasticNet(l2=None), "`l2` must be a finite number of at least 0"),
-        (lambda: ElasticNet(0, 0), "must not both be 0"),
     ],
 )
 def test_bad_arguments(make, message):

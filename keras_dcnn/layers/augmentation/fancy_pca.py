@@ -5,7 +5,13 @@ import numpy as np
 
 from keras_dcnn._keras import ImageLayer
 from keras_dcnn._moments import ChannelMoments, image_batches
-from keras_dcnn._validation import check_choice, check_number, check_value_range
+from keras_dcnn._validation import (
+    check_choice,
+    check_flag,
+    check_number,
+    check_value_range,
+    warn_no_effect,
+)
 
 # Colours of ImageNet on [0, 1] images, eigenvectors in columns:
 # https://github.com/facebookarchive/fb.resnet.torch/blob/master/datasets/imagenet.lua
@@ -103,6 +109,9 @@ class FancyPCA(ImageLayer):
         check_number("std", std, minimum=0)
         check_choice("scale", scale, ("eigenvalue", "stddev"))
         check_value_range(value_range)
+        check_flag("clip", clip)
+        if std == 0:
+            warn_no_effect("FancyPCA", "std=0")
         super().__init__(data_format=data_format, seed=seed, **kwargs)
         self.std = std
         self.scale = scale
@@ -117,21 +126,7 @@ class FancyPCA(ImageLayer):
                 f"`{'eigenvectors' if eigenvalues is None else 'eigenvalues'}`."
             )
         if eigenvalues is not None:
-            eigenvalues = np.asarray(eigenvalues, "float64")
-            eigenvectors = np.asarray(eigenvectors, "float64")
-            if eigenvalues.shape != (3,) or not np.all(eigenvalues >= 0):
-                raise ValueError(
-                    f"`eigenvalues` must be three numbers ≥ 0; got {eigenvalues.tolist()}."
-                )
-            gram = eigenvectors.T @ eigenvectors if eigenvectors.shape == (3, 3) else None
-            # 1e-2 lets ImageNet's four printed digits pass.
-            if gram is None or not np.allclose(gram, np.eye(3), atol=1e-2):
-                raise ValueError(
-                    "`eigenvectors` must be a 3×3 orthonormal matrix, one eigenvector per column; "
-                    f"got {eigenvectors.tolist()}."
-                )
-            eigenvalues = tuple(eigenvalues.tolist())
-            eigenvectors = tuple(tuple(row) for row in eigenvectors.tolist())
+            eigenvalues, eigenvectors = _check_eigenpairs(eigenvalues, eigenvectors)
         self.eigenvalues = eigenvalues
         self.eigenvectors = eigenvectors
 
@@ -194,3 +189,20 @@ class FancyPCA(ImageLayer):
             "value_range": self.value_range,
             "clip": self.clip,
         }
+
+
+def _check_eigenpairs(eigenvalues, eigenvectors):
+    """Both as tuples of floats, or ValueError."""
+    values, vectors = np.asarray(eigenvalues), np.asarray(eigenvectors)
+    if values.shape != (3,) or values.dtype.kind not in "fiu" or not np.all(values >= 0):
+        raise ValueError(f"`eigenvalues` must be three finite numbers ≥ 0; got {eigenvalues!r}.")
+    for value in values:
+        check_number("eigenvalues", value, minimum=0)
+    orthonormal = vectors.shape == (3, 3) and vectors.dtype.kind in "fiu"
+    # 1e-2 lets ImageNet's four printed digits pass.
+    if not orthonormal or not np.allclose(vectors.T @ vectors, np.eye(3), atol=1e-2):
+        raise ValueError(
+            "`eigenvectors` must be a 3×3 orthonormal matrix, one eigenvector per column; "
+            f"got {eigenvectors!r}."
+        )
+    return tuple(values.tolist()), tuple(tuple(row) for row in vectors.tolist())

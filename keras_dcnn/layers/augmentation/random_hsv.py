@@ -1,12 +1,16 @@
 """RandomHSV: jitters hue, saturation and value, with the powers of Exemplar-CNN."""
 
-import warnings
-
 import keras
 import numpy as np
 
 from keras_dcnn._keras import ImageLayer
-from keras_dcnn._validation import check_choice, check_number, check_range, check_value_range
+from keras_dcnn._validation import (
+    check_choice,
+    check_number,
+    check_range,
+    check_value_range,
+    warn_no_effect,
+)
 
 _TINY = 1.2e-38  # the smallest normal float32: log stays finite at 0, and 0**p stays below 1e-9
 
@@ -126,7 +130,7 @@ class RandomHSV(ImageLayer):
             "shift": _pair_of_ranges("shift", shift),
         }
         if not any(pair for stage in ranges.values() for pair in stage):
-            warnings.warn("RandomHSV with every stage None changes nothing.", stacklevel=2)
+            warn_no_effect("RandomHSV", "every stage None")
         super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._ranges = ranges
         self.hue = hue
