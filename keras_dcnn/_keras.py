@@ -59,15 +59,10 @@ class ImageLayer(_ImageBase):
     def call(self, images, training=True):
         shape = tuple(images.shape)
         if len(shape) not in (3, 4) or shape[self.channel_axis] != 3:
-            layout = (
-                "channels, height, width"
-                if self.channel_axis == -3
-                else ("height, width, channels")
-            )
+            one = "(3, height, width)" if self.channel_axis == -3 else "(height, width, 3)"
             raise ValueError(
-                f"{type(self).__name__} `{self.name}` takes RGB images of shape ({layout}) or a "
-                f"batch of them, with 3 channels; got shape {shape} under "
-                f"data_format={self.data_format!r}."
+                f"{type(self).__name__} `{self.name}` takes RGB images of shape {one} under "
+                f"data_format={self.data_format!r}, or a batch of them; got shape {shape}."
             )
         if not training:
             return self.ops.cast(images, self.compute_dtype)

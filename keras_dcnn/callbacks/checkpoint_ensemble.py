@@ -113,8 +113,13 @@ class CheckpointEnsemble(keras.callbacks.Callback):
         else:
             value = float(logs.get(self.monitor, math.nan))
         kept, dropped = self._select(self.members, value)
-        if kept is None:
-            return
+        if kept is not None:
+            self._write(epoch, value, kept)
+        for member in dropped:
+            (self.directory / member["file"]).unlink(missing_ok=True)
+
+    def _write(self, epoch, value, kept):
+        """The member first, then the manifest that lists it: a crash leaves the old list right."""
         if not kept:
             config = keras.saving.serialize_keras_object(self.model)
             write_json(self.directory / _ARCHITECTURE, config)
@@ -131,8 +136,6 @@ class CheckpointEnsemble(keras.callbacks.Callback):
             self.directory / _MANIFEST,
             {"format": 1, "monitor": self.monitor, "members": [*kept, entry]},
         )
-        for member in dropped:
-            (self.directory / member["file"]).unlink(missing_ok=True)
 
     def _select(self, members, value):
         """Members that stay and that go for one of this value; (None, []) turns it away."""
