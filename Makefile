@@ -24,8 +24,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 notebooks: .venv/dev.stamp  ## execute the notebooks and keep their outputs
-	$(BIN)/jupyter execute --inplace \
-	  --NotebookClient.extra_arguments=--IPKernelApp.capture_fd_output=False notebooks/*.ipynb
+	$(BIN)/python notebooks/execute.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
