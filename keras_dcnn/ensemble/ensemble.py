@@ -59,7 +59,8 @@ class Ensemble(keras.Model):
         members: Built Keras models, at least one, with the same input and output shapes.
         combine: `"probability"` averages the members' probabilities; `"logit"` their raw outputs,
             for members without a softmax and for regression; `"geometric"` multiplies
-            probabilities; `"vote"` counts the members' choices.
+            probabilities; `"vote"` counts the members' choices. The last two take an image to have
+            one class; where it may have several, use the first two.
         weights: One number ≥ 0 per member, or None for equal weights; divided by their sum.
         **kwargs: Keras's own model arguments, such as `name`.
 
