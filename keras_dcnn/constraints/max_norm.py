@@ -10,12 +10,12 @@ ops = keras.ops
 
 def clip_norm(w, max_value, axis):
     """w · min(1, max_value / ‖w‖₂), the norm over `axis`; exactly w where not violated."""
-    tiny = 1e-30  # a neuron of zeros has no direction to keep
-    # Dividing by the largest weight first keeps the squares of huge weights finite.
-    peak = ops.maximum(ops.max(ops.abs(w), axis=axis, keepdims=True), tiny)
-    direction = w / peak
+    # Dividing by the largest weight first keeps the squares of huge weights finite. The bounds are
+    # for a neuron of zeros, which has no direction, and for XLA, which takes 1/3e38 as 0.
+    scale = ops.clip(ops.max(ops.abs(w), axis=axis, keepdims=True), 1e-30, 1e37)
+    direction = w / scale
     norm = ops.sqrt(ops.sum(ops.square(direction), axis=axis, keepdims=True))
-    return ops.where(peak * norm > max_value, direction * (max_value / norm), w)
+    return ops.where(scale * norm > max_value, direction * (max_value / norm), w)
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
