@@ -1,14 +1,20 @@
 """The one file that reaches into Keras's private modules, so that a new Keras is met here."""
 
-import keras
+import multiprocessing
+import os
+import threading
+import zlib
 
+import keras
+from keras.src.layers.preprocessing.data_layer import DataLayer
+from keras.src.utils import backend_utils, jax_utils
+
+from keras_dcnn._noise import step_key
 from keras_dcnn._validation import check_keywords
 
-_ImageBase = next(
-    base
-    for base in keras.layers.RandomGrayscale.__mro__
-    if base.__name__ == "BaseImagePreprocessingLayer"
-)
+_ONE_AT_A_TIME = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not inherit a lock that is held
+    os.register_at_fork(after_in_child=_ONE_AT_A_TIME._at_fork_reinit)
 
 
 class _BackendOps:
@@ -25,53 +31,85 @@ class _BackendOps:
         raise AttributeError(f"no operation `{name}` on the {backend.name} backend")
 
 
-class ImageLayer(_ImageBase):
-    """Base of the image layers: what they share beside the formula.
+class DrawStream(keras.random.SeedGenerator):
+    """Numbers the draws of a layer, so that no two calls get the same number.
 
-    A subclass gives two methods, sampling apart from applying:
-    `get_random_transformation(data, training, seed)` and
-    `transform_images(images, transformation, training)`, which sees a batch of RGB images.
-
-    Takes single images and batches, alone or under the key `"images"` of a dict, of which nothing
-    else is touched. Works in a model and inside `tf.data.map` on every backend. Returns the layer's
-    `compute_dtype`, also for uint8 images.
+    `SeedGenerator.next` reads and then writes: threads that come between see the same state. Here
+    the step is one: on TensorFlow, whose tf.data runs calls in parallel, by an operation that reads
+    and advances; else under a lock. The state is (seed, count); the processes that
+    `multiprocessing` starts, those of a torch DataLoader among them, have streams of their own.
     """
 
-    _USE_BASE_FACTOR = False
+    def __init__(self, seed, backend=None):
+        super().__init__(seed)
+        self._on_tensorflow = (backend or keras.backend.backend()) == "tensorflow"
+        if self._on_tensorflow:
+            import tensorflow as tf
 
-    def __init__(self, data_format=None, seed=None, **kwargs):
+            # What RngReadAndSkip works on: the counter of Philox in two words, and its key.
+            state = [0, 0, int(keras.ops.convert_to_numpy(self.state)[0])]
+            with tf.init_scope():
+                on_keras = keras.backend.backend() == "tensorflow"
+                make = keras.Variable if on_keras else tf.Variable
+                self.state = make(state, dtype="int64", trainable=False)
+
+    def next_key(self, salt, ops=keras.ops):
+        """The key of a new step: two int32 tensors. Streams with another `salt` are others."""
+        seed, count = self._next_on_tensorflow() if self._on_tensorflow else self._next_locked()
+        salt = zlib.crc32(f"{salt}{_process()}".encode()) - 2**31
+        return step_key(ops.bitwise_xor(ops.cast(seed, "int32"), salt), count, ops)
+
+    def _next_locked(self):
+        with _ONE_AT_A_TIME:
+            state = keras.ops.cast(self.next(), "int32")
+        return state[0], state[1]
+
+    def _next_on_tensorflow(self):
+        import tensorflow as tf
+
+        variable = getattr(self.state, "value", self.state)
+        state = tf.raw_ops.RngReadAndSkip(
+            resource=variable.handle, alg=1, delta=tf.constant(1, tf.uint64)
+        )
+        # Philox advances by 256; the count is cut to the 32 bits that a key has.
+        return state[2], tf.cast(tf.bitwise.right_shift(state[0], 8), tf.int32)
+
+
+def _process():
+    """The numbers by which `multiprocessing` tells its processes apart; () in the main one."""
+    return multiprocessing.current_process()._identity
+
+
+class PipelineLayer(DataLayer):
+    """A layer for models and for `tf.data.Dataset.map`, on every backend.
+
+    Its `call` takes what the user gave, uint8 as uint8, and uses `self.ops`.
+    """
+
+    def __init__(self, **kwargs):
         check_keywords(self, kwargs)
-        super().__init__(data_format=data_format, **kwargs)
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
+        super().__init__(**kwargs)
+        self._convert_input_args = False
+        self._graph = _GraphState()
 
-    def __call__(self, data, **kwargs):
-        # Only images reach Keras, which casts and converts every leaf that it is given.
-        if not isinstance(data, dict):
-            return super().__call__(data, **kwargs)
-        if "images" not in data:
-            raise ValueError(
-                f"{type(self).__name__} `{self.name}` needs the images of a dict under the key "
-                f"'images'; got the keys {sorted(data)}."
-            )
-        return {**data, "images": super().__call__(data["images"], **kwargs)}
+    def __call__(self, *args, **kwargs):
+        if not self._in_tf_graph(*args):
+            return super(DataLayer, self).__call__(*args, **kwargs)
+        # As DataLayer has it, but without its cast of all that comes in to the compute dtype.
+        self.backend.set_backend("tensorflow")
+        try:
+            return super(DataLayer, self).__call__(*args, **kwargs)
+        finally:
+            self.backend.reset()
 
-    def call(self, images, training=True):
-        shape = tuple(images.shape)
-        if len(shape) not in (3, 4) or shape[self.channel_axis] != 3:
-            one = "(3, height, width)" if self.channel_axis == -3 else "(height, width, 3)"
-            raise ValueError(
-                f"{type(self).__name__} `{self.name}` takes RGB images of shape {one} under "
-                f"data_format={self.data_format!r}, or a batch of them; got shape {shape}."
-            )
-        if not training:
-            return self.ops.cast(images, self.compute_dtype)
-        return super().call(images, training=training)
-
-    @property
-    def channel_axis(self):
-        """The axis of the channels, counted from the end: right for one image and for a batch."""
-        return -3 if self.data_format == "channels_first" else -1
+    @staticmethod
+    def _in_tf_graph(*args):
+        leaf = next(iter(keras.tree.flatten(args)), None)
+        return (
+            not isinstance(leaf, keras.KerasTensor)
+            and backend_utils.in_tf_graph()
+            and not jax_utils.is_in_jax_tracing_scope(leaf)
+        )
 
     @property
     def ops(self):
@@ -80,25 +118,65 @@ class ImageLayer(_ImageBase):
             return keras.ops
         return _BackendOps(self.backend)
 
-    def batch_size(self, images):
-        """Number of images; 1 for a single image."""
-        return 1 if len(images.shape) == 3 else self.ops.shape(images)[0]
+    def run(self, function, *tensors):
+        """`function(*tensors)`, compiled by XLA in a TensorFlow graph.
 
-    def random_uniform(self, shape, seed=None):
-        """Uniform draws in [0, 1), float32, on the backend that is running."""
-        seed = self._get_seed_generator(self.backend.name) if seed is None else seed
-        return self.backend.random.uniform(shape, dtype="float32", seed=seed)
+        `function` must be pure. Not compiled where a size other than the first is unknown: XLA
+        would compile anew for each size that comes.
+        """
+        leaves = [leaf for leaf in keras.tree.flatten(tensors) if leaf is not None]
+        known = all(None not in tuple(leaf.shape)[1:] for leaf in leaves)
+        if known and self.backend.name == "tensorflow" and self._in_tf_graph(*tensors):
+            return self._graph.compiled(function)(*tensors)
+        return function(*tensors)
 
-    def random_normal(self, shape, seed=None):
-        """Standard normal draws, float32, on the backend that is running."""
-        seed = self._get_seed_generator(self.backend.name) if seed is None else seed
-        return self.backend.random.normal(shape, dtype="float32", seed=seed)
+    def next_key(self, generator, seed):
+        """The key of a new step of draws, on the backend that is running."""
+        if self.backend.name != keras.backend.backend():
+            generator = self._graph.stream(seed)
+        return generator.next_key(type(self).__name__, self.ops)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def refuse_unless(self, sound, message):
+        """Raise ValueError(message()) unless the boolean tensor `sound` is true.
 
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
+        In a TensorFlow graph, tf.data's too, the step raises InvalidArgumentError. XLA knows no
+        errors: inside a compiled model this does nothing.
+        """
+        if self.backend.name == "tensorflow" and self._in_tf_graph(sound):
+            import tensorflow as tf
+
+            tf.debugging.Assert(sound, [message()])
+        elif not jax_utils.is_in_jax_tracing_scope(sound) and not _torch_compiles():
+            if not bool(sound):
+                raise ValueError(message())
+
+
+class _GraphState:
+    """What a layer keeps for TensorFlow graphs, out of sight of Keras's and TensorFlow's tracking."""
+
+    def __init__(self):
+        self._functions = {}
+        self._stream = None
+
+    def compiled(self, function):
+        if function not in self._functions:
+            import tensorflow as tf
+
+            self._functions[function] = tf.function(function, jit_compile=True, autograph=False)
+        return self._functions[function]
+
+    def stream(self, seed):
+        if self._stream is None:
+            self._stream = DrawStream(seed, "tensorflow")
+        return self._stream
+
+
+def _torch_compiles():
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return torch.compiler.is_compiling()
 
 
 def leaf_optimizers(optimizer):

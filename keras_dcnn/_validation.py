@@ -84,3 +84,11 @@ def check_value_range(value):
         raise ValueError(
             f"`value_range` must have low < high, such as (0, 255) or (0, 1); got {tuple(value)!r}."
         )
+
+
+def check_seed(seed):
+    """Raise ValueError unless `seed` is None or a whole number of 32 bits."""
+    if seed is not None:
+        check_count("seed", seed, minimum=0)
+        if seed >= 2**32:
+            raise ValueError(f"`seed` must be below 2³² (4294967296); got {seed}.")

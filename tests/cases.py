@@ -74,6 +74,16 @@ CASES = [
         {"layer", "image", "random"},
         lambda: {"scale": {"saturation": None, "value": (0.5, 1.5)}, "seed": 3},
     ),
+    Case(
+        layers.RandomAffine,
+        {"layer", "image", "geometric", "random"},
+        lambda: {"shear": 0.1, "flip": "horizontal_and_vertical", "seed": 3},
+    ),
+    Case(
+        layers.RandomPaddedCrop,
+        {"layer", "image", "geometric", "random"},
+        lambda: {"height": 8, "width": 7, "padding": 3, "flip": True, "seed": 3},
+    ),
     Case(initializers.HeNormal, {"initializer", "random"}, lambda: {"seed": 3}),
     Case(constraints.MaxNorm, {"constraint"}, lambda: {"max_value": 0.5}),
     Case(regularizers.WeightDecay, {"regularizer"}, lambda: {"decay": 0.01}),

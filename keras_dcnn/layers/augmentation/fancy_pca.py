@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_dcnn._keras import ImageLayer
 from keras_dcnn._moments import ChannelMoments, image_batches
 from keras_dcnn._validation import (
     check_choice,
@@ -12,6 +11,7 @@ from keras_dcnn._validation import (
     check_value_range,
     warn_no_effect,
 )
+from keras_dcnn.layers._image_layer import ImageLayer
 
 # Colours of ImageNet on [0, 1] images, eigenvectors in columns:
 # https://github.com/facebookarchive/fb.resnet.torch/blob/master/datasets/imagenet.lua
@@ -163,20 +163,19 @@ class FancyPCA(ImageLayer):
         eigenvalues, eigenvectors = np.linalg.eigh(covariance)  # ascending
         self._set_eigenpairs(np.maximum(eigenvalues[::-1], 0), eigenvectors[:, ::-1])
 
-    def get_random_transformation(self, data, training=True, seed=None):
-        if not training:
-            return None
-        return self.std * self.random_normal((self.batch_size(data), 3), seed)
+    def get_random_transformation(self, images):
+        """Draw one RGB shift per image, in the units of `value_range`, of shape (batch, 3)."""
+        low, high = self.value_range
+        scales = np.asarray(self.eigenvalues or IMAGENET_EIGENVALUES, "float32")
+        scales = (high - low) * (np.sqrt(scales) if self.scale == "stddev" else scales)
+        eigenvectors = np.asarray(self.eigenvectors or IMAGENET_EIGENVECTORS, "float32")
+        alpha = self.std * self.normal(images, 3)
+        return pca_colour_shift(alpha, scales, eigenvectors, self.ops)
 
-    def transform_images(self, images, transformation, training=True):
-        ops, (low, high) = self.ops, self.value_range
-        if training and transformation is not None:
-            scales = np.asarray(self.eigenvalues or IMAGENET_EIGENVALUES, "float32")
-            scales = (high - low) * (np.sqrt(scales) if self.scale == "stddev" else scales)
-            eigenvectors = np.asarray(self.eigenvectors or IMAGENET_EIGENVECTORS, "float32")
-            shift = pca_colour_shift(transformation, scales, eigenvectors, ops)
-            images = shift_colours(ops.cast(images, "float32"), shift, self.channel_axis, ops)
-            images = ops.clip(images, low, high) if self.clip else images
+    def transform_images(self, images, transformation):
+        ops = self.ops
+        images = shift_colours(ops.cast(images, "float32"), transformation, self.channel_axis, ops)
+        images = ops.clip(images, *self.value_range) if self.clip else images
         return ops.cast(images, self.compute_dtype)
 
     def get_config(self):

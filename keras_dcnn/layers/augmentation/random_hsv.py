@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_dcnn._keras import ImageLayer
 from keras_dcnn._validation import (
     check_choice,
     check_number,
@@ -11,30 +10,29 @@ from keras_dcnn._validation import (
     check_value_range,
     warn_no_effect,
 )
+from keras_dcnn.layers._image_layer import ImageLayer
 
 _TINY = 1.2e-38  # the smallest normal float32: log stays finite at 0, and 0**p stays below 1e-9
 
 
 def rgb_to_hsv(red, green, blue, ops=keras.ops):
-    """Hue in [0, 1), saturation and value in [0, 1], of channels in [0, 1]."""
+    """Hue in sixths of a turn, in [-1, 5), saturation and value in [0, 1], of RGB in [0, 1]."""
     value = ops.maximum(ops.maximum(red, green), blue)
     chroma = value - ops.minimum(ops.minimum(red, green), blue)
-    divisor = ops.where(chroma > 0, chroma, 1.0)
-    sector = ops.where(
-        value == red,
-        (green - blue) / divisor,
-        ops.where(value == green, 2.0 + (blue - red) / divisor, 4.0 + (red - green) / divisor),
-    )
-    saturation = chroma / ops.where(value > 0, value, 1.0)
-    return ops.mod(sector / 6.0, 1.0), saturation, value
+    is_red, is_green = value == red, value == green
+    difference = ops.where(is_red, green - blue, ops.where(is_green, blue - red, red - green))
+    sector = ops.where(is_red, 0.0, ops.where(is_green, 2.0, 4.0))
+    hue = sector + difference / ops.where(chroma > 0, chroma, 1.0)
+    return hue, chroma / ops.where(value > 0, value, 1.0), value
 
 
 def hsv_to_rgb(hue, saturation, value, ops=keras.ops):
-    """Red, green and blue in [0, 1], without branches."""
+    """Red, green and blue in [0, 1], without branches; any hue, in sixths of a turn."""
     chroma = value * saturation
 
     def channel(n):
-        k = ops.mod(n + 6.0 * hue, 6.0)
+        k = hue + n
+        k = k - 6.0 * ops.floor(k / 6.0)  # XLA makes slow work of the remainder of floats
         return value - chroma * ops.clip(ops.minimum(k, 4.0 - k), 0.0, 1.0)
 
     return channel(5.0), channel(3.0), channel(1.0)
@@ -140,14 +138,12 @@ class RandomHSV(ImageLayer):
         self.power_sampling = power_sampling
         self.value_range = value_range
 
-    def get_random_transformation(self, data, training=True, seed=None):
-        """Draw `{"hue": (d,), "power": (p_s, p_v), …}`, each None or of shape (batch,)."""
-        if not training:
-            return None
-        uniform = self.random_uniform((7, self.batch_size(data)), seed)
-        rows = iter(range(7))
+    def get_random_transformation(self, images):
+        """Draw `{"hue": (d,), "power": (p_s, p_v), …}`, each None or of shape (batch, 1, 1)."""
+        uniform = self.ops.reshape(self.uniform(images, 7), (-1, 7, 1, 1))
+        columns = iter(range(7))
         return {
-            stage: tuple(self._draw(stage, r, uniform[next(rows)]) for r in ranges)
+            stage: tuple(self._draw(stage, r, uniform[:, next(columns)]) for r in ranges)
             for stage, ranges in self._ranges.items()
         }
 
@@ -159,20 +155,14 @@ class RandomHSV(ImageLayer):
             return self.ops.exp(np.log(low) + uniform * np.log(high / low))
         return low + uniform * (high - low)
 
-    def transform_images(self, images, transformation, training=True):
+    def transform_images(self, images, transformation):
         ops, (low, high), axis = self.ops, self.value_range, self.channel_axis
-        if not training or transformation is None:
-            return ops.cast(images, self.compute_dtype)
-        draws = {
-            stage: [None if d is None else ops.reshape(d, (-1, 1, 1)) for d in values]
-            for stage, values in transformation.items()
-        }
-        unit = ops.clip((ops.cast(images, "float32") - low) / (high - low), 0.0, 1.0)
+        unit = ops.clip((ops.cast(images, "float32") - low) * (1 / (high - low)), 0.0, 1.0)
         hue, saturation, value = rgb_to_hsv(*ops.unstack(unit, 3, axis=axis), ops=ops)
-        if draws["hue"][0] is not None:
-            hue = hue + draws["hue"][0]
+        (turn,) = transformation["hue"]
+        hue = hue if turn is None else hue + 6.0 * turn
         saturation, value = (
-            jitter(x, *(draws[stage][i] for stage in ("power", "scale", "shift")), ops=ops)
+            jitter(x, *(transformation[stage][i] for stage in ("power", "scale", "shift")), ops=ops)
             for i, x in enumerate((saturation, value))
         )
         unit = ops.stack(hsv_to_rgb(hue, saturation, value, ops), axis=axis)

@@ -1,0 +1,176 @@
+"""GeometricLayer: what the layers share that move pixels, and with them masks, boxes, keypoints."""
+
+import keras
+
+from keras_dcnn._validation import check_choice, check_number
+from keras_dcnn.layers._bounding_boxes import FORMATS, from_corners, to_corners
+from keras_dcnn.layers._image_layer import ImageLayer
+from keras_dcnn.layers._resampling import affine_coordinates, resample
+
+
+class GeometricLayer(ImageLayer):
+    """Base of the image layers whose transformation is one affine map per image.
+
+    A subclass draws `{"matrix": (batch, 2, 2), "offset": (batch, 2)}`, which maps the (row, column)
+    of an output pixel to that of the input, and says in `output_size` how large the output is.
+    """
+
+    channels = None
+    moves = ("images", "segmentation_masks", "bounding_boxes", "keypoints")
+
+    def __init__(
+        self,
+        fill_mode="reflect",
+        fill_value=0.0,
+        interpolation="nearest",
+        bounding_box_format=None,
+        **kwargs,
+    ):
+        check_choice("fill_mode", fill_mode, ("constant", "reflect", "wrap", "nearest"))
+        check_number("fill_value", fill_value)
+        check_choice("interpolation", interpolation, ("bilinear", "nearest"))
+        if bounding_box_format is not None:
+            check_choice("bounding_box_format", bounding_box_format, FORMATS)
+        super().__init__(**kwargs)
+        self.fill_mode = fill_mode
+        self.fill_value = fill_value
+        self.interpolation = interpolation
+        self.bounding_box_format = bounding_box_format
+
+    def output_size(self, height, width):
+        """Height and width of the output."""
+        return height, width
+
+    @property
+    def _row_axis(self):
+        """The axis of the rows, counted from the end."""
+        return -3 if self.channel_axis == -1 else -2
+
+    def sizes(self, images):
+        """Height and width of images; a tensor each where they are not known yet."""
+        shape, axis = self.ops.shape(images), self._row_axis
+        return shape[axis], shape[axis + 1]
+
+    def transform_images(self, images, transformation):
+        images = self._resample(images, transformation, self.interpolation, self.fill_value)
+        return self.ops.cast(images, self.compute_dtype)
+
+    def transform_segmentation_masks(self, masks, transformation, images):
+        """Resampled with nearest, in their own dtype; 0 where `fill_mode="constant"` fills."""
+        if len(masks.shape) == len(images.shape):
+            return self.run(self._resample_masks, masks, transformation)
+        axis = self.channel_axis
+        masks = self.run(self._resample_masks, self.ops.expand_dims(masks, axis), transformation)
+        return self.ops.squeeze(masks, axis)
+
+    def _resample_masks(self, masks, transformation):
+        return self._resample(masks, transformation, "nearest", 0)
+
+    def _resample(self, images, transformation, interpolation, fill_value):
+        ops, axis = self.ops, self.channel_axis
+        matrix, offset = transformation["matrix"], transformation["offset"]
+        size = self.output_size(*self.sizes(images))
+        coordinates = affine_coordinates(matrix, offset, *size, ops=ops)
+        images = images if axis == -1 else ops.moveaxis(images, axis, -1)
+        images = resample(images, *coordinates, interpolation, self.fill_mode, fill_value, ops)
+        return images if axis == -1 else ops.moveaxis(images, -1, axis)
+
+    def transform_keypoints(self, keypoints, transformation, images):
+        """Points `(batch, points, 2)`, x before y, in pixels, clipped to the image."""
+        size = self._output_size_of(images)
+        x, y = self._moved(*self.ops.unstack(self._float(keypoints), 2, axis=-1), transformation)
+        return self.ops.stack(
+            [self.ops.clip(x, 0.0, size[1]), self.ops.clip(y, 0.0, size[0])], axis=-1
+        )
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, images):
+        """The boxes around the moved corners, clipped to the image.
+
+        As Keras has it, a box of which nothing is left gets the label −1 and the coordinates −1.
+        """
+        ops, before = self.ops, [self._float(size) for size in self.sizes(images)]
+        height, width = self._output_size_of(images)
+        left, top, right, bottom = to_corners(
+            bounding_boxes["boxes"], self.bounding_box_format, *before, ops
+        )
+        corners = [(x, y) for x in (left, right) for y in (top, bottom)]
+        moved = [self._moved(x, y, transformation) for x, y in corners]
+        x, y = (ops.stack(values, axis=0) for values in zip(*moved, strict=True))
+        edges = (
+            ops.clip(ops.min(x, axis=0), 0.0, width),
+            ops.clip(ops.min(y, axis=0), 0.0, height),
+            ops.clip(ops.max(x, axis=0), 0.0, width),
+            ops.clip(ops.max(y, axis=0), 0.0, height),
+        )
+        names = "labels" if "labels" in bounding_boxes else "classes"
+        labels = bounding_boxes[names]
+        seen = ops.logical_and(edges[2] > edges[0], edges[3] > edges[1])
+        given = ops.logical_and(right > left, bottom > top)
+        seen = ops.logical_and(ops.logical_and(seen, given), labels != ops.cast(-1, labels.dtype))
+        boxes = from_corners(*edges, self.bounding_box_format, height, width, ops)
+        return {
+            **bounding_boxes,
+            "boxes": ops.where(ops.expand_dims(seen, -1), boxes, -1.0),
+            names: ops.where(seen, labels, ops.cast(-1, labels.dtype)),
+        }
+
+    def _moved(self, x, y, transformation):
+        """Where points of the input come to lie in the output; an edge of a pixel is whole."""
+        m, b = transformation["matrix"], transformation["offset"]
+        x, y = x - 0.5 - b[:, 1:], y - 0.5 - b[:, :1]
+        determinant = (m[:, 0, 0] * m[:, 1, 1] - m[:, 0, 1] * m[:, 1, 0])[:, None]
+        row = (m[:, 1, 1, None] * y - m[:, 0, 1, None] * x) / determinant
+        column = (m[:, 0, 0, None] * x - m[:, 1, 0, None] * y) / determinant
+        return column + 0.5, row + 0.5
+
+    def _output_size_of(self, images):
+        return [self._float(size) for size in self.output_size(*self.sizes(images))]
+
+    def _float(self, x):
+        return self.ops.cast(x, "float32")
+
+    def __call__(self, data, **kwargs):
+        boxes = data.get("bounding_boxes") if isinstance(data, dict) else None
+        if boxes is not None:
+            self._check_boxes(boxes)
+        return super().__call__(data, **kwargs)
+
+    def _check_boxes(self, boxes):
+        if self.bounding_box_format is None:
+            raise ValueError(
+                f"{self._who} moves the bounding boxes too and needs to know their format; got "
+                f"bounding_box_format=None: set it to one of {', '.join(FORMATS)}."
+            )
+        if not isinstance(boxes, dict) or "boxes" not in boxes or not {"labels", "classes"} & {
+            *boxes
+        }:
+            raise ValueError(
+                f"{self._who} takes bounding boxes as a dict with 'boxes' and 'labels' (keras-cv: "
+                f"'classes'); got {sorted(boxes) if isinstance(boxes, dict) else type(boxes)}."
+            )
+
+    def compute_output_shape(self, input_shape):
+        shape, axis = list(input_shape), len(input_shape) + self._row_axis
+        shape[axis : axis + 2] = self.output_size(*shape[axis : axis + 2])
+        return tuple(shape)
+
+    def compute_output_spec(self, data, training=True):
+        if not isinstance(data, dict):
+            return super().compute_output_spec(data, training=training)
+        images = super().compute_output_spec(data["images"], training=training)
+        spec, axis = {**data, "images": images}, len(images.shape) + self._row_axis
+        if "segmentation_masks" in data:
+            masks = data["segmentation_masks"]
+            axis -= self.channel_axis == -3 and len(masks.shape) < len(images.shape)
+            shape = (*masks.shape[:axis], *self.sizes(images), *masks.shape[axis + 2 :])
+            spec["segmentation_masks"] = keras.KerasTensor(shape, masks.dtype)
+        return spec
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "fill_mode": self.fill_mode,
+            "fill_value": self.fill_value,
+            "interpolation": self.interpolation,
+            "bounding_box_format": self.bounding_box_format,
+        }

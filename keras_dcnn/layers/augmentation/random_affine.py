@@ -1,0 +1,222 @@
+"""RandomAffine: rotation, zoom, translation, shear and flip at the same time, resampled once."""
+
+import math
+
+import keras
+
+from keras_dcnn._validation import check_choice, check_number, check_range, warn_no_effect
+from keras_dcnn.layers._geometric_layer import GeometricLayer
+
+FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
+
+
+def inverse_affine(angle, zoom, shear, flip, ops=keras.ops):
+    """The 2×2 matrices that undo: flip, zoom, shear and then rotate by `angle` (radians, ccw).
+
+    On (row, column) with the rows going down. `shear` and `flip` (±1) are pairs (height, width);
+    all are of shape (batch,), the result of (batch, 2, 2).
+    """
+    cos, sin = ops.cos(angle), ops.sin(angle)
+    column = (-sin - shear[1] * cos, cos - shear[1] * sin)
+    row = (cos - shear[0] * column[0], sin - shear[0] * column[1])
+    rows = [ops.stack([a * f / zoom for a in r], -1) for r, f in zip((row, column), flip)]
+    return ops.stack(rows, axis=-2)
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class RandomAffine(GeometricLayer):
+    """Rotates, zooms, shifts, shears and flips each image, in one resampling.
+
+    Keras's RandomRotation, RandomZoom and their like resample once each, which blurs, and turn XLA
+    off for the whole model on TensorFlow. Here the maps are multiplied first and the image is
+    resampled once, by gathers that XLA compiles on every backend.
+
+    In training every image gets a draw of its own: it is flipped, zoomed, sheared and rotated about
+    its centre, then shifted. At inference, or where `training=False`, nothing is changed.
+
+    Of a dict, `"segmentation_masks"` (`(height, width)` or with channels) are resampled with
+    nearest in their own dtype; `"bounding_boxes"` become the boxes around the moved corners,
+    clipped to the image (of those outside it the label and the coordinates become −1, as in Keras);
+    `"keypoints"` `(points, 2)`, x before y in pixels, move along and are clipped. All else, class
+    labels too, is passed through untouched.
+
+    Args:
+        rotation: Range of the angle in turns, as in Keras: a number for `(-rotation, rotation)` or
+            a pair, between −1 and 1; positive is counter-clockwise. None leaves it out, here and
+            below.
+        zoom: Range of the magnification, a pair of numbers above 0, drawn uniformly in its
+            logarithm; a number z stands for `(1 / (1 + z), 1 + z)`. Above 1 objects grow.
+        translation: Range of the shift in heights and widths of the image, a number or a pair;
+            positive is down and right. A dict `{"height": …, "width": …}` gives the two their own
+            ranges, here and in the next; else both are drawn from the same one.
+        shear: Range of the slant: `"width"` shifts x by shear · y, `"height"` y by shear · x.
+        flip: `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`, each in half of the
+            draws, or None.
+        fill_mode: What is outside the image: `"reflect"` (d c b a | a b c d | d c b a),
+            `"wrap"` (a b c d | a b c d | a b c d), `"nearest"` (a a a a | a b c d | d d d d) or
+            `"constant"` (`fill_value`; in masks 0).
+        fill_value: Pixel value outside the image for `fill_mode="constant"`.
+        interpolation: `"bilinear"` or `"nearest"`.
+        bounding_box_format: One of Keras's formats, such as `"xyxy"`; needed for boxes.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
+        seed: Integer for a reproducible stream of draws, or None.
+        **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
+
+    Input shape:
+        Images `(height, width, channels)` or `(batch, height, width, channels)` (channels_first:
+        the channels before the height), any number of channels and any dtype; or a dict that holds
+        them under `"images"`.
+
+    Output shape:
+        That of the input, in the layer's `compute_dtype` (float32 as a rule).
+
+    Raises:
+        ValueError: for an argument outside the ranges above, images of another rank, and boxes
+            without `bounding_box_format`.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_dcnn
+
+    layer = keras_dcnn.layers.RandomAffine(
+        rotation=0.05, zoom=(0.8, 1.25), flip="horizontal", bounding_box_format="xyxy"
+    )
+    data = {
+        "images": np.zeros((8, 32, 32, 3), "uint8"),
+        "bounding_boxes": {"boxes": np.tile([4.0, 4, 20, 20], (8, 1, 1)), "labels": np.ones((8, 1))},
+    }
+    print(layer(data, training=True)["bounding_boxes"]["boxes"].shape)
+    ```
+
+    Reference:
+        Jaderberg, Simonyan, Zisserman, Kavukcuoglu: Spatial Transformer Networks (2015), section
+        3, for the sampling. https://arxiv.org/abs/1506.02025
+    """
+
+    def __init__(
+        self,
+        rotation=0.05,
+        zoom=0.2,
+        translation=0.1,
+        shear=None,
+        flip=None,
+        fill_mode="reflect",
+        fill_value=0.0,
+        interpolation="bilinear",
+        bounding_box_format=None,
+        data_format=None,
+        seed=None,
+        **kwargs,
+    ):
+        ranges = {
+            "rotation": _rotation_range(rotation),
+            "zoom": _zoom_range(zoom),
+            **_two_ranges("translation", translation),
+            **_two_ranges("shear", shear),
+        }
+        if flip is not None:
+            check_choice("flip", flip, FLIPS)
+        if not any(ranges.values()) and flip is None:
+            warn_no_effect("RandomAffine", "every argument None or 0")
+        super().__init__(
+            fill_mode=fill_mode,
+            fill_value=fill_value,
+            interpolation=interpolation,
+            bounding_box_format=bounding_box_format,
+            data_format=data_format,
+            seed=seed,
+            **kwargs,
+        )
+        self._ranges = ranges
+        self.rotation = rotation
+        self.zoom = zoom
+        self.translation = translation
+        self.shear = shear
+        self.flip = flip
+
+    def get_random_transformation(self, images):
+        """Draw `{"matrix": (batch, 2, 2), "offset": (batch, 2)}`: from output to input pixels."""
+        ops = self.ops
+        uniform = ops.unstack(self.uniform(images, 8), 8, axis=-1)
+        draws = {name: _between(r, u) for (name, r), u in zip(self._ranges.items(), uniform)}
+        flip = [
+            ops.sign(u - 0.5 + 1e-9) if name in (self.flip or "") else 1.0
+            for name, u in zip(("vertical", "horizontal"), uniform[6:], strict=True)
+        ]
+        matrix = inverse_affine(
+            2.0 * math.pi * draws["rotation"],
+            ops.exp(draws["zoom"]),
+            (draws["shear_height"], draws["shear_width"]),
+            flip,
+            ops,
+        )
+        size = [ops.cast(n, "float32") for n in self.sizes(images)]
+        centre = ops.stack([(n - 1.0) / 2.0 for n in size], axis=0)
+        shift = ops.stack([draws[f"translation_{i}"] * n for i, n in zip(_AXES, size)], axis=-1)
+        moved = ops.squeeze(ops.matmul(matrix, ops.expand_dims(centre + shift, -1)), -1)
+        return {"matrix": matrix, "offset": centre - moved}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "rotation": self.rotation,
+            "zoom": self.zoom,
+            "translation": self.translation,
+            "shear": self.shear,
+            "flip": self.flip,
+        }
+
+
+_AXES = ("height", "width")
+
+
+def _between(bounds, uniform):
+    """Uniform draws within `bounds`; zeros, of the same shape, for None."""
+    low, high = bounds or (0.0, 0.0)
+    return low + uniform * (high - low)
+
+
+def _symmetric_range(name, given):
+    if given is None or (isinstance(given, (int, float)) and given == 0):
+        return None
+    if isinstance(given, (tuple, list)):
+        check_range(name, given)
+        return tuple(given)
+    check_number(name, given, minimum=0)
+    return (-given, given)
+
+
+def _rotation_range(rotation):
+    bounds = _symmetric_range("rotation", rotation)
+    if bounds and max(map(abs, bounds)) > 1:
+        raise ValueError(
+            f"`rotation` is in turns and must lie between -1 and 1; got {rotation!r}: divide "
+            "degrees by 360."
+        )
+    return bounds
+
+
+def _zoom_range(zoom):
+    """The range of the logarithm of the magnification, or None."""
+    if zoom is None or (isinstance(zoom, (int, float)) and zoom == 0):
+        return None
+    if isinstance(zoom, (tuple, list)):
+        check_range("zoom", zoom, above=0)
+        return tuple(map(math.log, zoom))
+    check_number("zoom", zoom, minimum=0)
+    return (-math.log1p(zoom), math.log1p(zoom))
+
+
+def _two_ranges(name, given):
+    """The ranges along height and width as {"NAME_height": …, "NAME_width": …}."""
+    if isinstance(given, dict):
+        if set(given) != set(_AXES):
+            raise ValueError(
+                f"`{name}` as a dict must have the keys 'height' and 'width'; got {sorted(given)}."
+            )
+    else:
+        given = dict.fromkeys(_AXES, given)
+    return {f"{name}_{axis}": _symmetric_range(name, given[axis]) for axis in _AXES}
