@@ -67,7 +67,7 @@ class DrawStream(keras.random.SeedGenerator):
     def _next_on_tensorflow(self):
         import tensorflow as tf
 
-        variable = getattr(self.state, "value", self.state)
+        variable = self.state.value if isinstance(self.state, keras.Variable) else self.state
         state = tf.raw_ops.RngReadAndSkip(
             resource=variable.handle, alg=1, delta=tf.constant(1, tf.uint64)
         )

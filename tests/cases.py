@@ -1,7 +1,8 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
-is; `image` is a layer on RGB images that also runs in tf.data on every backend; `random` draws.
+is; `random` draws. `image` is a layer that changes images in training, and runs in tf.data on every
+backend: `colour` the RGB values only, `geometric` the places; `window` has a size of its own.
 """
 
 import tempfile
@@ -66,12 +67,12 @@ CASES = [
     Case(layers.PReLU, {"layer"}),
     Case(
         layers.FancyPCA,
-        {"layer", "image", "random"},
+        {"layer", "image", "colour", "random"},
         lambda: {"std": 0.5, "scale": "stddev", "seed": 3},
     ),
     Case(
         layers.RandomHSV,
-        {"layer", "image", "random"},
+        {"layer", "image", "colour", "random"},
         lambda: {"scale": {"saturation": None, "value": (0.5, 1.5)}, "seed": 3},
     ),
     Case(
@@ -81,7 +82,7 @@ CASES = [
     ),
     Case(
         layers.RandomPaddedCrop,
-        {"layer", "image", "geometric", "random"},
+        {"layer", "image", "geometric", "window", "random"},
         lambda: {"height": 8, "width": 7, "padding": 3, "flip": True, "seed": 3},
     ),
     Case(initializers.HeNormal, {"initializer", "random"}, lambda: {"seed": 3}),

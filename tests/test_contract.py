@@ -174,6 +174,19 @@ def test_input_is_not_modified(case):
         np.testing.assert_array_equal(x, before)
 
 
+def compiled(layer):
+    """The layer in training, compiled by XLA."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        layer.build(None)
+        state = [variable.value for variable in layer.variables]
+        return jax.jit(lambda x: layer.stateless_call([], state, x, training=True)[0])
+    import tensorflow as tf
+
+    return tf.function(lambda x: layer(x, training=True), jit_compile=True)
+
+
 def draw(case, part):
     if "initializer" in case.tags:
         return numpy(part((3, 3, 4, 8)))
@@ -228,7 +241,7 @@ def test_runs_in_tf_data(case, backend):
         assert np.mean(np.concatenate(batches) != x) > 0.1
 
 
-@each("image")
+@each("colour")
 def test_dict_changes_images_only(case, backend):
     """One-image and batched dicts, eager and in tf.data, with leaves that a cast would harm."""
     tf = pytest.importorskip("tensorflow")
@@ -267,19 +280,83 @@ def test_channels_first_and_single_images_do_the_same(case):
     np.testing.assert_allclose(np.moveaxis(numpy(first), 1, -1), expected, atol=1e-3)
 
 
-@each("image")
+@each("colour")
 @pytest.mark.parametrize("shape", [(7,), (8, 7), (2, 8, 7, 4), (2, 2, 8, 7, 3), (8, 7, 1)])
 def test_images_must_be_rgb(case, shape):
-    with pytest.raises(ValueError, match="RGB images"):
+    with pytest.raises(ValueError, match=f"{case.part.__name__} `.*RGB images"):
         case.make()(np.zeros(shape, "float32"))
+
+
+@each("geometric")
+@pytest.mark.parametrize("shape", [(7,), (8, 7), (2, 2, 8, 7, 3)])
+def test_images_must_have_rank_3_or_4(case, shape):
+    with pytest.raises(ValueError, match=f"{case.part.__name__} `.*takes images of shape"):
+        case.make()(np.zeros(shape, "float32"))
+    assert case.make()(np.zeros((2, 8, 7, 5), "float32")).shape == (2, 8, 7, 5)
 
 
 @each("image")
 def test_extreme_pixels_stay_finite_and_in_range(case):
-    x = np.array([0, 0, 0, 255, 255, 255, 128, 128, 128, 255, 0, 0, 1, 0, 255], "uint8")
-    x = np.tile(x.reshape(1, 1, 5, 3), (50, 1, 1, 1))
-    out = numpy(case.make()(x, training=True))
-    assert np.isfinite(out).all()
-    assert out.min() >= 0
-    assert out.max() <= 255
-    assert numpy(case.make()(x[:0], training=True)).shape == (0, 1, 5, 3)
+    pixels = [[0, 0, 0], [255, 255, 255], [128, 128, 128], [255, 0, 0], [1, 0, 255]]
+    x = np.resize(np.array(pixels, "uint8"), (50, *case.input_shape))
+    for images in (x, x.astype("float32"), x[:, :1, :1], x[:, :, :, :]):
+        if images.shape[1:] == case.input_shape or "window" not in case.tags:
+            out = numpy(case.make()(images, training=True))
+            assert np.isfinite(out).all()
+            assert out.min() >= 0
+            assert out.max() <= 255
+    assert numpy(case.make()(x[:0], training=True)).shape == (0, *case.input_shape)
+
+
+@each("image")
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_pixels_must_be_finite(case, bad, backend):
+    """Refused where errors can be raised; inside XLA, where none can, the output is finite."""
+    x = case.inputs(4).astype("float32")
+    x[1, 2, 3, 1] = bad
+    with pytest.raises(ValueError, match=f"{case.part.__name__} `.*needs finite pixels"):
+        case.make()(x, training=True)
+    if backend != "torch":
+        assert np.isfinite(numpy(compiled(case.make())(x))).all()
+    tf = pytest.importorskip("tensorflow")
+    layer = case.make()
+    dataset = tf.data.Dataset.from_tensors(x).map(lambda images: layer(images, training=True))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{case.part.__name__} `.*finite"):
+        next(iter(dataset))
+
+
+@each("colour")
+def test_floats_must_lie_in_the_value_range(case):
+    x = case.inputs(4).astype("float32")
+    for outside in (x - 128, x * 2):
+        with pytest.raises(ValueError, match=r"finite pixels in value_range=\(0, 255\)"):
+            case.make()(outside, training=True)
+
+
+@each("image")
+def test_images_must_be_one_tensor_of_known_rank(case):
+    name = case.part.__name__
+    with pytest.raises(ValueError, match=f"{name} `.*got list: give one array"):
+        case.make()([np.zeros((8, 7, 3)), np.zeros((9, 7, 3))])
+    tf = pytest.importorskip("tensorflow")
+    ragged = tf.ragged.stack([tf.zeros((8, 7, 3)), tf.zeros((9, 7, 3))])
+    dataset = tf.data.Dataset.from_tensors(ragged)
+    with pytest.raises(ValueError, match=f"{name} `.*got a RaggedTensor: resize"):
+        dataset.map(case.make())
+    unknown = tf.data.Dataset.from_generator(lambda: iter([]), output_types="uint8")
+    with pytest.raises(ValueError, match=f"{name} `.*unknown rank"):
+        unknown.map(case.make())
+
+
+@each("image")
+def test_images_of_any_size_in_tf_data(case):
+    """Sizes that are known only when the images come: one by one, without a compilation each."""
+    tf = pytest.importorskip("tensorflow")
+    layer = case.make()
+    images = [np.full((8 + i, 7 + i, 3), 9 * i, "uint8") for i in range(4)]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(images), output_signature=tf.TensorSpec((None, None, 3), "uint8")
+    )
+    shapes = [out.shape for out in dataset.map(lambda image: layer(image, training=True))]
+    grows = "window" not in case.tags
+    assert shapes == [(8 + i * grows, 7 + i * grows, 3) for i in range(4)]

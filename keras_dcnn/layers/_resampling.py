@@ -35,8 +35,9 @@ def resample(
     float32; nearest ones keep the dtype.
     """
     ops = ops or keras.ops
-    shape = ops.shape(images)
-    batch, height, width, channels = shape
+    batch, height, width, channels = ops.shape(images)
+    if isinstance(batch, int) and batch == 0:  # JAX takes nothing from nothing
+        return ops.zeros((*rows.shape, channels), "float32")
     sizes = tuple(ops.cast(size, "float32") for size in (height, width))
     flat = ops.reshape(images, (-1, channels))
     first = ops.reshape(ops.arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
