@@ -1,7 +1,8 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
-is; `image` is a layer on RGB images that also runs in tf.data on every backend; `random` draws.
+is; `statistics` are measured on data; `image` is a layer on RGB images that also runs in tf.data on
+every backend; `random` draws.
 """
 
 import tempfile
@@ -11,7 +12,15 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from keras_dcnn import callbacks, constraints, ensemble, initializers, layers, regularizers
+from keras_dcnn import (
+    callbacks,
+    constraints,
+    ensemble,
+    initializers,
+    layers,
+    regularizers,
+    statistics,
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ CASES = [
         {"callback"},
         lambda: {"directory": tempfile.mkdtemp(), "monitor": "loss"},
     ),
+    Case(statistics.PixelMoments, {"statistics"}),
     Case(ensemble.Ensemble, {"model"}, lambda: {"members": _classifiers(), "weights": [1, 3]}),
 ]
 
