@@ -8,6 +8,7 @@
 | §6 regularisation | `keras_dcnn.constraints`, `keras_dcnn.regularizers` |
 | §7 figures | `keras_dcnn.visualization` |
 | §8 ensembles | `keras_dcnn.ensemble`, `keras_dcnn.callbacks` |
+| what `adapt` measures | `keras_dcnn.statistics` |
 | for demos and experiments | `keras_dcnn.models`, `keras_dcnn.datasets` |
 
 Importing the package registers every part with Keras, so that saved models load by name.
@@ -37,6 +38,7 @@ from keras_dcnn import (
     layers,
     models,
     regularizers,
+    statistics,
     visualization,
 )
 from keras_dcnn._version import __version__
@@ -51,5 +53,6 @@ __all__ = [
     "layers",
     "models",
     "regularizers",
+    "statistics",
     "visualization",
 ]

@@ -1,126 +1,155 @@
-"""Streaming mean and covariance of the channels, in constant memory, merged in any order."""
+"""Sums that give the mean and covariance of rows: streaming, merged in any order; NumPy only."""
 
 import numpy as np
 
-
-def image_batches(data, batch_size=256):
-    """Yield the images of `data` as NumPy arrays, single or in batches, one pass.
-
-    Takes an array or memory map (sliced, never read whole), or an iterable of batches, of
-    `(images, …)` or of dicts with the key `"images"`: tf.data, PyDataset, generator, DataLoader.
-    """
-    if hasattr(data, "shape"):
-        if len(data.shape) == 3:
-            data = data[None]
-        parts = (data[i : i + batch_size] for i in range(0, data.shape[0], batch_size))
-    elif hasattr(data, "num_batches"):
-        if data.num_batches is None:
-            raise ValueError("the data must end; got a PyDataset whose `num_batches` is None.")
-        parts = (data[i] for i in range(data.num_batches))
-    elif hasattr(data, "__iter__"):
-        if getattr(data, "cardinality", None) is not None and int(data.cardinality()) == -1:
-            raise ValueError("the data must end; got an infinite dataset: drop its `.repeat()`.")
-        parts = iter(data)
-    else:
-        raise TypeError(
-            "the data must be an array of images or an iterable of batches; "
-            f"got {type(data).__name__}."
-        )
-    for part in parts:
-        if isinstance(part, (tuple, list)):
-            part = part[0]
-        if isinstance(part, dict):
-            if "images" not in part:
-                raise ValueError(f"a dict must hold 'images'; got the keys {sorted(part)}.")
-            part = part["images"]
-        if hasattr(part, "detach"):
-            part = part.detach().cpu()
-        yield np.asarray(part)
+# 1024 products of at most 128² add up to at most 2²⁴: float32 holds them exactly in any order.
+EXACT_ROWS = 1024
+MAX_COUNT = 2**47  # for which all sums of 8-bit integers stay below 2⁶³
+WIDTH = 48  # columns from which BLAS is fast
 
 
-class ChannelMoments:
-    """Count, mean and covariance of rows of channels.
+class _Sums:
+    """Count, lowest and highest value, first and second moment of rows of one dimension.
 
-    8-bit images are summed in integers, so that any split and any order give the same bits. Other
-    data is summed in float64 about the mean of each part (Chan, Golub, LeVeque 1983).
+    With `joint` the second moment is a matrix, else its diagonal only.
     """
 
-    def __init__(self, channels):
-        self.count = 0
-        self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
-        self._exact = None
-        self._sum = np.zeros(channels, object)  # exact: Python integers, which do not overflow
-        self._products = np.zeros((channels, channels), object)
-        self._mean = np.zeros(channels)
-        self._scatter = np.zeros((channels, channels))  # Σ (x − mean)(x − mean)ᵀ
+    def __init__(self, kind, dimension, joint):
+        dtype = "float64" if kind == "float64" else "int64"
+        self.kind, self.joint, self.count = kind, joint, 0
+        self.low, self.high = np.full(dimension, np.inf), np.full(dimension, -np.inf)
+        self.first = np.zeros(dimension, dtype)
+        self.second = np.zeros((dimension, dimension) if joint else dimension, dtype)
 
-    def update(self, rows):
-        """Take in `rows`, an array of shape (n, channels), n may be 0."""
-        if not len(rows):
-            return
-        part = ChannelMoments(len(self._mean))
-        part.count = len(rows)
-        part.low, part.high = rows.min(0), rows.max(0)
-        part._exact = rows.dtype in (np.uint8, np.int8)
-        rows = rows.astype("float64")
-        if part._exact:  # float64 is exact here: 2¹⁶ × rows stays far below 2⁵³
-            part._sum = _integers(rows.sum(0))
-            part._products = _integers(rows.T @ rows)
-        else:
-            part._mean = rows.mean(0)
-            rows = rows - part._mean
-            part._scatter = rows.T @ rows
-        self.merge(part)
+    def add(self, rows):
+        """Take in an array of shape (n, dimension), n > 0, of finite numbers."""
+        low, high = fold(np.minimum.reduce, rows), fold(np.maximum.reduce, rows)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise ValueError("pixels must be finite; got NaN or infinity: remove those images.")
+        self._check_count(len(rows))
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+        dimension = rows.shape[1]
+        step = EXACT_ROWS * max(1, WIDTH // dimension)
+        if not self.joint:
+            step = min(step, max(1, 2**20 // dimension))
+        for start in range(0, len(rows), step):
+            self._add_block(rows[start : start + step])
 
     def merge(self, other):
         """Take in what `other` has seen."""
-        if not other.count:
-            return
-        if self._exact is None:
-            self._exact = other._exact
-        if self._exact != other._exact:
-            raise ValueError("all images must be of 8-bit integers, or none; got both: cast them.")
-        total = self.count + other.count
-        self._sum = self._sum + other._sum
-        self._products = self._products + other._products
-        delta = other._mean - self._mean
-        self._scatter = (
-            self._scatter
-            + other._scatter
-            + np.outer(delta, delta) * (self.count * other.count / total)
-        )
-        self._mean = self._mean + delta * (other.count / total)
-        self.count = total
+        self._check_count(other.count)
         self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
-
-    def check_range(self, low, high):
-        """Raise ValueError unless the pixels are there, finite and plausible for [low, high]."""
-        if not self.count:
-            raise ValueError("there must be at least one image; got none.")
-        darkest, brightest = float(self.low.min()), float(self.high.max())
-        if not np.isfinite(darkest + brightest):
-            raise ValueError("pixels must be finite; got NaN or infinity: remove those images.")
-        rounding = 1e-5 * (high - low)
-        outside = darkest < low - rounding or brightest > high + rounding
-        if outside or brightest - low < 0.01 * (high - low):
-            raise ValueError(
-                f"pixels must lie in value_range=({low}, {high}) and use it; got values from "
-                f"{darkest:.7g} to {brightest:.7g}: set `value_range` to what the images have."
-            )
-
-    def mean(self):
-        """Mean of each channel, float64."""
-        if self._exact:
-            return np.array([total / self.count for total in self._sum], "float64")
-        return self._mean
+        self._merge(other.count, other.first, other.second)
 
     def covariance(self):
-        """Population covariance (divided by the count), float64."""
-        if self._exact:
-            scatter = self.count * self._products - np.outer(self._sum, self._sum)
-            return np.array([[s / self.count**2 for s in row] for row in scatter], "float64")
-        return self._scatter / self.count
+        """Population covariance (divided by the count)."""
+        return self._about_mean(self.second, np.outer)
+
+    def variance(self):
+        """Its diagonal."""
+        return self._about_mean(self.second.diagonal() if self.joint else self.second, np.multiply)
+
+    def _second_moment(self, x):
+        return gram(x) if self.joint else fold(np.add.reduce, np.square(x))
+
+    def _check_count(self, more):
+        if self.count + more > MAX_COUNT:
+            raise ValueError(f"at most 2**47 rows fit; got {self.count} and {more} more.")
 
 
-def _integers(values):
-    return np.vectorize(int, otypes=[object])(values)
+class IntegerSums(_Sums):
+    """Exact sums of 8-bit integers: any split, order and merging give the same bits.
+
+    `first` is Σ(x − origin), `second` Σ(x − origin)(x − origin)ᵀ.
+    """
+
+    @property
+    def origin(self):
+        return 128 if self.kind == "uint8" else 0
+
+    def mean(self):
+        whole, rest = self._split_mean()
+        return whole + self.origin + rest / self.count
+
+    def _add_block(self, rows):
+        x = np.subtract(rows, self.origin, dtype="float32" if self.joint else "float64")
+        first, second = fold(np.add.reduce, x), self._second_moment(x)  # whole numbers all
+        self._merge(len(rows), first.astype("int64"), second.astype("int64"))
+
+    def _merge(self, count, first, second):
+        self.count += count
+        self.first += first
+        self.second += second
+
+    def _split_mean(self):
+        """The whole part of the mean about the origin, and n × the rest, as integers."""
+        whole = np.rint(self.first / self.count).astype("int64")
+        return whole, self.first - self.count * whole
+
+    def _about_mean(self, second, outer):
+        """Moved to the whole part of the mean in integers, so that no digit cancels."""
+        whole, rest = self._split_mean()
+        second = second - outer(whole, self.first)
+        second -= outer(rest, whole)
+        second = second / self.count
+        rest = rest / self.count
+        second -= outer(rest, rest)
+        return second
+
+
+class FloatSums(_Sums):
+    """Sums in float64 about the mean, merged after Chan, Golub, LeVeque (1983).
+
+    `first` is the mean, `second` Σ(x − mean)(x − mean)ᵀ.
+    """
+
+    def mean(self):
+        return self.first.copy()
+
+    def _add_block(self, rows):
+        x = rows.astype("float64")
+        mean = fold(np.add.reduce, x) / len(x)
+        x -= mean
+        self._merge(len(x), mean, self._second_moment(x))
+
+    def _merge(self, count, mean, scatter):
+        total = self.count + count
+        delta = mean - self.first
+        self.second += scatter
+        self.second += (np.outer if self.joint else np.multiply)(
+            delta, delta * (self.count / total * count)
+        )
+        self.first += delta * (count / total)
+        self.count = total
+
+    def _about_mean(self, second, outer):
+        return second / self.count
+
+
+def make_sums(kind, dimension, joint):
+    """The sums for `kind`: "uint8", "int8", or "float64" for all else."""
+    return (FloatSums if kind == "float64" else IntegerSums)(kind, dimension, joint)
+
+
+def gram(x):
+    """Σ x xᵀ over the rows of x; short rows lie side by side, for BLAS to be fast."""
+    dimension = x.shape[1]
+    group = WIDTH // dimension
+    if group < 2:
+        return x.T @ x
+    head = len(x) // group * group
+    wide = x[:head].reshape(-1, group * dimension)
+    blocks = (wide.T @ wide).reshape(group, dimension, group, dimension)
+    rest = x[head:].astype("float64")
+    return blocks.diagonal(0, 0, 2).sum(-1, dtype="float64") + rest.T @ rest
+
+
+def fold(reduce, rows):
+    """`reduce` over the rows; short rows lie side by side, for NumPy to be fast."""
+    dimension = rows.shape[1]
+    group = max(1, 2048 // dimension)
+    head = len(rows) // group * group
+    if head:
+        wide = reduce(rows[:head].reshape(-1, group * dimension), axis=0)
+        rows = np.concatenate([wide.reshape(group, dimension), rows[head:]])
+    return reduce(rows, axis=0)

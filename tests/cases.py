@@ -1,8 +1,9 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
-is; `random` draws. `image` is a layer that changes images in training, and runs in tf.data on every
-backend: `colour` the RGB values only, `geometric` the places; `window` has a size of its own.
+is; `statistics` are measured on data; `random` draws. `image` is a layer that changes images in
+training, and runs in tf.data on every backend: `colour` the RGB values only, `geometric` the
+places; `window` has a size of its own.
 """
 
 import tempfile
@@ -12,7 +13,15 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from keras_dcnn import callbacks, constraints, ensemble, initializers, layers, regularizers
+from keras_dcnn import (
+    callbacks,
+    constraints,
+    ensemble,
+    initializers,
+    layers,
+    regularizers,
+    statistics,
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ CASES = [
         {"callback"},
         lambda: {"directory": tempfile.mkdtemp(), "monitor": "loss"},
     ),
+    Case(statistics.PixelMoments, {"statistics"}),
     Case(ensemble.Ensemble, {"model"}, lambda: {"members": _classifiers(), "weights": [1, 3]}),
 ]
 

@@ -113,7 +113,7 @@ def test_batch_of_unknown_size_and_a_last_partial_batch(case):
     np.testing.assert_allclose(batched, single, rtol=1e-4, atol=1e-5)
 
 
-@each()
+@each("layer", "initializer", "constraint", "regularizer", "callback", "model")
 def test_fit_compiled_by_xla_traces_once(case, backend):
     traces = []
 

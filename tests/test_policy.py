@@ -24,6 +24,7 @@ ORDER = [
     "constraints",
     "initializers",
     "regularizers",
+    "statistics",
     "layers",
     "models",
     "datasets",

@@ -147,7 +147,7 @@ def test_no_spread_warns():
         (np.full((1, 2, 2, 3), np.nan, "float32"), "finite; got NaN"),
         (np.random.default_rng(0).uniform(0, 1, (2, 4, 4, 3)), "set `value_range`"),
         (np.random.default_rng(0).uniform(-9, 255, (2, 4, 4, 3)), "set `value_range`"),
-        (np.zeros((2, 4, 4, 1), "uint8"), r"RGB images.*got shape \(2, 4, 4, 1\)"),
+        (np.zeros((2, 4, 4, 1), "uint8"), r"3 channels on axis -1.*got shape \(2, 4, 4, 1\)"),
     ],
 )
 def test_adapt_refuses(data, message):

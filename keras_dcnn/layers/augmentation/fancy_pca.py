@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_dcnn._moments import ChannelMoments, image_batches
 from keras_dcnn._validation import (
     check_choice,
     check_flag,
@@ -12,6 +11,7 @@ from keras_dcnn._validation import (
     warn_no_effect,
 )
 from keras_dcnn.layers._image_layer import ImageLayer
+from keras_dcnn.statistics._adapt import moments_for
 
 # Colours of ImageNet on [0, 1] images, eigenvectors in columns:
 # https://github.com/facebookarchive/fb.resnet.torch/blob/master/datasets/imagenet.lua
@@ -137,7 +137,7 @@ class FancyPCA(ImageLayer):
             data: Images in this layer's `value_range`: an array or memory map, or anything that
                 yields batches (or single images): `tf.data.Dataset`, `keras.utils.PyDataset`, a
                 generator, a torch `DataLoader`. Of `(images, labels, …)` the first is taken, of a
-                dict the entry `"images"`.
+                dict the entry `"images"`. Or the `PixelMoments` of such images, ready made.
             batch_size: Number of images taken at a time from an array.
 
         Raises:
@@ -145,21 +145,14 @@ class FancyPCA(ImageLayer):
                 not finite, and images of one colour only.
         """
         low, high = self.value_range
-        moments = ChannelMoments(3)
-        for images in image_batches(data, batch_size):
-            if images.ndim not in (3, 4) or images.shape[self.channel_axis] != 3:
-                raise ValueError(
-                    f"adapt of `{self.name}` takes RGB images, single or in batches, under "
-                    f"data_format={self.data_format!r}; got shape {images.shape}."
-                )
-            moments.update(np.moveaxis(images, self.channel_axis, -1).reshape(-1, 3))
+        moments = moments_for(self, data, batch_size, shape=(3,))
         moments.check_range(low, high)
-        covariance = moments.covariance() / (high - low) ** 2
-        if np.array_equal(moments.low, moments.high):
+        if np.array_equal(moments.minimum, moments.maximum):
             raise ValueError(
                 f"adapt of `{self.name}` needs images of more than one colour; all pixels are "
-                f"{moments.mean().tolist()}."
+                f"{moments.mean.tolist()}."
             )
+        covariance = moments.covariance / (high - low) ** 2
         eigenvalues, eigenvectors = np.linalg.eigh(covariance)  # ascending
         self._set_eigenpairs(np.maximum(eigenvalues[::-1], 0), eigenvectors[:, ::-1])
 
