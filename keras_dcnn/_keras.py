@@ -146,13 +146,12 @@ class PipelineLayer(DataLayer):
             import tensorflow as tf
 
             tf.debugging.Assert(sound, [message()])
-        elif not jax_utils.is_in_jax_tracing_scope(sound) and not _torch_compiles():
-            if not bool(sound):
-                raise ValueError(message())
+        elif not jax_utils.is_in_jax_tracing_scope(sound) and not _torch_compiles() and not sound:
+            raise ValueError(message())
 
 
 class _GraphState:
-    """What a layer keeps for TensorFlow graphs, out of sight of Keras's and TensorFlow's tracking."""
+    """What a layer keeps for TensorFlow graphs, where Keras and TensorFlow do not track it."""
 
     def __init__(self):
         self._functions = {}

@@ -29,7 +29,8 @@ def step_key(stream, count, ops=keras.ops):
 
 def uniform(key, shape, ops=keras.ops):
     """Uniform draws in [0, 1), float32 of 24 bits."""
-    size = math.prod(shape) if all(isinstance(n, int) for n in shape) else ops.prod(ops.stack(shape))
+    known = all(isinstance(n, int) for n in shape)
+    size = math.prod(shape) if known else ops.prod(ops.stack(shape))
     # Shaped before it is hashed: XLA fuses that, and not the other way round.
     index = ops.reshape(ops.arange(size, dtype="int32"), shape)
     bits = mix(ops.bitwise_xor(mix(index + key[0], ops), key[1]), ops)

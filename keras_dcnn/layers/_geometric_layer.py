@@ -141,9 +141,11 @@ class GeometricLayer(ImageLayer):
                 f"{self._who} moves the bounding boxes too and needs to know their format; got "
                 f"bounding_box_format=None: set it to one of {', '.join(FORMATS)}."
             )
-        if not isinstance(boxes, dict) or "boxes" not in boxes or not {"labels", "classes"} & {
-            *boxes
-        }:
+        if (
+            not isinstance(boxes, dict)
+            or "boxes" not in boxes
+            or not {"labels", "classes"} & {*boxes}
+        ):
             raise ValueError(
                 f"{self._who} takes bounding boxes as a dict with 'boxes' and 'labels' (keras-cv: "
                 f"'classes'); got {sorted(boxes) if isinstance(boxes, dict) else type(boxes)}."

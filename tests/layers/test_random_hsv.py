@@ -87,8 +87,8 @@ def test_a_dict_gives_saturation_and_value_their_own_ranges():
     np.testing.assert_allclose(out, np.repeat(x.max(-1, keepdims=True), 3, -1), atol=1e-3)
 
 
-def test_pixels_outside_the_range_are_clipped():
-    x = np.array([[[[-50.0, 300.0, 128.0]]]], "float32")
+def test_rounding_outside_the_range_is_clipped():
+    x = np.array([[[[-0.2, 255.2, 128.0]]]], "float32")
     out = run(RandomHSV(**{**OFF, "hue": (1.0, 1.0)}), x, training=True)  # a full turn
     np.testing.assert_allclose(out, [[[[0, 255, 128]]]], atol=0.1)
 

@@ -19,8 +19,8 @@ def inverse_affine(angle, zoom, shear, flip, ops=keras.ops):
     cos, sin = ops.cos(angle), ops.sin(angle)
     column = (-sin - shear[1] * cos, cos - shear[1] * sin)
     row = (cos - shear[0] * column[0], sin - shear[0] * column[1])
-    rows = [ops.stack([a * f / zoom for a in r], -1) for r, f in zip((row, column), flip)]
-    return ops.stack(rows, axis=-2)
+    rows = [[a * flip[i] / zoom for a in r] for i, r in enumerate((row, column))]
+    return ops.stack([ops.stack(r, axis=-1) for r in rows], axis=-2)
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -86,7 +86,7 @@ class RandomAffine(GeometricLayer):
     )
     data = {
         "images": np.zeros((8, 32, 32, 3), "uint8"),
-        "bounding_boxes": {"boxes": np.tile([4.0, 4, 20, 20], (8, 1, 1)), "labels": np.ones((8, 1))},
+        "bounding_boxes": {"boxes": np.tile([4.0, 4, 9, 9], (8, 1, 1)), "labels": np.ones((8, 1))},
     }
     print(layer(data, training=True)["bounding_boxes"]["boxes"].shape)
     ```
@@ -141,7 +141,7 @@ class RandomAffine(GeometricLayer):
         """Draw `{"matrix": (batch, 2, 2), "offset": (batch, 2)}`: from output to input pixels."""
         ops = self.ops
         uniform = ops.unstack(self.uniform(images, 8), 8, axis=-1)
-        draws = {name: _between(r, u) for (name, r), u in zip(self._ranges.items(), uniform)}
+        draws = {name: _between(r, uniform[i]) for i, (name, r) in enumerate(self._ranges.items())}
         flip = [
             ops.sign(u - 0.5 + 1e-9) if name in (self.flip or "") else 1.0
             for name, u in zip(("vertical", "horizontal"), uniform[6:], strict=True)
@@ -153,9 +153,9 @@ class RandomAffine(GeometricLayer):
             flip,
             ops,
         )
-        size = [ops.cast(n, "float32") for n in self.sizes(images)]
-        centre = ops.stack([(n - 1.0) / 2.0 for n in size], axis=0)
-        shift = ops.stack([draws[f"translation_{i}"] * n for i, n in zip(_AXES, size)], axis=-1)
+        size = ops.stack([ops.cast(n, "float32") for n in self.sizes(images)], axis=0)
+        centre = (size - 1.0) / 2.0
+        shift = ops.stack([draws[f"translation_{axis}"] for axis in _AXES], axis=-1) * size
         moved = ops.squeeze(ops.matmul(matrix, ops.expand_dims(centre + shift, -1)), -1)
         return {"matrix": matrix, "offset": centre - moved}
 

@@ -73,8 +73,7 @@ class RandomHSV(ImageLayer):
         power_sampling: `"uniform"` draws p uniformly, as the paper does, so that four in five
             exponents are above 1 and images darken on average; `"log_uniform"` draws log p
             uniformly, which is symmetric.
-        value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule. Pixels
-            outside it are clipped to it.
+        value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
         seed: Integer for a reproducible stream of draws, or None.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
