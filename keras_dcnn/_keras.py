@@ -37,7 +37,8 @@ class DrawStream(keras.random.SeedGenerator):
     `SeedGenerator.next` reads and then writes: threads that come between see the same state. Here
     the step is one: on TensorFlow, whose tf.data runs calls in parallel, by an operation that reads
     and advances; else under a lock. The state is (seed, count); the processes that
-    `multiprocessing` starts, those of a torch DataLoader among them, have streams of their own.
+    `multiprocessing` starts, those of a torch DataLoader among them, and the replicas of
+    `tf.distribute` have streams of their own.
     """
 
     def __init__(self, seed, backend=None):
@@ -72,7 +73,12 @@ class DrawStream(keras.random.SeedGenerator):
             resource=variable.handle, alg=1, delta=tf.constant(1, tf.uint64)
         )
         # Philox advances by 256; the count is cut to the 32 bits that a key has.
-        return state[2], tf.cast(tf.bitwise.right_shift(state[0], 8), tf.int32)
+        count = tf.cast(tf.bitwise.right_shift(state[0], 8), tf.int32)
+        replica = tf.distribute.get_replica_context()
+        if replica is None or replica.num_replicas_in_sync == 1:
+            return state[2], count
+        number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
+        return state[2] + number * 0x9E3779B9, count
 
 
 def _process():

@@ -87,8 +87,8 @@ def check_value_range(value):
 
 
 def check_seed(seed):
-    """Raise ValueError unless `seed` is None or a whole number of 32 bits."""
+    """Raise ValueError unless `seed` is None or a whole number of 31 bits."""
     if seed is not None:
         check_count("seed", seed, minimum=0)
-        if seed >= 2**32:
-            raise ValueError(f"`seed` must be below 2³² (4294967296); got {seed}.")
+        if seed >= 2**31:
+            raise ValueError(f"`seed` must be below 2³¹ (2147483648); got {seed}.")

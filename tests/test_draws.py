@@ -1,0 +1,191 @@
+"""Draws do not repeat: not between images, epochs, threads, parallel calls or worker processes."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dcnn.layers import FancyPCA, RandomAffine, RandomHSV
+
+GREY = np.full((1, 1, 3), 128, "uint8")
+
+
+def shifter(seed=0, **arguments):
+    """A layer that shows its draw: the colour that a grey pixel gets."""
+    return FancyPCA(1.0, clip=False, seed=seed, **arguments)
+
+
+def colours(batches):
+    """One row for each image, as NumPy."""
+    arrays = [np.asarray(keras.ops.convert_to_numpy(batch)) for batch in batches]
+    return np.concatenate([array.reshape(-1, 3) for array in arrays])
+
+
+def distinct(rows):
+    return len(np.unique(rows, axis=0))
+
+
+def epochs_of(layer, tf, images=2000, batch=None, **options):
+    dataset = tf.data.Dataset.from_tensors(GREY).repeat(images)
+    dataset = dataset.batch(batch) if batch else dataset
+    dataset = dataset.map(lambda image: layer(image, training=True), **options)
+    return np.concatenate([colours(dataset.as_numpy_iterator()) for _ in range(2)])
+
+
+@pytest.mark.parametrize("batch", [None, 10])
+@pytest.mark.parametrize("parallel", [None, 8])
+def test_tf_data(batch, parallel):
+    tf = pytest.importorskip("tensorflow")
+    first = epochs_of(shifter(), tf, batch=batch, num_parallel_calls=parallel)
+    assert distinct(first) == 4000
+    again = epochs_of(shifter(), tf, batch=batch, num_parallel_calls=parallel)
+    if parallel:  # which image gets which draw is a matter of scheduling; the draws are the same
+        first, again = (rows[np.lexsort(rows.T)] for rows in (first, again))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_threads():
+    layer = shifter()
+    with ThreadPoolExecutor(8) as pool:
+        rows = colours(pool.map(lambda _: layer(GREY, training=True), range(800)))
+    assert distinct(rows) == 800
+    sequential = shifter()
+    expected = colours(sequential(GREY, training=True) for _ in range(800))
+    np.testing.assert_array_equal(rows[np.lexsort(rows.T)], expected[np.lexsort(expected.T)])
+
+
+def test_py_dataset_with_threads():
+    layer = shifter()
+
+    class Augmented(keras.utils.PyDataset):
+        def __len__(self):
+            return 100
+
+        def __getitem__(self, index):
+            images = layer(np.repeat(GREY[None], 4, 0), training=True)
+            return keras.ops.convert_to_numpy(images), np.zeros(4)
+
+    model = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten()])
+    augmented = Augmented(workers=4, max_queue_size=20)
+    rows = [model.predict(augmented, verbose=0) for _ in range(2)]
+    assert distinct(np.concatenate(rows)) == 800
+
+
+WORKERS = """
+import os, sys
+os.environ["KERAS_BACKEND"] = "torch"
+import numpy as np, torch
+import keras_dcnn
+layer = keras_dcnn.layers.FancyPCA(1.0, clip=False, seed=0)
+
+class Augmented(torch.utils.data.Dataset):
+    def __len__(self):
+        return 64
+    def __getitem__(self, index):
+        return layer(np.full((1, 1, 3), 128, "uint8"), training=True)
+
+if __name__ == "__main__":
+    stay = sys.argv[2] == "stay"
+    loader = torch.utils.data.DataLoader(Augmented(), 8, num_workers=4, persistent_workers=stay)
+    np.save(sys.argv[1], np.concatenate([b.numpy() for _ in range(2) for b in loader]))
+"""
+
+
+@pytest.mark.parametrize("workers", ["anew", "stay"])
+def test_torch_data_loader_workers(workers, tmp_path, backend):
+    if backend != "torch":
+        pytest.skip("the workers are forked, which TensorFlow and JAX do not survive")
+    script = tmp_path / "workers.py"
+    script.write_text(WORKERS)
+    rows = []
+    for run in ("1", "2"):
+        subprocess.run(
+            [sys.executable, script, tmp_path / run, workers],
+            check=True,
+            timeout=300,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        rows.append(np.load(tmp_path / f"{run}.npy").reshape(-1, 3))
+    assert distinct(rows[0]) == 128
+    np.testing.assert_array_equal(*rows)
+
+
+def test_replicas_of_a_strategy(backend):
+    if backend != "tensorflow":
+        pytest.skip("TensorFlow's own way to distribute")
+    code = """
+import numpy as np, tensorflow as tf
+from keras_dcnn.layers import FancyPCA
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    layer = FancyPCA(1.0, clip=False, seed=0)
+step = tf.function(lambda: layer(tf.fill((4, 1, 1, 3), 128), training=True))
+runs = [strategy.experimental_local_results(strategy.run(step)) for _ in range(3)]
+rows = [rows.numpy() for run in runs for rows in run]
+print("distinct", len(np.unique(np.concatenate(rows).reshape(-1, 3), axis=0)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert "distinct 24" in done.stdout, done.stderr[-2000:]
+
+
+def test_epochs_of_a_model(backend):
+    if backend == "jax":
+        pytest.skip("JAX traces in eager mode too, so that nothing can be recorded")
+    seen = []
+
+    class Record(keras.layers.Layer):
+        def call(self, x):
+            seen.append(x)
+            return keras.ops.mean(x, axis=(1, 2))
+
+        def compute_output_shape(self, input_shape):
+            return input_shape[0], 3
+
+    layers = [keras.Input((1, 1, 3)), shifter(), Record(), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "mse", run_eagerly=True, jit_compile=False)
+    model.fit(np.repeat(GREY[None], 100, 0), np.zeros(100), batch_size=10, epochs=2, verbose=0)
+    assert distinct(colours(seen)) == 200
+
+
+def test_the_backend_and_tf_data_do_not_change_the_draws():
+    """The draws are those of the reference in test_noise.py wherever the layer runs."""
+    tf = pytest.importorskip("tensorflow")
+    eager = shifter()
+    expected = colours(eager(np.repeat(GREY[None], 5, 0), training=True) for _ in range(3))
+    layer = shifter()
+    dataset = tf.data.Dataset.from_tensors(np.repeat(GREY[None], 5, 0)).repeat(3).map(layer)
+    np.testing.assert_allclose(colours(dataset.as_numpy_iterator()), expected, atol=1e-4)
+
+
+def test_layers_of_one_seed_draw_apart_unless_they_are_of_one_class():
+    x = np.zeros((50, 4, 4, 3))
+    draws = [
+        keras.ops.convert_to_numpy(layer.uniform(x, 7)).ravel()
+        for layer in (FancyPCA(seed=1), RandomHSV(seed=1), RandomAffine(seed=1), RandomHSV(seed=2))
+    ]
+    assert np.abs(np.corrcoef(draws)[np.triu_indices(4, 1)]).max() < 0.27  # standard error 0.053
+    same = keras.ops.convert_to_numpy(RandomHSV(seed=1).uniform(x, 7)).ravel()
+    np.testing.assert_array_equal(same, draws[1])
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 1.5, "a", True])
+def test_bad_seed(seed):
+    with pytest.raises(ValueError, match="`seed` must be"):
+        FancyPCA(seed=seed)
+
+
+def test_largest_seed():
+    assert np.isfinite(colours([shifter(seed=2**31 - 1)(GREY, training=True)])).all()
