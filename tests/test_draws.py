@@ -147,7 +147,8 @@ def test_epochs_of_a_model(backend):
 
     class Record(keras.layers.Layer):
         def call(self, x):
-            seen.append(x)
+            if "meta" not in str(getattr(x, "device", "")):  # of torch, without values
+                seen.append(x)
             return keras.ops.mean(x, axis=(1, 2))
 
         def compute_output_shape(self, input_shape):

@@ -117,7 +117,8 @@ class RandomPaddedCrop(GeometricLayer):
         return self._window(top_left, mirrored)
 
     def inference_transformation(self, images):
-        if (*self.sizes(images),) == (self.height, self.width):
+        sizes = self.sizes(images)
+        if all(isinstance(n, int) for n in sizes) and sizes == (self.height, self.width):
             return None
         ops = self.ops
         places = ops.zeros((ops.shape(images)[0], 2)) + ops.floor(self._room(images) / 2.0)
