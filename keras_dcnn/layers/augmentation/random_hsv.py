@@ -12,38 +12,41 @@ from keras_dcnn._validation import (
 )
 from keras_dcnn.layers._image_layer import ImageLayer
 
-_TINY = 1.2e-38  # the smallest normal float32: log stays finite at 0, and 0**p stays below 1e-9
+_TINY = 1.2e-38  # the smallest normal float32
 
 
 def rgb_to_hsv(red, green, blue, ops=keras.ops):
-    """Hue in sixths of a turn, in [-1, 5), saturation and value in [0, 1], of RGB in [0, 1]."""
+    """Hue in sixths of a turn, in [-1, 5], saturation and value in [0, 1], of RGB in [0, 1]."""
     value = ops.maximum(ops.maximum(red, green), blue)
     chroma = value - ops.minimum(ops.minimum(red, green), blue)
     is_red, is_green = value == red, value == green
     difference = ops.where(is_red, green - blue, ops.where(is_green, blue - red, red - green))
     sector = ops.where(is_red, 0.0, ops.where(is_green, 2.0, 4.0))
     hue = sector + difference / ops.where(chroma > 0, chroma, 1.0)
-    return hue, chroma / ops.where(value > 0, value, 1.0), value
+    saturation = ops.minimum(chroma / ops.where(value > 0, value, 1.0), 1.0)
+    return hue, saturation, ops.minimum(value, 1.0)
 
 
-def hsv_to_rgb(hue, saturation, value, ops=keras.ops):
-    """Red, green and blue in [0, 1], without branches; any hue, in sixths of a turn."""
-    chroma = value * saturation
+def hsv_to_rgb(hue, saturation, value, channel_axis=-1, ops=keras.ops):
+    """RGB with `channel_axis`, in the unit of `value`; any hue, in sixths of a turn.
 
-    def channel(n):
-        k = hue + n
-        k = k - 6.0 * ops.floor(k / 6.0)  # XLA makes slow work of the remainder of floats
-        return value - chroma * ops.clip(ops.minimum(k, 4.0 - k), 0.0, 1.0)
-
-    return channel(5.0), channel(3.0), channel(1.0)
+    By broadcasting, not by stacking three channels: for XLA on a CPU stacking is the slowest part.
+    """
+    hue, value, chroma = (
+        ops.expand_dims(x, channel_axis) for x in (hue, value, value * saturation)
+    )
+    shape = (3, 1, 1) if channel_axis == -3 else (3,)
+    k = hue + ops.reshape(ops.convert_to_tensor([5.0, 3.0, 1.0]), shape)
+    k = k - 6.0 * ops.floor(k * (1 / 6))  # the remainder of floats is slow there too
+    return value - chroma * ops.clip(ops.minimum(k, 4.0 - k), 0.0, 1.0)
 
 
 def jitter(x, power=None, scale=None, shift=None, ops=keras.ops):
     """clip(x^power · scale + shift, 0, 1) for x in [0, 1]; None leaves a step out."""
     if power is None and scale is None and shift is None:
         return x
-    if power is not None:
-        x = ops.where(x > 0, ops.exp(power * ops.log(ops.maximum(x, _TINY))), 0.0)
+    if power is not None:  # 0 comes out as 0 for any power above 0
+        x = ops.exp(power * ops.where(x > 0, ops.log(ops.maximum(x, _TINY)), -3e38))
     if scale is not None:
         x = x * scale
     if shift is not None:
@@ -156,7 +159,7 @@ class RandomHSV(ImageLayer):
 
     def transform_images(self, images, transformation):
         ops, (low, high), axis = self.ops, self.value_range, self.channel_axis
-        unit = ops.clip((ops.cast(images, "float32") - low) * (1 / (high - low)), 0.0, 1.0)
+        unit = (ops.cast(images, "float32") - low) * (1 / (high - low))
         hue, saturation, value = rgb_to_hsv(*ops.unstack(unit, 3, axis=axis), ops=ops)
         (turn,) = transformation["hue"]
         hue = hue if turn is None else hue + 6.0 * turn
@@ -164,8 +167,8 @@ class RandomHSV(ImageLayer):
             jitter(x, *(transformation[stage][i] for stage in ("power", "scale", "shift")), ops=ops)
             for i, x in enumerate((saturation, value))
         )
-        unit = ops.stack(hsv_to_rgb(hue, saturation, value, ops), axis=axis)
-        return ops.cast(low + unit * (high - low), self.compute_dtype)
+        images = hsv_to_rgb(hue, saturation, value * (high - low), axis, ops)
+        return ops.cast(low + images if low else images, self.compute_dtype)
 
     def get_config(self):
         return {
