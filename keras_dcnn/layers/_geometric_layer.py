@@ -64,15 +64,17 @@ class GeometricLayer(ImageLayer):
         return self.ops.squeeze(masks, axis)
 
     def _resample_masks(self, masks, transformation):
-        return self._resample(masks, transformation, "nearest", 0)
+        dtype = keras.backend.standardize_dtype(masks.dtype)
+        return self._resample(masks, transformation, "nearest", 0, dtype)
 
-    def _resample(self, images, transformation, interpolation, fill_value):
+    def _resample(self, images, transformation, interpolation, fill_value, dtype="float32"):
         ops, axis = self.ops, self.channel_axis
         matrix, offset = transformation["matrix"], transformation["offset"]
         size = self.output_size(*self.sizes(images))
         coordinates = affine_coordinates(matrix, offset, *size, ops=ops)
         images = images if axis == -1 else ops.moveaxis(images, axis, -1)
-        images = resample(images, *coordinates, interpolation, self.fill_mode, fill_value, ops)
+        how = (interpolation, self.fill_mode, fill_value, dtype, ops)
+        images = resample(images, *coordinates, *how)
         return images if axis == -1 else ops.moveaxis(images, -1, axis)
 
     def transform_keypoints(self, keypoints, transformation, images):

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_dcnn._keras import take_rows
+
 
 def affine_coordinates(matrix, offset, height, width, ops=keras.ops):
     """Where each pixel of an output of height × width comes from: rows and columns, as floats.
@@ -27,40 +29,48 @@ def fold(index, size, fill_mode, ops=keras.ops):
 
 
 def resample(
-    images, rows, columns, interpolation="bilinear", fill_mode="reflect", fill_value=0.0, ops=None
+    images,
+    rows,
+    columns,
+    interpolation="bilinear",
+    fill_mode="reflect",
+    fill_value=0.0,
+    dtype="float32",
+    ops=keras.ops,
 ):
-    """Pixels of `images` (batch, height, width, channels) at `rows` and `columns`.
+    """Pixels of `images` (batch, height, width, channels) at `rows` and `columns`, in `dtype`.
 
-    `rows` and `columns` have the shape of the output without its channels. Bilinear results are
-    float32; nearest ones keep the dtype.
+    `rows` and `columns` have the shape of the output without its channels.
     """
-    ops = ops or keras.ops
     batch, height, width, channels = ops.shape(images)
     if isinstance(batch, int) and batch == 0:  # JAX takes nothing from nothing
-        return ops.zeros((*rows.shape, channels), "float32")
-    sizes = tuple(ops.cast(size, "float32") for size in (height, width))
+        return ops.zeros((*rows.shape, channels), dtype)
     flat = ops.reshape(images, (-1, channels))
     first = ops.reshape(ops.arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
 
-    def pixels(y, x):
-        inside = [fold(i, n, fill_mode, ops) for i, n in zip((y, x), sizes, strict=True)]
-        at = ops.cast(inside[0] * sizes[1] + inside[1], "int32")
-        found = ops.take(flat, first + at, axis=0)
-        if interpolation == "bilinear":
-            found = ops.cast(found, "float32")
+    def pixels(line, place):
+        found = ops.cast(take_rows(flat, first + line[0] * width + place[0], ops), dtype)
         if fill_mode != "constant":
             return found
-        known = ops.logical_and(inside[0] == y, inside[1] == x)
-        return ops.where(ops.expand_dims(known, -1), found, ops.cast(fill_value, found.dtype))
+        known = ops.cast(ops.expand_dims(line[1] * place[1], -1), dtype)
+        return found * known + ops.cast(fill_value, dtype) * (1 - known)
 
     if interpolation == "nearest":
-        return pixels(ops.floor(rows + 0.5), ops.floor(columns + 0.5))
-    y, x = ops.floor(rows), ops.floor(columns)
-    down, right = ops.expand_dims(rows - y, -1), ops.expand_dims(columns - x, -1)
+        line = _place(ops.floor(rows + 0.5), height, fill_mode, ops)
+        return pixels(line, _place(ops.floor(columns + 0.5), width, fill_mode, ops))
+    above, left = ops.floor(rows), ops.floor(columns)
+    lines = [_place(above + i, height, fill_mode, ops) for i in (0.0, 1.0)]
+    places = [_place(left + i, width, fill_mode, ops) for i in (0.0, 1.0)]
+    down, right = ops.expand_dims(rows - above, -1), ops.expand_dims(columns - left, -1)
+    top, bottom = (_between(*(pixels(y, x) for x in places), right) for y in lines)
+    return _between(top, bottom, down)
 
-    def row(y):
-        left = pixels(y, x)
-        return left + (pixels(y, x + 1.0) - left) * right
 
-    above = row(y)
-    return above + (row(y + 1.0) - above) * down
+def _place(index, size, fill_mode, ops):
+    """The pixel that stands for `index` on one axis, and 1 if it is the one itself, else 0."""
+    inside = fold(index, ops.cast(size, "float32"), fill_mode, ops)
+    return ops.cast(inside, "int32"), ops.cast(inside == index, "float32")
+
+
+def _between(start, end, share):
+    return start + (end - start) * share
