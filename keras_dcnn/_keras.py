@@ -145,6 +145,8 @@ class PipelineLayer(DataLayer):
         In a TensorFlow graph, tf.data's too, the step raises InvalidArgumentError. XLA knows no
         errors: inside a compiled model this does nothing.
         """
+        if in_symbolic_scope():
+            return
         if self.backend.name == "tensorflow" and self._in_tf_graph(sound):
             import tensorflow as tf
 
@@ -164,21 +166,25 @@ class PipelineLayer(DataLayer):
             return tf.convert_to_tensor(keras.ops.convert_to_numpy(weight))
 
 
+# What no image has; not NaN, so that tools that forbid NaN everywhere can be on.
+UNMEASURED = float(np.finfo("float32").max)
+
+
 class Statistic(keras.Variable):
-    """A weight that is NaN until it is measured or loaded, and knows that also while traced."""
+    """A weight that starts as UNMEASURED, and knows also while traced whether it still is."""
 
     _measured = False
 
     @property
     def measured(self):
-        return self._measured or self._is_finite()  # TensorFlow's checkpoints assign elsewhere
+        return self._measured or self._is_measured()  # TensorFlow's checkpoints assign elsewhere
 
     def _direct_assign(self, value):
         super()._direct_assign(value)
         # Noted here, since JAX's trainer takes the values away before it traces.
-        self._measured = self._is_finite()
+        self._measured = self._is_measured()
 
-    def _is_finite(self):
+    def _is_measured(self):
         if self._value is None:
             return False
         scope = contextlib.nullcontext()
@@ -187,7 +193,7 @@ class Statistic(keras.Variable):
 
             scope = tf.init_scope()
         with scope:
-            return bool(np.isfinite(keras.ops.convert_to_numpy(self._value)).all())
+            return bool((np.abs(keras.ops.convert_to_numpy(self._value)) < UNMEASURED).all())
 
 
 def is_symbolic(x):

@@ -5,11 +5,12 @@ import math
 import keras
 import numpy as np
 
-from keras_dcnn._keras import Statistic, is_symbolic
+from keras_dcnn._keras import UNMEASURED, Statistic, is_symbolic
 from keras_dcnn._validation import check_choice
 from keras_dcnn.layers._pixel_layer import PixelLayer, described, shape_of
 from keras_dcnn.statistics._adapt import adapting, moments_for
 from keras_dcnn.statistics._memory import check_weights
+from keras_dcnn.statistics.pixel_moments import PixelMoments
 
 
 class AdaptedLayer(PixelLayer):
@@ -19,7 +20,7 @@ class AdaptedLayer(PixelLayer):
     `_measure(moments)`, a dict of the same keys; and the pure
     `transform_images(images, statistics)`, which sees a batch and a dict of tensors.
 
-    The statistics are float32 weights that are not trained. They are NaN before `adapt`.
+    The statistics are float32 weights that are not trained. They are `UNMEASURED` before `adapt`.
     """
 
     covariance = False  # whether `_measure` needs it
@@ -50,6 +51,12 @@ class AdaptedLayer(PixelLayer):
             ValueError: for no images, images of the wrong shape or not finite, and data that do
                 not vary where they must.
         """
+        shape = getattr(data, "shape", None)
+        if shape is not None and len(shape) == 3 and not isinstance(data, PixelMoments):
+            raise ValueError(
+                f"adapt of `{self.name}`: images must have a channel axis; got shape {shape}: "
+                "give it to grey images by `x[..., None]`; a single colour image goes as `x[None]`."
+            )
         moments = moments_for(self, data, batch_size, self._shape, self.per, self.covariance)
         with adapting(self):
             statistics = self._measure(moments)
@@ -64,19 +71,16 @@ class AdaptedLayer(PixelLayer):
         shape = tuple(input_shape)[1:]
         if self.per == "channel":
             shape = (input_shape[self.channel_axis],)
-        if None in shape or (self.per == "dimension" and len(shape) not in (1, 3)):
-            raise ValueError(
-                f"{self._who} needs {self._inputs()} of known size; got shape {tuple(input_shape)}."
-            )
+        if None in shape or len(input_shape) not in ((4,) if self.per == "channel" else (2, 4)):
+            raise ValueError(f"{self._who} takes {self._inputs()}; got shape {tuple(input_shape)}.")
         sizes = self._weight_shapes(shape)
         check_weights(self._who, sum(map(math.prod, sizes.values())))
         self._shape = shape
-        kind = Statistic  # the first of them tells for all
+        unmeasured, kind = keras.initializers.Constant(UNMEASURED), Statistic
         for name, size in sizes.items():
-            nan = keras.initializers.Constant(math.nan)
-            weight = kind(nan, size, "float32", trainable=False, autocast=False, name=name)
+            weight = kind(unmeasured, size, "float32", trainable=False, autocast=False, name=name)
             setattr(self, name, weight)
-            kind = keras.Variable
+            kind = keras.Variable  # the first of them tells for all
 
     def call(self, images):
         images = self.ops.convert_to_tensor(images)
@@ -120,7 +124,8 @@ class AdaptedLayer(PixelLayer):
             shape = shape_of(images)
             if shape is None or self._shape not in (None, shape, shape[1:]):
                 raise ValueError(
-                    f"{self._who} takes {self._inputs()}; got {described(images, shape)}."
+                    f"{self._who} takes {self._inputs()}; got {described(images, shape)}: resize "
+                    "them, or where the size is unknown, say it with `images.set_shape`."
                 )
         measured = self.built and getattr(self, self._names()[0]).measured
         if not measured and not is_symbolic(images):
@@ -130,8 +135,8 @@ class AdaptedLayer(PixelLayer):
         return images
 
     def _inputs(self):
+        if self._shape is not None:
+            return f"inputs of shape {self._shape}, or a batch of them"
         if self.per == "channel":
-            return "images with a channel axis"
-        if self._shape is None:
-            return "batches of images (batch, height, width, channels) or vectors (batch, size)"
-        return f"inputs of shape {self._shape}, known beforehand, or a batch of them"
+            return "batches of images, of four axes and a known number of channels"
+        return "batches of images (four axes) or vectors (two axes) of known size"
