@@ -4,7 +4,7 @@ import contextlib
 import os
 
 # Of dimension², float64: the sums, the covariance, and its eigenvectors with LAPACK's workspace.
-ARRAYS = 5
+ARRAYS = 6
 
 
 @contextlib.contextmanager

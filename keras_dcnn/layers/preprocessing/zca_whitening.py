@@ -25,7 +25,7 @@ class ZCAWhitening(WhiteningLayer):
     Mean and components are those of the data given to `adapt(data)`, which must be the training
     images only: computed in float64, applied in float32, the same in training and at inference.
     The D×D covariance of D = height · width · channels must fit in memory: 32×32 RGB images take
-    0.4 GiB in `adapt`, 64×64 5.6 GiB.
+    0.4 GiB in `adapt`, 64×64 6.8 GiB.
 
     Args:
         num_components: How many components to keep, those of the largest variance, so that the
