@@ -35,7 +35,7 @@ class AdaptedLayer(PixelLayer):
         self._shape = None  # of the mean: (channels,), or that of one input
 
     def adapt(self, data, batch_size=256):
-        """Measure the statistics on a data set, in one pass and in constant memory.
+        """Measure the statistics on a data set, in one pass; more images take no more memory.
 
         Models that hold the layer need not be compiled again. On JAX and PyTorch a
         `tf.data.Dataset.map` made before keeps the statistics of that time.

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_dcnn._validation import check_count, check_number
+from keras_dcnn._validation import check_count, check_keywords, check_number
 from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer
 from keras_dcnn.statistics._memory import memory_guard
 
@@ -25,11 +25,12 @@ def whiten(x, mean, projection, ops=keras.ops):
 
 
 class WhiteningLayer(AdaptedLayer):
-    """Base of the whitening layers; a subclass says in `_projection(values, vectors)` what P is."""
+    """Base of the whitening layers; a subclass says in `_projection(U, √(S + ε))` what P is."""
 
     covariance = True
 
     def __init__(self, num_components=None, epsilon=1e-5, **kwargs):
+        check_keywords(self, kwargs)  # no `per`, and no data format: the dimensions have no order
         if num_components is not None:
             check_count("num_components", num_components)
         check_number("epsilon", epsilon, minimum=0)
