@@ -2,7 +2,7 @@
 
 | section of the tutorial | where |
 |---|---|
-| §1 augmentation, §5 activations | `keras_dcnn.layers` |
+| §1 augmentation, §2 pre-processing, §5 activations | `keras_dcnn.layers` |
 | §3 initialisation | `keras_dcnn.initializers` |
 | §4 training | `keras_dcnn.callbacks` |
 | §6 regularisation | `keras_dcnn.constraints`, `keras_dcnn.regularizers` |

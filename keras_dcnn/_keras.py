@@ -1,11 +1,14 @@
 """The one file that reaches into Keras's private modules, so that a new Keras is met here."""
 
+import contextlib
 import multiprocessing
 import os
 import threading
 import zlib
 
 import keras
+import numpy as np
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.layers.preprocessing.data_layer import DataLayer
 from keras.src.utils import backend_utils, jax_utils
 
@@ -161,12 +164,60 @@ class PipelineLayer(DataLayer):
         In a TensorFlow graph, tf.data's too, the step raises InvalidArgumentError. XLA knows no
         errors: inside a compiled model this does nothing.
         """
+        if in_symbolic_scope():
+            return
         if self.backend.name == "tensorflow" and self._in_tf_graph(sound):
             import tensorflow as tf
 
             tf.debugging.Assert(sound, [message()])
         elif not jax_utils.is_in_jax_tracing_scope(sound) and not _torch_compiles() and not sound:
             raise ValueError(message())
+
+    def value_of(self, weight):
+        """The value of a weight, on the backend that is running."""
+        if self.backend.name != "tensorflow":
+            return weight.value
+        import tensorflow as tf
+
+        if keras.backend.backend() == "tensorflow":
+            return tf.convert_to_tensor(weight.value)
+        with tf.init_scope():  # handed to the graph, which itself holds no more than 2 GB
+            return tf.convert_to_tensor(keras.ops.convert_to_numpy(weight))
+
+
+# What no image has; not NaN, so that tools that forbid NaN everywhere can be on.
+UNMEASURED = float(np.finfo("float32").max)
+
+
+class Statistic(keras.Variable):
+    """A weight that starts as UNMEASURED, and knows also while traced whether it still is."""
+
+    _measured = False
+
+    @property
+    def measured(self):
+        return self._measured or self._is_measured()  # TensorFlow's checkpoints assign elsewhere
+
+    def _direct_assign(self, value):
+        super()._direct_assign(value)
+        # Noted here, since JAX's trainer takes the values away before it traces.
+        self._measured = self._is_measured()
+
+    def _is_measured(self):
+        if self._value is None:
+            return False
+        scope = contextlib.nullcontext()
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            scope = tf.init_scope()
+        with scope:
+            return bool((np.abs(keras.ops.convert_to_numpy(self._value)) < UNMEASURED).all())
+
+
+def is_symbolic(x):
+    """True where shapes only are inferred, as when a functional model is made."""
+    return isinstance(x, keras.KerasTensor) or in_symbolic_scope()
 
 
 class _GraphState:

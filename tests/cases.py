@@ -1,9 +1,10 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
-is; `statistics` are measured on data; `random` draws. `image` is a layer that changes images in
-training, and runs in tf.data on every backend: `colour` the RGB values only, `geometric` the
-places; `window` has a size of its own.
+is; `statistics` are measured on data; `random` draws. `image` is a layer for images that runs in
+tf.data on every backend. Some change them in training: `colour` the RGB values only, `geometric`
+the places; `window` has a size of its own. `adapted` ones first measure a data set: `channels`
+each channel by itself; `vector` returns vectors.
 """
 
 import tempfile
@@ -34,7 +35,12 @@ class Case:
     input_shape: tuple = (8, 7, 3)
 
     def make(self, **more):
-        return self.part(**{**self.arguments(), **more})
+        part = self.part(**{**self.arguments(), **more})
+        if "adapted" in self.tags:
+            data = np.random.default_rng(6).integers(0, 256, (250, *self.input_shape), "uint8")
+            first = more.get("data_format") == "channels_first"
+            part.adapt(np.moveaxis(data, -1, 1) if first else data)
+        return part
 
     def inputs(self, count):
         """A batch of inputs: uint8 for images, else float32 of both signs."""
@@ -55,8 +61,8 @@ class Case:
                 keras.Input(self.input_shape),
                 *([part] if "layer" in self.tags else []),
                 keras.layers.Rescaling(1 / 255 if "image" in self.tags else 1),
-                keras.layers.Conv2D(4, 3, **kernel),
-                keras.layers.GlobalAveragePooling2D(),
+                *([] if "vector" in self.tags else [keras.layers.Conv2D(4, 3, **kernel)]),
+                *([] if "vector" in self.tags else [keras.layers.GlobalAveragePooling2D()]),
                 keras.layers.Dense(3, activation="softmax", dtype="float32", **kernel),
             ]
         )
@@ -94,6 +100,12 @@ CASES = [
         {"layer", "image", "geometric", "window", "random"},
         lambda: {"height": 8, "width": 7, "padding": 3, "flip": True, "seed": 3},
     ),
+    Case(layers.ZeroCenter, {"layer", "image", "adapted", "channels"}),
+    Case(layers.MinMaxScaling, {"layer", "image", "adapted", "channels"}),
+    Case(
+        layers.PCAWhitening, {"layer", "image", "adapted", "vector"}, lambda: {"num_components": 9}
+    ),
+    Case(layers.ZCAWhitening, {"layer", "image", "adapted"}),
     Case(initializers.HeNormal, {"initializer", "random"}, lambda: {"seed": 3}),
     Case(constraints.MaxNorm, {"constraint"}, lambda: {"max_value": 0.5}),
     Case(regularizers.WeightDecay, {"regularizer"}, lambda: {"decay": 0.01}),

@@ -1,6 +1,17 @@
 """What the `adapt` methods of the layers share."""
 
+import contextlib
+
 from keras_dcnn.statistics.pixel_moments import PixelMoments
+
+
+@contextlib.contextmanager
+def adapting(layer):
+    """Errors inside name the layer."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"adapt of `{layer.name}`: {error}") from error
 
 
 def moments_for(layer, data, batch_size, shape=None, per="channel", covariance=True):
@@ -8,14 +19,12 @@ def moments_for(layer, data, batch_size, shape=None, per="channel", covariance=T
 
     `shape` is the one that the mean must have, None for any. Errors name the layer.
     """
-    try:
+    with adapting(layer):
         if isinstance(data, PixelMoments):
             return _check(data, per, shape)
         moments = PixelMoments(per, covariance, layer.data_format)
         moments.shape = shape
         return moments.update_from(data, batch_size)
-    except ValueError as error:
-        raise ValueError(f"adapt of `{layer.name}`: {error}") from error
 
 
 def _check(moments, per, shape):

@@ -4,7 +4,7 @@ import contextlib
 import os
 
 # Of dimension², float64: the sums, the covariance, and its eigenvectors with LAPACK's workspace.
-ARRAYS = 5
+ARRAYS = 6
 
 
 @contextlib.contextmanager
@@ -19,6 +19,17 @@ def memory_guard(dimension, joint=True):
         if not joint:
             raise
         raise _too_large(dimension) from error
+
+
+def check_weights(who, count):
+    """ValueError where `count` float32 weights and their initial values do not fit in memory."""
+    size, memory = 8 * count, machine_memory()
+    if memory is not None and size > memory:
+        raise ValueError(
+            f"{who} must fit in memory; got inputs for which its weights take {_gib(size)}, but "
+            f"this machine has {_gib(memory)}: use smaller images or patches, or ZeroCenter, "
+            "MinMaxScaling or Keras's Normalization in place of whitening."
+        )
 
 
 def needed(dimension):
@@ -41,7 +52,9 @@ def _too_large(dimension):
         f"the covariance must fit in memory; got {dimension} dimensions, for which it takes "
         f"{_gib(needed(dimension))} ({ARRAYS} arrays of {dimension}×{dimension} float64: the "
         f"sums, the covariance, its eigenvectors with their workspace), but {has}: use smaller "
-        "images or patches, per='channel', or covariance=False, which keeps mean and variance."
+        "images or patches, or do without the covariance of dimensions (PixelMoments with "
+        "per='channel' or covariance=False; ZeroCenter, MinMaxScaling and Keras's Normalization "
+        "in place of whitening)."
     )
 
 

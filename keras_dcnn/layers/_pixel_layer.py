@@ -1,0 +1,101 @@
+"""PixelLayer: how all layers for images take them, and refuse what is none."""
+
+import keras
+
+from keras_dcnn._keras import PipelineLayer
+
+
+class PixelLayer(PipelineLayer):
+    """Base of the layers for images, alone or under the key `"images"` of a dict.
+
+    A subclass sets `data_format` and gives the pure `transform_images(images, transformation)`.
+    """
+
+    channels = None  # how many the images must have; None: any number
+    moves = ("images",)  # the entries of a dict that the layer changes
+
+    def __call__(self, data, **kwargs):
+        # Only what the layer moves reaches Keras, which looks at every leaf that it is given.
+        if not isinstance(data, dict):
+            return super().__call__(self._check_images(data), **kwargs)
+        if "images" not in data:
+            raise ValueError(
+                f"{self._who} needs the images of a dict under the key 'images'; got the keys "
+                f"{sorted(data)}."
+            )
+        self._check_images(data["images"])
+        moved = {key: data[key] for key in self.moves if key in data}
+        if len(moved) > 1:
+            return {**data, **super().__call__(moved, **kwargs)}
+        return {**data, "images": super().__call__(data["images"], **kwargs)}
+
+    def _transform_images(self, images, transformation):
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(images.dtype)):
+            images, sound = self.run(self._transform_floats, images, transformation)
+            self.refuse_unless(sound, self._rule_for_pixels)
+            return images
+        return self.run(self.transform_images, images, transformation)
+
+    def _transform_floats(self, images, transformation):
+        """The images transformed, and whether their pixels were sound; NaN counts as the lowest."""
+        ops, images = self.ops, self.ops.cast(images, "float32")
+        low, high, slack = self._pixel_bounds()
+        sound = ops.all(ops.logical_and(images >= low - slack, images <= high + slack))
+        images = ops.where(ops.isfinite(images), images, max(low, 0.0))
+        return self.transform_images(images, transformation), sound
+
+    def _pixel_bounds(self):
+        """Lowest and highest pixel, and how far beyond may count as rounding."""
+        low, high = getattr(self, "value_range", (-3e38, 3e38))
+        return low, high, 1e-3 * (high - low) if hasattr(self, "value_range") else 0.0
+
+    def _rule_for_pixels(self):
+        rule, fix = "finite pixels", "clean the images"
+        if hasattr(self, "value_range"):
+            rule += f" in value_range={tuple(self.value_range)}"
+            fix += " or clip them, or set `value_range` to what they have"
+        return f"{self._who} needs {rule}; got NaN, infinity or values beyond: {fix}."
+
+    def _check_images(self, images):
+        """Raise ValueError unless `images` is one image or a batch of the channels expected."""
+        shape = shape_of(images)
+        axis = -3 if self.data_format == "channels_first" else -1
+        if shape is None or len(shape) not in (3, 4) or self.channels not in (None, shape[axis]):
+            kind = "RGB images" if self.channels == 3 else "images"
+            count = self.channels or "channels"
+            one = f"({count}, height, width)" if axis == -3 else f"(height, width, {count})"
+            raise ValueError(
+                f"{self._who} takes {kind} of shape {one} under data_format={self.data_format!r}, "
+                f"or a batch of them of one size; got {described(images, shape)}."
+            )
+        return images
+
+    @property
+    def _who(self):
+        return f"{type(self).__name__} `{self.name}`"
+
+    @property
+    def channel_axis(self):
+        """The axis of the channels, counted from the end: right for one image and for a batch."""
+        return -3 if self.data_format == "channels_first" else -1
+
+
+def shape_of(images):
+    """The shape as a tuple with None for what is unknown; None where there is no one shape."""
+    shape = getattr(images, "shape", None)
+    if shape is None or hasattr(images, "bounding_shape"):  # lists; RaggedTensor
+        return None
+    return None if getattr(shape, "rank", 0) is None else tuple(shape)
+
+
+def described(images, shape):
+    if shape is not None:
+        return f"shape {shape}"
+    if hasattr(images, "bounding_shape"):
+        return "a RaggedTensor: resize or crop the images to one size first"
+    if hasattr(images, "shape"):
+        return (
+            "a tensor of unknown rank: say it with `images.set_shape((None, None, 3))`, or "
+            "`tf.io.decode_image(…, expand_animations=False)`"
+        )
+    return f"{type(images).__name__}: give one array or tensor"

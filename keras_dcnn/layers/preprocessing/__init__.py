@@ -1,0 +1,1 @@
+"""Pre-processing layers (§2); public in `keras_dcnn.layers`."""

@@ -1,0 +1,142 @@
+"""AdaptedLayer: what the preprocessing layers share beside the formula."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_dcnn._keras import UNMEASURED, Statistic, is_symbolic
+from keras_dcnn._validation import check_choice
+from keras_dcnn.layers._pixel_layer import PixelLayer, described, shape_of
+from keras_dcnn.statistics._adapt import adapting, moments_for
+from keras_dcnn.statistics._memory import check_weights
+from keras_dcnn.statistics.pixel_moments import PixelMoments
+
+
+class AdaptedLayer(PixelLayer):
+    """Base of the layers whose weights are statistics of a data set, measured by `adapt`.
+
+    A subclass gives `_weight_shapes(shape)`, a dict, for statistics of that shape;
+    `_measure(moments)`, a dict of the same keys; and the pure
+    `transform_images(images, statistics)`, which sees a batch and a dict of tensors.
+
+    The statistics are float32 weights that are not trained. They are `UNMEASURED` before `adapt`.
+    """
+
+    covariance = False  # whether `_measure` needs it
+
+    def __init__(self, per="channel", data_format=None, **kwargs):
+        check_choice("per", per, ("channel", "dimension"))
+        if data_format is not None:
+            check_choice("data_format", data_format, ("channels_last", "channels_first"))
+        super().__init__(**kwargs)
+        self.per = per
+        self.data_format = data_format or keras.config.image_data_format()
+        self._shape = None  # of the mean: (channels,), or that of one input
+
+    def adapt(self, data, batch_size=256):
+        """Measure the statistics on a data set, in one pass; more images take no more memory.
+
+        Models that hold the layer need not be compiled again. On JAX and PyTorch a
+        `tf.data.Dataset.map` made before keeps the statistics of that time.
+
+        Args:
+            data: An array or memory map, or anything that yields batches (or single images):
+                `tf.data.Dataset`, `keras.utils.PyDataset`, a generator, a torch `DataLoader`. Of
+                `(images, labels, …)` the first is taken, of a dict the entry `"images"`. Or the
+                `PixelMoments` of such images, ready made, with the `per` of this layer.
+            batch_size: Number of images taken at a time from an array.
+
+        Raises:
+            ValueError: for no images, images of the wrong shape or not finite, and data that do
+                not vary where they must.
+        """
+        shape = getattr(data, "shape", None)
+        if shape is not None and len(shape) == 3 and not isinstance(data, PixelMoments):
+            raise ValueError(
+                f"adapt of `{self.name}`: images must have a channel axis; got shape {shape}: "
+                "give it to grey images by `x[..., None]`; a single colour image goes as `x[None]`."
+            )
+        moments = moments_for(self, data, batch_size, self._shape, self.per, self.covariance)
+        with adapting(self):
+            statistics = self._measure(moments)
+            if not self.built:
+                self.build(self._batch_of(moments.shape))
+        for name, value in statistics.items():
+            getattr(self, name).assign(np.asarray(value, "float32"))
+
+    def build(self, input_shape):
+        if self.built:
+            return
+        shape = tuple(input_shape)[1:]
+        if self.per == "channel":
+            shape = (input_shape[self.channel_axis],)
+        if None in shape or len(input_shape) not in ((4,) if self.per == "channel" else (2, 4)):
+            raise ValueError(f"{self._who} takes {self._inputs()}; got shape {tuple(input_shape)}.")
+        sizes = self._weight_shapes(shape)
+        check_weights(self._who, sum(map(math.prod, sizes.values())))
+        self._shape = shape
+        unmeasured, kind = keras.initializers.Constant(UNMEASURED), Statistic
+        for name, size in sizes.items():
+            weight = kind(unmeasured, size, "float32", trainable=False, autocast=False, name=name)
+            setattr(self, name, weight)
+            kind = keras.Variable  # the first of them tells for all
+
+    def call(self, images):
+        images = self.ops.convert_to_tensor(images)
+        statistics = {name: self.value_of(getattr(self, name)) for name in self._names()}
+        if not self._is_single(images.shape):
+            return self._transform_images(images, statistics)
+        images = self.ops.expand_dims(images, 0)
+        return self.ops.squeeze(self._transform_images(images, statistics), 0)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    @property
+    def channels(self):
+        """How many the images must have; None: any number."""
+        return self._shape[0] if self._shape and self.per == "channel" else None
+
+    def _names(self):
+        return list(self._weight_shapes(self._shape))
+
+    def _aligned(self, statistic):
+        """A statistic in the shape in which it meets a batch of images."""
+        if self.per == "channel" and self.channel_axis == -3:
+            return self.ops.reshape(statistic, (-1, 1, 1))
+        return statistic
+
+    def _is_single(self, shape):
+        return len(shape) == (3 if self.per == "channel" else len(self._shape or (0, 0, 0)))
+
+    def _batch_of(self, shape):
+        """An input shape for statistics of this shape."""
+        if self.per == "dimension":
+            return (None, *shape)
+        return (None, *shape, None, None) if self.channel_axis == -3 else (None, None, None, *shape)
+
+    def _check_images(self, images):
+        """Raise ValueError unless `images` fit the statistics, and these have been measured."""
+        if self.per == "channel":
+            super()._check_images(images)
+        else:
+            shape = shape_of(images)
+            if shape is None or self._shape not in (None, shape, shape[1:]):
+                raise ValueError(
+                    f"{self._who} takes {self._inputs()}; got {described(images, shape)}: resize "
+                    "them, or where the size is unknown, say it with `images.set_shape`."
+                )
+        measured = self.built and getattr(self, self._names()[0]).measured
+        if not measured and not is_symbolic(images):
+            raise ValueError(
+                f"{self._who} has no statistics yet: call its `adapt(data)` first, or load weights."
+            )
+        return images
+
+    def _inputs(self):
+        if self._shape is not None:
+            return f"inputs of shape {self._shape}, or a batch of them"
+        if self.per == "channel":
+            return "batches of images, of four axes and a known number of channels"
+        return "batches of images (four axes) or vectors (two axes) of known size"
