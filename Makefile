@@ -1,11 +1,15 @@
 # Each target makes what it needs; a second run installs nothing.
 PYTHON ?= python3
 BACKENDS ?=
+ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test lint format notebooks clean
+BENCH := .venv-bench/bin
+BENCH_PIP := $(BENCH)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: demo test lint format notebooks bench clean
 
 demo: .venv/demo.stamp  ## train the small CNN twice, plain and with the parts, and compare
 	$(BIN)/keras-dcnn demo
@@ -26,12 +30,17 @@ format: .venv/dev.stamp
 notebooks: .venv/dev.stamp  ## execute the notebooks and keep their outputs
 	$(BIN)/python notebooks/execute.py
 
-clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
+# Beside keras_cv, albumentations and others, and beside kornia where it is installed. BACKENDS=torch
+# installs it, with PyTorch. ARGS="--rounds 3 --only hsv,adapt" for a quick look.
+bench: .venv-bench/bench.stamp $(if $(filter torch,$(BACKENDS)),.venv-bench/torch.stamp)
+	$(BENCH)/python benchmarks/run.py $(ARGS)
 
-.venv/python.stamp:
+clean:
+	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+.venv/python.stamp .venv-bench/python.stamp:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "keras_dcnn needs Python 3.11 or newer: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(@D)
 	touch $@
 
 .venv/demo.stamp: .venv/python.stamp $(REQUIREMENTS)
@@ -47,4 +56,14 @@ clean:
 .venv/torch.stamp: .venv/python.stamp $(REQUIREMENTS)
 	@echo "installing PyTorch into .venv, once"
 	$(PIP) torch
+	touch $@
+
+.venv-bench/bench.stamp: .venv-bench/python.stamp $(REQUIREMENTS) benchmarks/requirements.txt
+	@echo "installing keras_dcnn, TensorFlow, JAX and the peers into .venv-bench, once"
+	$(BENCH_PIP) -e ".[jax]" -r benchmarks/requirements.txt
+	touch $@
+
+.venv-bench/torch.stamp: .venv-bench/bench.stamp benchmarks/requirements-torch.txt
+	@echo "installing PyTorch and kornia into .venv-bench, once"
+	$(BENCH_PIP) -r benchmarks/requirements-torch.txt
 	touch $@
