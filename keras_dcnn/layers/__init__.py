@@ -6,6 +6,7 @@ from keras_dcnn.layers.augmentation.fancy_pca import FancyPCA
 from keras_dcnn.layers.augmentation.random_affine import RandomAffine
 from keras_dcnn.layers.augmentation.random_hsv import RandomHSV
 from keras_dcnn.layers.augmentation.random_padded_crop import RandomPaddedCrop
+from keras_dcnn.layers.augmentation.standard_augmentation import standard_augmentation
 from keras_dcnn.layers.preprocessing.min_max_scaling import MinMaxScaling
 from keras_dcnn.layers.preprocessing.pca_whitening import PCAWhitening
 from keras_dcnn.layers.preprocessing.zca_whitening import ZCAWhitening
@@ -22,4 +23,5 @@ __all__ = [
     "RandomPaddedCrop",
     "ZCAWhitening",
     "ZeroCenter",
+    "standard_augmentation",
 ]
