@@ -114,10 +114,7 @@ def test_torch_data_loader_workers(workers, tmp_path, backend):
     np.testing.assert_array_equal(*rows)
 
 
-def test_replicas_of_a_strategy(backend):
-    if backend != "tensorflow":
-        pytest.skip("TensorFlow's own way to distribute")
-    code = """
+REPLICAS = """
 import numpy as np, tensorflow as tf
 from keras_dcnn.layers import FancyPCA
 tf.config.set_logical_device_configuration(
@@ -127,9 +124,32 @@ with strategy.scope():
     layer = FancyPCA(1.0, clip=False, seed=0)
 step = tf.function(lambda: layer(tf.fill((4, 1, 1, 3), 128), training=True))
 runs = [strategy.experimental_local_results(strategy.run(step)) for _ in range(3)]
-rows = [rows.numpy() for run in runs for rows in run]
-print("distinct", len(np.unique(np.concatenate(rows).reshape(-1, 3), axis=0)))
+rows = np.concatenate([rows.numpy() for run in runs for rows in run])
+print("distinct", len(np.unique(rows.reshape(-1, 3), axis=0)))
 """
+DETERMINISM = """
+import keras, numpy as np, tensorflow as tf
+from keras_dcnn.layers import FancyPCA
+tf.config.experimental.enable_op_determinism()
+keras.utils.set_random_seed(0)
+def rows():
+    layer = FancyPCA(1.0, clip=False, seed=0)
+    data = tf.data.Dataset.from_tensors(np.full((1, 1, 3), 128, "uint8")).repeat(500)
+    data = data.map(lambda image: layer(image, training=True), num_parallel_calls=8)
+    return np.stack(list(data.as_numpy_iterator()))
+one = rows()
+print("distinct", len(np.unique(one.reshape(-1, 3), axis=0)), "equal", np.array_equal(one, rows()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(REPLICAS, "distinct 24"), (DETERMINISM, "distinct 500 equal True")],
+    ids=["replicas of a strategy", "parallel calls under op determinism"],
+)
+def test_tensorflow_in_a_process_of_its_own(code, said, backend):
+    if backend != "tensorflow":
+        pytest.skip("TensorFlow's own switches")
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -137,7 +157,7 @@ print("distinct", len(np.unique(np.concatenate(rows).reshape(-1, 3), axis=0)))
         timeout=300,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert "distinct 24" in done.stdout, done.stderr[-2000:]
+    assert said in done.stdout, done.stderr[-2000:]
 
 
 def test_epochs_of_a_model(backend):

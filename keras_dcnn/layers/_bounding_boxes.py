@@ -1,8 +1,10 @@
-"""Bounding boxes: Keras's formats to corners and back, on the backend that is running.
+"""Bounding boxes: Keras's formats to corners and back, and what becomes of boxes that move.
 
-As `keras.utils.bounding_boxes.convert_format`, which runs on Keras's own backend only and so not
-inside tf.data under JAX and PyTorch.
+`keras.utils.bounding_boxes` does the like, but runs on Keras's own backend only and so not inside
+tf.data under JAX and PyTorch.
 """
+
+import keras
 
 FORMATS = (
     "xyxy",
@@ -45,3 +47,32 @@ def from_corners(left, top, right, bottom, box_format, height, width, ops):
     if kind in ("yxyx", "center_yxhw"):
         parts = [parts[1], parts[0], parts[3], parts[2]]
     return ops.stack(parts, axis=-1)
+
+
+def box_around(corners, height, width, ops):
+    """Edges (left, top, right, bottom) of the boxes around points (x, y), clipped to the image."""
+    x, y = (ops.stack(values, axis=0) for values in zip(*corners, strict=True))
+    x, y = ops.clip(x, 0.0, width), ops.clip(y, 0.0, height)
+    return ops.min(x, axis=0), ops.min(y, axis=0), ops.max(x, axis=0), ops.max(y, axis=0)
+
+
+def has_area(edges, ops):
+    left, top, right, bottom = edges
+    return ops.logical_and(right > left, bottom > top)
+
+
+def mark_lost(given, boxes, seen, ops):
+    """`boxes` and their labels, both −1 where a box is not `seen` or was marked so before."""
+    name = "labels" if "labels" in given else "classes"
+    labels = given[name]
+    if "uint" in keras.backend.standardize_dtype(labels.dtype):  # which has no −1
+        labels = ops.cast(labels, "int32")
+    lost = ops.cast(-1, labels.dtype)
+    per_class = len(labels.shape) == len(boxes.shape)  # one-hot labels
+    if not per_class:
+        seen = ops.logical_and(seen, labels != lost)
+    per_box = ops.expand_dims(seen, -1)
+    return {
+        "boxes": ops.where(per_box, boxes, -1.0),
+        name: ops.where(per_box if per_class else seen, labels, lost),
+    }

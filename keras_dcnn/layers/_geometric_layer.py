@@ -3,8 +3,16 @@
 import keras
 
 from keras_dcnn._validation import check_choice, check_number
-from keras_dcnn.layers._bounding_boxes import FORMATS, from_corners, to_corners
+from keras_dcnn.layers._bounding_boxes import (
+    FORMATS,
+    box_around,
+    from_corners,
+    has_area,
+    mark_lost,
+    to_corners,
+)
 from keras_dcnn.layers._image_layer import ImageLayer
+from keras_dcnn.layers._pixel_layer import shape_of
 from keras_dcnn.layers._resampling import affine_coordinates, resample
 
 
@@ -70,8 +78,7 @@ class GeometricLayer(ImageLayer):
     def _resample(self, images, transformation, interpolation, fill_value, dtype="float32"):
         ops, axis = self.ops, self.channel_axis
         matrix, offset = transformation["matrix"], transformation["offset"]
-        size = self.output_size(*self.sizes(images))
-        coordinates = affine_coordinates(matrix, offset, *size, ops=ops)
+        coordinates = affine_coordinates(matrix, offset, *self._output_size(images), ops=ops)
         images = images if axis == -1 else ops.moveaxis(images, axis, -1)
         how = (interpolation, self.fill_mode, fill_value, dtype, ops)
         images = resample(images, *coordinates, *how)
@@ -79,42 +86,25 @@ class GeometricLayer(ImageLayer):
 
     def transform_keypoints(self, keypoints, transformation, images):
         """Points `(batch, points, 2)`, x before y, in pixels, clipped to the image."""
-        size = self._output_size_of(images)
-        x, y = self._moved(*self.ops.unstack(self._float(keypoints), 2, axis=-1), transformation)
-        return self.ops.stack(
-            [self.ops.clip(x, 0.0, size[1]), self.ops.clip(y, 0.0, size[0])], axis=-1
-        )
+        ops = self.ops
+        height, width = self._float_sizes(self._output_size(images))
+        points = ops.unstack(ops.cast(keypoints, "float32"), 2, axis=-1)
+        x, y = self._moved(*points, transformation)
+        return ops.stack([ops.clip(x, 0.0, width), ops.clip(y, 0.0, height)], axis=-1)
 
     def transform_bounding_boxes(self, bounding_boxes, transformation, images):
         """The boxes around the moved corners, clipped to the image.
 
         As Keras has it, a box of which nothing is left gets the label −1 and the coordinates −1.
         """
-        ops, before = self.ops, [self._float(size) for size in self.sizes(images)]
-        height, width = self._output_size_of(images)
-        left, top, right, bottom = to_corners(
-            bounding_boxes["boxes"], self.bounding_box_format, *before, ops
-        )
-        corners = [(x, y) for x in (left, right) for y in (top, bottom)]
-        moved = [self._moved(x, y, transformation) for x, y in corners]
-        x, y = (ops.stack(values, axis=0) for values in zip(*moved, strict=True))
-        edges = (
-            ops.clip(ops.min(x, axis=0), 0.0, width),
-            ops.clip(ops.min(y, axis=0), 0.0, height),
-            ops.clip(ops.max(x, axis=0), 0.0, width),
-            ops.clip(ops.max(y, axis=0), 0.0, height),
-        )
-        names = "labels" if "labels" in bounding_boxes else "classes"
-        labels = bounding_boxes[names]
-        seen = ops.logical_and(edges[2] > edges[0], edges[3] > edges[1])
-        given = ops.logical_and(right > left, bottom > top)
-        seen = ops.logical_and(ops.logical_and(seen, given), labels != ops.cast(-1, labels.dtype))
-        boxes = from_corners(*edges, self.bounding_box_format, height, width, ops)
-        return {
-            **bounding_boxes,
-            "boxes": ops.where(ops.expand_dims(seen, -1), boxes, -1.0),
-            names: ops.where(seen, labels, ops.cast(-1, labels.dtype)),
-        }
+        ops, box_format = self.ops, self.bounding_box_format
+        before, after = map(self._float_sizes, (self.sizes(images), self._output_size(images)))
+        edges = to_corners(bounding_boxes["boxes"], box_format, *before, ops)
+        corners = [self._moved(x, y, transformation) for x in edges[::2] for y in edges[1::2]]
+        moved = box_around(corners, *after, ops)
+        seen = ops.logical_and(has_area(edges, ops), has_area(moved, ops))
+        boxes = from_corners(*moved, box_format, *after, ops)
+        return {**bounding_boxes, **mark_lost(bounding_boxes, boxes, seen, ops)}
 
     def _moved(self, x, y, transformation):
         """Where points of the input come to lie in the output; an edge of a pixel is whole."""
@@ -125,17 +115,32 @@ class GeometricLayer(ImageLayer):
         column = (m[:, 0, 0, None] * x - m[:, 1, 0, None] * y) / determinant
         return column + 0.5, row + 0.5
 
-    def _output_size_of(self, images):
-        return [self._float(size) for size in self.output_size(*self.sizes(images))]
+    def _output_size(self, images):
+        return self.output_size(*self.sizes(images))
 
-    def _float(self, x):
-        return self.ops.cast(x, "float32")
+    def _float_sizes(self, sizes):
+        return [self.ops.cast(size, "float32") for size in sizes]
 
     def __call__(self, data, **kwargs):
-        boxes = data.get("bounding_boxes") if isinstance(data, dict) else None
-        if boxes is not None:
-            self._check_boxes(boxes)
+        if isinstance(data, dict) and "images" in data:
+            if "bounding_boxes" in data:
+                self._check_boxes(data["bounding_boxes"])
+            if "segmentation_masks" in data:
+                self._check_masks(shape_of(data["segmentation_masks"]), shape_of(data["images"]))
         return super().__call__(data, **kwargs)
+
+    def _check_masks(self, masks, images):
+        if images is None or len(images) not in (3, 4):
+            return  # refused as images
+        axis = len(images) + self._row_axis
+        place = slice(axis, axis + 2)
+        if masks is not None and len(masks) == len(images) - 1:  # without channels
+            masks = (*masks, None) if self.channel_axis == -1 else (*masks[:-2], None, *masks[-2:])
+        if masks is None or len(masks) != len(images) or masks[place] != images[place]:
+            raise ValueError(
+                f"{self._who} takes segmentation masks of the height and width of the images, with "
+                f"or without channels; got masks of shape {masks} for images of shape {images}."
+            )
 
     def _check_boxes(self, boxes):
         if self.bounding_box_format is None:

@@ -178,3 +178,24 @@ def test_bad_boxes(make, entry, message):
     given = {} if "format=None" in message else {"bounding_box_format": "xyxy"}
     with pytest.raises(ValueError, match=message):
         make(**given)({"images": np.zeros((1, *SIZE, 3)), "bounding_boxes": entry})
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 22), (1, 26, 21, 3), (26, 22), (1,)])
+def test_masks_of_another_size_are_refused(make, shape):
+    data = {"images": np.zeros((1, *SIZE, 3)), "segmentation_masks": np.zeros(shape)}
+    with pytest.raises(ValueError, match="masks of the height and width of the images"):
+        make()(data, training=True)
+
+
+def test_one_hot_and_unsigned_box_labels(make):
+    boxes = np.tile([[[8.0, 8, 14, 14], [3, 3, 3, 3]]], (2, 1, 1))
+    for labels, lost in (
+        (np.array([[255, 7]] * 2, "uint8"), [255, -1]),
+        (np.tile(np.eye(2), (2, 1, 1)), [[1, 0], [-1, -1]]),
+    ):
+        data = {
+            "images": np.zeros((2, *SIZE, 3)),
+            "bounding_boxes": {"boxes": boxes, "labels": labels},
+        }
+        out = numpy(make(bounding_box_format="xyxy")(data, training=True))["bounding_boxes"]
+        np.testing.assert_array_equal(out["labels"], [lost] * 2)

@@ -46,7 +46,7 @@ def jitter(x, power=None, scale=None, shift=None, ops=keras.ops):
     if power is None and scale is None and shift is None:
         return x
     if power is not None:  # 0 comes out as 0 for any power above 0
-        x = ops.exp(power * ops.where(x > 0, ops.log(ops.maximum(x, _TINY)), -3e38))
+        x = ops.exp(power * ops.where(x > 0, ops.log(ops.maximum(x, _TINY)), -1e30))
     if scale is not None:
         x = x * scale
     if shift is not None:
