@@ -29,10 +29,8 @@ def step_key(stream, count, ops=keras.ops):
 
 def uniform(key, shape, ops=keras.ops):
     """Uniform draws in [0, 1), float32 of 24 bits."""
-    known = all(isinstance(n, int) for n in shape)
-    size = math.prod(shape) if known else ops.prod(ops.stack(shape))
     # Shaped before it is hashed: XLA fuses that, and not the other way round.
-    index = ops.reshape(ops.arange(size, dtype="int32"), shape)
+    index = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape)
     bits = mix(ops.bitwise_xor(mix(index + key[0], ops), key[1]), ops)
     return ops.cast(_shift_right(bits, 8, ops), "float32") * 2.0**-24
 
