@@ -12,13 +12,14 @@ def image_batches(data, batch_size=256):
     Takes an array or memory map (sliced, never read whole), or an iterable of batches, of
     `(images, …)` or of dicts with the key `"images"`: tf.data, PyDataset, generator, DataLoader.
     """
+    data = _images_of(data)
     if hasattr(data, "shape"):
         parts = _slices(data[None] if len(data.shape) == 3 else data, batch_size)
     elif hasattr(data, "num_batches"):
         if data.num_batches is None:
             raise ValueError("the data must end; got a PyDataset whose `num_batches` is None.")
         parts = (data[i] for i in range(data.num_batches))
-    elif hasattr(data, "__iter__"):
+    elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes)):
         if getattr(data, "cardinality", None) is not None and int(data.cardinality()) == -1:
             raise ValueError("the data must end; got an infinite dataset: drop its `.repeat()`.")
         parts = iter(data)
@@ -28,13 +29,19 @@ def image_batches(data, batch_size=256):
             f"got {type(data).__name__}."
         )
     for part in parts:
-        if isinstance(part, (tuple, list)):
-            part = part[0]
-        if isinstance(part, dict):
-            if "images" not in part:
-                raise ValueError(f"a dict must hold 'images'; got the keys {sorted(part)}.")
-            part = part["images"]
-        yield as_array(part)
+        part = part[0] if isinstance(part, list) else part
+        yield as_array(_images_of(part))
+
+
+def _images_of(data):
+    """The images of `(images, labels, …)` or of a dict; all else as it is."""
+    if isinstance(data, tuple) and data:
+        data = data[0]
+    if isinstance(data, dict):
+        if "images" not in data:
+            raise ValueError(f"a dict must hold 'images'; got the keys {sorted(data)}.")
+        data = data["images"]
+    return data
 
 
 def as_array(images):
@@ -44,6 +51,7 @@ def as_array(images):
 
 def num_batches(data, batch_size=256):
     """How many parts `image_batches` yields, or None where nobody knows."""
+    data = _images_of(data)
     if hasattr(data, "shape"):
         return 1 if len(data.shape) == 3 else -(-data.shape[0] // batch_size)
     return operator.length_hint(data, 0) or None

@@ -1,9 +1,10 @@
 """Numbers for the draws of a layer: none twice, whichever thread or process asks."""
 
+import hashlib
 import multiprocessing
 import os
+import struct
 import threading
-import zlib
 
 import keras
 
@@ -40,8 +41,9 @@ class DrawStream(keras.random.SeedGenerator):
     def next_key(self, salt, ops=keras.ops):
         """The key of a new step: two int32 tensors. Streams with another `salt` are others."""
         seed, count = self._next_on_tensorflow() if self._on_tensorflow else self._next_locked()
-        salt = zlib.crc32(f"{salt}{_process()}".encode()) - 2**31
-        return step_key(ops.bitwise_xor(ops.cast(seed, "int32"), salt), count, ops)
+        digest = hashlib.blake2b(f"{salt} {_process()}".encode(), digest_size=8).digest()
+        words, seed = struct.unpack("<2i", digest), ops.cast(seed, "int32")
+        return step_key([ops.bitwise_xor(seed, word) for word in words], count, ops)
 
     def _next_locked(self):
         with _ONE_AT_A_TIME:

@@ -52,48 +52,39 @@ class PipelineLayer(DataLayer):
         self._graph = _GraphState()
 
     def __call__(self, *args, **kwargs):
-        if not self._in_tf_graph(*args):
-            return super().__call__(*args, **kwargs)
-        # As DataLayer has it, but without its cast of all that comes in to the compute dtype.
-        self.backend.set_backend("tensorflow")
-        try:
-            return super(DataLayer, self).__call__(*args, **kwargs)
-        finally:
-            self.backend.reset()
-
-    @staticmethod
-    def _in_tf_graph(*args):
-        leaf = next(iter(keras.tree.flatten(args)), None)
-        return (
-            not isinstance(leaf, keras.KerasTensor)
-            and backend_utils.in_tf_graph()
-            and not jax_utils.is_in_jax_tracing_scope(leaf)
-        )
+        # In a TensorFlow graph DataLayer casts all that comes in to the compute dtype.
+        above = super(DataLayer, self) if _in_tf_graph(*args) else super()
+        return above.__call__(*args, **kwargs)
 
     @property
     def ops(self):
         """`keras.ops`, on TensorFlow while a tf.data pipeline is being traced."""
-        if self.backend.name == keras.backend.backend():
-            return keras.ops
-        return _BackendOps(self.backend)
+        if keras.backend.backend() != "tensorflow" and _in_tf_graph():
+            return _BackendOps(backend_utils.DynamicBackend("tensorflow"))
+        return keras.ops
+
+    def in_model(self):
+        """Whether this call is part of that of a model."""
+        return isinstance(self._get_call_context().entry_layer, keras.Model)
 
     def run(self, function, *tensors):
-        """`function(*tensors)`, compiled by XLA in a TensorFlow graph.
+        """`function(*tensors)`, compiled by XLA in tf.data and other TensorFlow graphs.
 
-        `function` must be pure. Not compiled where a size other than the first is unknown: XLA
-        would compile anew for each size that comes.
+        `function` must be pure. Not compiled in a model, which has a `jit_compile` of its own, and
+        where a size other than the first is unknown: XLA would compile for each size that comes.
         """
         leaves = [leaf for leaf in keras.tree.flatten(tensors) if leaf is not None]
         known = all(None not in tuple(leaf.shape)[1:] for leaf in leaves)
-        if known and self.backend.name == "tensorflow" and self._in_tf_graph(*tensors):
+        if known and _in_tf_graph(*tensors) and not self.in_model():
             return self._graph.compiled(function)(*tensors)
         return function(*tensors)
 
     def next_key(self, generator, seed):
         """The key of a new step of draws, on the backend that is running."""
-        if self.backend.name != keras.backend.backend():
-            generator = self._graph.stream(seed)
-        return generator.next_key(type(self).__name__, self.ops)
+        salt = type(self).__name__
+        if self.ops is not keras.ops:  # another stream, which must not be the same
+            generator, salt = self._graph.stream(seed), f"{salt} in tf.data"
+        return generator.next_key(salt, self.ops)
 
     def refuse_unless(self, sound, message):
         """Raise ValueError(message()) unless the boolean tensor `sound` is true.
@@ -103,7 +94,7 @@ class PipelineLayer(DataLayer):
         """
         if in_symbolic_scope():
             return
-        if self.backend.name == "tensorflow" and self._in_tf_graph(sound):
+        if _in_tf_graph(sound):
             import tensorflow as tf
 
             tf.debugging.Assert(sound, [message()])
@@ -112,7 +103,7 @@ class PipelineLayer(DataLayer):
 
     def value_of(self, weight):
         """The value of a weight, on the backend that is running."""
-        if self.backend.name != "tensorflow":
+        if keras.backend.backend() != "tensorflow" and self.ops is keras.ops:
             return weight.value
         import tensorflow as tf
 
@@ -155,6 +146,16 @@ class Statistic(keras.Variable):
 def is_symbolic(x):
     """True where shapes only are inferred, as when a functional model is made."""
     return isinstance(x, keras.KerasTensor) or in_symbolic_scope()
+
+
+def _in_tf_graph(*args):
+    """Whether TensorFlow is tracing, in this thread, and not JAX inside it nor Keras for shapes."""
+    leaf = next(iter(keras.tree.flatten(args)), None)
+    return (
+        backend_utils.in_tf_graph()
+        and not isinstance(leaf, keras.KerasTensor)
+        and not jax_utils.is_in_jax_tracing_scope(leaf)
+    )
 
 
 class _GraphState:

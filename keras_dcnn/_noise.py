@@ -8,6 +8,8 @@ import math
 
 import keras
 
+_ODD = 0x9E3779B9 - 2**32  # the golden ratio in 32 bits
+
 
 def _shift_right(x, bits, ops):
     """The logical shift of int32, which itself shifts in the sign."""
@@ -22,9 +24,12 @@ def mix(x, ops=keras.ops):
 
 
 def step_key(stream, count, ops=keras.ops):
-    """Two int32 that stand for the `count`-th step of a stream; the first is new at every step."""
-    first = mix(ops.bitwise_xor(mix(stream, ops), count), ops)
-    return first, mix(ops.bitwise_xor(first, 0x3C6EF372), ops)
+    """Two int32 that stand for the `count`-th step of a stream, which two int32 stand for.
+
+    Both are new at every step of a stream; two streams share one by a chance of 2⁻⁶⁴.
+    """
+    first = mix(ops.bitwise_xor(mix(stream[0], ops), count), ops)
+    return first, mix(mix(stream[1], ops) + count * _ODD, ops)
 
 
 def uniform(key, shape, ops=keras.ops):

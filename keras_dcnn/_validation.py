@@ -66,7 +66,7 @@ def check_count(name, value, minimum=1):
 
 
 def check_range(name, value, minimum=-math.inf, above=-math.inf):
-    """Raise ValueError unless `value` is a pair (low, high) with low ≤ high inside the bounds."""
+    """Raise ValueError unless `value` is a pair (low, high) with low ≤ high above the bounds."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(f"`{name}` must be a pair (low, high); got {value!r}.")
     for bound in value:
@@ -74,6 +74,14 @@ def check_range(name, value, minimum=-math.inf, above=-math.inf):
     if value[0] > value[1]:
         raise ValueError(
             f"`{name}` must have low ≤ high; got {tuple(value)!r}: swap the two numbers."
+        )
+
+
+def check_within(name, bounds, low, high, unit):
+    """Raise ValueError unless `bounds`, a pair or None, lie in [low, high]; `unit` says of what."""
+    if bounds is not None and (bounds[0] < low or bounds[1] > high):
+        raise ValueError(
+            f"`{name}` must lie between {low} and {high}, {unit}; got {tuple(bounds)!r}."
         )
 
 

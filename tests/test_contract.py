@@ -207,12 +207,13 @@ def test_same_seed_same_draws_and_successive_draws_differ(case):
     assert np.mean(first != draw(case, case.make(seed=4))) > 0.1
 
 
-@each("random")
-def test_images_and_layers_of_one_batch_draw_apart(case):
-    if "layer" in case.tags:
-        x = np.repeat(case.inputs(1), 2, axis=0)
-        one, other = numpy(case.make()(x, training=True))
-        assert np.mean(one != other) > 0.1
+@pytest.mark.parametrize(
+    "case", [c for c in cases("random") if "layer" in c.tags], ids=lambda case: case.part.__name__
+)
+def test_images_of_one_batch_draw_apart(case):
+    x = np.repeat(case.inputs(1), 2, axis=0)
+    one, other = numpy(case.make()(x, training=True))
+    assert np.mean(one != other) > 0.1
 
 
 @each("layer", "model")
@@ -304,7 +305,7 @@ def test_images_must_have_rank_3_or_4(case, shape):
 def test_extreme_pixels_stay_finite_and_in_range(case):
     pixels = [[0, 0, 0], [255, 255, 255], [128, 128, 128], [255, 0, 0], [1, 0, 255]]
     x = np.resize(np.array(pixels, "uint8"), (50, *case.input_shape))
-    for images in (x, x.astype("float32"), x[:, :1, :1], x[:, :, :, :]):
+    for images in (x, x.astype("float32"), x[:, :1, :1]):
         if images.shape[1:] == case.input_shape or "window" not in case.tags:
             out = numpy(case.make()(images, training=True))
             assert np.isfinite(out).all()
@@ -331,11 +332,35 @@ def test_pixels_must_be_finite(case, bad, backend):
 
 
 @each("colour")
-def test_floats_must_lie_in_the_value_range(case):
+def test_pixels_must_lie_in_the_value_range(case):
     x = case.inputs(4).astype("float32")
-    for outside in (x - 128, x * 2):
+    for outside in (x - 128, x * 2, x.astype("int32") - 128, x.astype("uint16") * 2):
         with pytest.raises(ValueError, match=r"finite pixels in value_range=\(0, 255\)"):
             case.make()(outside, training=True)
+    with pytest.raises(ValueError, match=r"finite pixels in value_range=\(0, 1\)"):
+        case.make(value_range=(0, 1))(case.inputs(4), training=True)
+    np.testing.assert_allclose(
+        numpy(case.make()(x.astype("int64"), training=True)),
+        numpy(case.make()(case.inputs(4), training=True)),
+        atol=1e-3,
+    )
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in cases("image") if "random" in c.tags], ids=lambda case: case.part.__name__
+)
+def test_a_model_without_training_does_not_augment(case, tmp_path, backend):
+    x = case.inputs(3)
+    model = keras.Sequential([keras.Input(case.input_shape), case.make()])
+    np.testing.assert_array_equal(numpy(model(x)), x)
+    assert np.mean(numpy(model(x, training=True)) != x) > 0.1
+    assert np.mean(numpy(case.make()(x)) != x) > 0.1
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        model.export(tmp_path / "model", verbose=False)
+        served = tf.saved_model.load(tmp_path / "model").serve(x.astype("float32"))
+        np.testing.assert_array_equal(served.numpy(), x)
 
 
 @each("image")

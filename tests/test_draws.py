@@ -181,14 +181,13 @@ def test_epochs_of_a_model(backend):
     assert distinct(colours(seen)) == 200
 
 
-def test_the_backend_and_tf_data_do_not_change_the_draws():
-    """The draws are those of the reference in test_noise.py wherever the layer runs."""
+def test_one_layer_in_tf_data_and_beside_it():
+    """One stream on TensorFlow, two elsewhere: no draw of the one is one of the other."""
     tf = pytest.importorskip("tensorflow")
-    eager = shifter()
-    expected = colours(eager(np.repeat(GREY[None], 5, 0), training=True) for _ in range(3))
     layer = shifter()
+    rows = colours(layer(np.repeat(GREY[None], 5, 0), training=True) for _ in range(3))
     dataset = tf.data.Dataset.from_tensors(np.repeat(GREY[None], 5, 0)).repeat(3).map(layer)
-    np.testing.assert_allclose(colours(dataset.as_numpy_iterator()), expected, atol=1e-4)
+    assert distinct(np.concatenate([rows, colours(dataset.as_numpy_iterator())])) == 30
 
 
 def test_layers_of_one_seed_draw_apart_unless_they_are_of_one_class():

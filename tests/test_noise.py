@@ -15,7 +15,8 @@ def numpy_mix(x):
 
 
 def key(stream, count):
-    return _noise.step_key(*(keras.ops.convert_to_tensor(n, "int32") for n in (stream, count)))
+    words = [keras.ops.convert_to_tensor(n, "int32") for n in (stream, ~stream)]
+    return _noise.step_key(words, keras.ops.convert_to_tensor(count, "int32"))
 
 
 def draws(function, stream, count, shape):
@@ -27,7 +28,7 @@ def test_equals_a_reference_in_unsigned_numpy():
     mixed = keras.ops.convert_to_numpy(_noise.mix(keras.ops.convert_to_tensor(x)))
     np.testing.assert_array_equal(mixed.astype("uint32"), numpy_mix(x))
     first = numpy_mix(numpy_mix(np.array(7)) ^ np.uint32(3))
-    second = numpy_mix(first ^ np.uint32(0x3C6EF372))
+    second = numpy_mix(numpy_mix(np.array(~7)) + np.uint32(3 * 0x9E3779B9 % 2**32))
     bits = numpy_mix(numpy_mix(np.arange(6, dtype="uint32") + first) ^ second)
     expected = (bits >> np.uint32(8)) * np.float32(2**-24)
     np.testing.assert_array_equal(draws(_noise.uniform, 7, 3, (2, 3)), expected.reshape(2, 3))
@@ -70,6 +71,16 @@ def test_steps_and_streams_are_independent():
 
 def test_every_step_of_a_stream_has_a_key_of_its_own():
     counts = keras.ops.arange(200_000, dtype="int32")
-    first, second = _noise.step_key(keras.ops.convert_to_tensor(9, "int32"), counts)
-    assert len(np.unique(keras.ops.convert_to_numpy(first))) == 200_000
-    assert len(np.unique(keras.ops.convert_to_numpy(second))) == 200_000
+    words = [keras.ops.convert_to_tensor(n, "int32") for n in (9, 12)]
+    for part in _noise.step_key(words, counts):
+        assert len(np.unique(keras.ops.convert_to_numpy(part))) == 200_000
+
+
+def test_keys_have_64_bits():
+    """Among 2²⁰ keys of 32 bits of many streams about 128 would be there twice."""
+    streams = [np.arange(1024, dtype="int32"), np.arange(1024, dtype="int32")[::-1].copy()]
+    words = [keras.ops.convert_to_tensor(np.repeat(s, 1024)) for s in streams]
+    counts = keras.ops.convert_to_tensor(np.tile(np.arange(1024, dtype="int32"), 1024))
+    parts = _noise.step_key(words, counts)
+    first, second = (keras.ops.convert_to_numpy(p).astype("uint32").astype("uint64") for p in parts)
+    assert len(np.unique(first << np.uint64(32) | second)) == 2**20

@@ -4,6 +4,8 @@
 tf.data under JAX and PyTorch.
 """
 
+import functools
+
 import keras
 
 FORMATS = (
@@ -51,9 +53,12 @@ def from_corners(left, top, right, bottom, box_format, height, width, ops):
 
 def box_around(corners, height, width, ops):
     """Edges (left, top, right, bottom) of the boxes around points (x, y), clipped to the image."""
-    x, y = (ops.stack(values, axis=0) for values in zip(*corners, strict=True))
-    x, y = ops.clip(x, 0.0, width), ops.clip(y, 0.0, height)
-    return ops.min(x, axis=0), ops.min(y, axis=0), ops.max(x, axis=0), ops.max(y, axis=0)
+    x, y = zip(*corners, strict=True)
+    x, y = ([ops.clip(v, 0.0, n) for v in p] for p, n in ((x, width), (y, height)))
+    # Two by two, since an image may have no boxes, and there is no lowest of nothing.
+    left, top = (functools.reduce(ops.minimum, points) for points in (x, y))
+    right, bottom = (functools.reduce(ops.maximum, points) for points in (x, y))
+    return left, top, right, bottom
 
 
 def has_area(edges, ops):

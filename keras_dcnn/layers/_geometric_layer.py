@@ -12,7 +12,7 @@ from keras_dcnn.layers._bounding_boxes import (
     to_corners,
 )
 from keras_dcnn.layers._image_layer import ImageLayer
-from keras_dcnn.layers._pixel_layer import shape_of
+from keras_dcnn.layers._pixel_layer import described, shape_of
 from keras_dcnn.layers._resampling import affine_coordinates, resample
 
 
@@ -123,8 +123,12 @@ class GeometricLayer(ImageLayer):
 
     def __call__(self, data, **kwargs):
         if isinstance(data, dict) and "images" in data:
+            images = shape_of(data["images"])
+            if "keypoints" in data:
+                self._check_points("keypoints", data["keypoints"], 2, images)
             if "bounding_boxes" in data:
                 self._check_boxes(data["bounding_boxes"])
+                self._check_points("boxes", data["bounding_boxes"]["boxes"], 4, images)
             if "segmentation_masks" in data:
                 self._check_masks(shape_of(data["segmentation_masks"]), shape_of(data["images"]))
         return super().__call__(data, **kwargs)
@@ -140,6 +144,23 @@ class GeometricLayer(ImageLayer):
             raise ValueError(
                 f"{self._who} takes segmentation masks of the height and width of the images, with "
                 f"or without channels; got masks of shape {masks} for images of shape {images}."
+            )
+
+    def _check_points(self, name, points, size, images):
+        shape = shape_of(points)
+        if images is None or len(images) not in (3, 4):
+            return  # refused as images
+        batch = images[:-3]
+        if (
+            shape is None
+            or len(shape) != len(batch) + 2
+            or shape[-1] != size
+            or shape[0] not in (*(batch or shape[:1]), None)
+        ):
+            raise ValueError(
+                f"{self._who} takes {name} of shape {(*batch, 'count', size)} for images of shape "
+                f"{images}; got {described(points, shape)}: give every image as many, filled up "
+                "with some whose label is -1."
             )
 
     def _check_boxes(self, boxes):
@@ -163,11 +184,18 @@ class GeometricLayer(ImageLayer):
         shape[axis : axis + 2] = self.output_size(*shape[axis : axis + 2])
         return tuple(shape)
 
-    def compute_output_spec(self, data, training=True):
+    def compute_output_spec(self, data, training=None):
         if not isinstance(data, dict):
             return super().compute_output_spec(data, training=training)
         images = super().compute_output_spec(data["images"], training=training)
-        spec, axis = {**data, "images": images}, len(images.shape) + self._row_axis
+        # New tensors for all, since Keras writes into them where they come from.
+        spec = keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), data)
+        spec["images"], axis = images, len(images.shape) + self._row_axis
+        for key, name in (("bounding_boxes", "boxes"), ("keypoints", None)):
+            if key in data:
+                shape = (data[key][name] if name else data[key]).shape
+                points = keras.KerasTensor(shape, "float32")
+                spec[key] = {**spec[key], name: points} if name else points
         if "segmentation_masks" in data:
             masks = data["segmentation_masks"]
             axis -= self.channel_axis == -3 and len(masks.shape) < len(images.shape)

@@ -19,6 +19,9 @@ class ImageLayer(PixelLayer):
     Takes single images and batches, alone or under the key `"images"` of a dict, of which nothing
     is touched but what the layer moves. Works in a model and inside `tf.data.map` on every backend,
     where it is compiled by XLA. Returns the layer's `compute_dtype`, also for uint8 images.
+
+    Without `training` a model, as one that is exported, does not augment; a layer that is called
+    by itself, as in `tf.data.Dataset.map(layer)`, does.
     """
 
     channels = 3
@@ -32,7 +35,8 @@ class ImageLayer(PixelLayer):
         self.seed = seed
         self.generator = DrawStream(seed)
 
-    def call(self, data, training=True):
+    def call(self, data, training=None):
+        training = not self.in_model() if training is None else training
         entries = data if isinstance(data, dict) else {"images": data}
         entries = keras.tree.map_structure(self.ops.convert_to_tensor, entries)
         single = len(entries["images"].shape) == 3

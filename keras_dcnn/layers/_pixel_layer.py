@@ -1,6 +1,7 @@
 """PixelLayer: how all layers for images take them, and refuse what is none."""
 
 import keras
+import numpy as np
 
 from keras_dcnn._keras import PipelineLayer
 
@@ -30,18 +31,25 @@ class PixelLayer(PipelineLayer):
         return {**data, "images": super().__call__(data["images"], **kwargs)}
 
     def _transform_images(self, images, transformation):
-        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(images.dtype)):
-            images, sound = self.run(self._transform_floats, images, transformation)
-            self.refuse_unless(sound, self._rule_for_pixels)
-            return images
-        return self.run(self.transform_images, images, transformation)
+        if self._is_sound(keras.backend.standardize_dtype(images.dtype)):
+            return self.run(self.transform_images, images, transformation)
+        images, sound = self.run(self._transform_checked, images, transformation)
+        self.refuse_unless(sound, self._rule_for_pixels)
+        return images
 
-    def _transform_floats(self, images, transformation):
-        """The images transformed, and whether their pixels were sound; NaN counts as the lowest."""
+    def _is_sound(self, dtype):
+        """Whether no pixel of that dtype can be other than it must."""
+        if dtype == "bool" or "int" not in dtype:
+            return dtype == "bool"
+        low, high, _ = self._pixel_bounds()
+        return low <= np.iinfo(dtype).min and np.iinfo(dtype).max <= high
+
+    def _transform_checked(self, images, transformation):
+        """The images transformed, and whether their pixels were sound; NaN counts as 0."""
         ops, images = self.ops, self.ops.cast(images, "float32")
         low, high, slack = self._pixel_bounds()
         sound = ops.all(ops.logical_and(images >= low - slack, images <= high + slack))
-        images = ops.where(ops.isfinite(images), images, max(low, 0.0))
+        images = ops.where(ops.isfinite(images), images, min(max(low, 0.0), high))
         return self.transform_images(images, transformation), sound
 
     def _pixel_bounds(self):

@@ -52,8 +52,10 @@ def resample(
         found = ops.cast(take_rows(flat, first + line[0] * width + place[0], ops), dtype)
         if fill_mode != "constant":
             return found
-        known = ops.cast(ops.expand_dims(line[1] * place[1], -1), dtype)
-        return found * known + ops.cast(fill_value, dtype) * (1 - known)
+        known = ops.expand_dims(line[1] * place[1], -1)
+        if interpolation == "nearest":
+            return ops.where(known > 0, found, ops.cast(fill_value, dtype))
+        return found * known + fill_value * (1.0 - known)  # faster than a choice, on a CPU
 
     if interpolation == "nearest":
         line = _place(ops.floor(rows + 0.5), height, fill_mode, ops)

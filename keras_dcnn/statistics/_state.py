@@ -41,7 +41,15 @@ def read_state(path):
         ) from error
 
 
-_FOREIGN = (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
+_FOREIGN = (
+    NotImplementedError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    zipfile.BadZipFile,
+)
 
 
 def _make_sums(state):

@@ -138,6 +138,10 @@ class PixelMoments:
             return NotImplemented
         return copy.deepcopy(self).merge(other)
 
+    def __radd__(self, other):
+        """`sum(parts)` starts with 0."""
+        return copy.deepcopy(self) if isinstance(other, int) and other == 0 else NotImplemented
+
     @property
     def count(self):
         """Number of pixels (per channel) or images (per dimension)."""
@@ -207,6 +211,12 @@ class PixelMoments:
         if self.per == "channel":
             axis = -3 if self.data_format == "channels_first" else -1
             channels = images.shape[axis]
+            if images.ndim == 3 and channels > 4:
+                raise ValueError(
+                    f"an image by itself must have 1 to 4 channels; got shape {images.shape}: give "
+                    "grey images a channel axis by `images[..., None]`, images of more channels "
+                    "in batches."
+                )
             return np.moveaxis(images, axis, -1).reshape(-1, channels), (channels,)
         images = images[None] if images.ndim == 3 else images
         return images.reshape(len(images), -1), images.shape[1:]

@@ -96,30 +96,72 @@ def test_single_images_and_tf_data_do_the_same(make):
         results[name] = next(mapped.as_numpy_iterator())
         name = results[name].pop("name")
         assert np.ravel(name)[0] == b"a"
-    for result in results.values():
+    for one, other in (
+        (results["single"], numpy(expected)),
+        (results["tf.data"], results["batched"]),
+    ):
         keras.tree.map_structure(
             lambda x, y: np.testing.assert_allclose(np.reshape(x, np.shape(y)), y, atol=1e-2),
-            result,
-            numpy(expected),
+            one,
+            other,
         )
 
 
-def test_functional_model_of_images_and_masks(make):
-    layer = make()
+def test_functional_model_of_all_that_moves(make):
+    layer = make(bounding_box_format="xyxy")
     inputs = {
         "images": keras.Input((*SIZE, 3), name="images"),
-        "segmentation_masks": keras.Input(SIZE, dtype="uint8", name="segmentation_masks"),
+        "segmentation_masks": keras.Input(SIZE, dtype="uint8", name="masks"),
+        "bounding_boxes": {
+            "boxes": keras.Input((2, 4), name="boxes"),
+            "labels": keras.Input((2,), dtype="int32", name="labels"),
+        },
+        "keypoints": keras.Input((5, 2), name="keypoints"),
     }
     outputs = layer(inputs)
     size = tuple(layer.output_size(*SIZE))
     assert outputs["images"].shape == (None, *size, 3)
     assert outputs["segmentation_masks"].shape == (None, *size)
-    model = keras.Model(inputs, outputs)
+    model = keras.Model(keras.tree.flatten(inputs), keras.tree.flatten(outputs))
     data = {
-        "images": np.zeros((2, *SIZE, 3), "uint8"),
+        "images": np.zeros((2, *SIZE, 3), "float32"),
         "segmentation_masks": np.ones((2, *SIZE), "uint8"),
+        "bounding_boxes": {
+            "boxes": np.tile(np.float32([4, 4, 15, 15]), (2, 2, 1)),
+            "labels": np.ones((2, 2), "int32"),
+        },
+        "keypoints": np.full((2, 5, 2), 9, "float32"),
     }
-    assert model.predict(data, verbose=0)["segmentation_masks"].shape == (2, *size)
+    found = model.predict(keras.tree.flatten(data), verbose=0)
+    expected = keras.tree.flatten(numpy(layer(data, training=False)))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+        assert one.dtype == other.dtype
+
+
+def test_images_without_boxes(make):
+    for count, boxes in ((3, 0), (0, 2)):
+        data = {
+            "images": np.zeros((count, *SIZE, 3), "uint8"),
+            "bounding_boxes": {
+                "boxes": np.ones((count, boxes, 4), "float32"),
+                "labels": np.ones((count, boxes), "int32"),
+            },
+            "keypoints": np.ones((count, boxes, 2), "float32"),
+        }
+        out = make(bounding_box_format="xyxy")(data, training=True)
+        assert out["bounding_boxes"]["boxes"].shape == (count, boxes, 4)
+        assert out["keypoints"].shape == (count, boxes, 2)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int32", "float32"])
+@pytest.mark.parametrize("fill_mode", ["constant", "reflect"])
+def test_masks_keep_their_dtype(make, dtype, fill_mode):
+    masks = (np.random.default_rng(0).random((3, *SIZE)) > 0.5).astype(dtype)
+    data = {"images": np.zeros((3, *SIZE, 3), "uint8"), "segmentation_masks": masks}
+    out = numpy(make(fill_mode=fill_mode)(data, training=True)["segmentation_masks"])
+    assert out.dtype == dtype
+    assert set(np.unique(out)) == {0, 1}
 
 
 @pytest.mark.parametrize("box_format", FORMATS)
@@ -178,6 +220,15 @@ def test_bad_boxes(make, entry, message):
     given = {} if "format=None" in message else {"bounding_box_format": "xyxy"}
     with pytest.raises(ValueError, match=message):
         make(**given)({"images": np.zeros((1, *SIZE, 3)), "bounding_boxes": entry})
+
+
+@pytest.mark.parametrize(
+    "points", [np.zeros((2, 3, 3)), np.zeros((1, 3, 2)), np.zeros((3, 2)), [[1.0, 2.0]]]
+)
+def test_keypoints_of_another_shape_are_refused(make, points):
+    data = {"images": np.zeros((2, *SIZE, 3)), "keypoints": points}
+    with pytest.raises(ValueError, match=r"keypoints of shape \(2, 'count', 2\)"):
+        make()(data, training=True)
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 22), (1, 26, 21, 3), (26, 22), (1,)])

@@ -147,7 +147,10 @@ def test_nothing_to_do_warns():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rotation": 15}, "in turns .* got 15: divide degrees by 360"),
+        ({"rotation": 15}, r"in turns \(divide degrees by 360\); got \(-15, 15\)"),
+        ({"translation": 4}, "divide pixels by them"),
+        ({"shear": 10}, "tangent of the angle"),
+        ({"zoom": (0.5, 1e9)}, "`zoom` must lie between 0.01 and 100"),
         ({"rotation": -0.1}, "`rotation` must be a finite number of at least 0"),
         ({"zoom": (0, 2)}, "`zoom` must be a finite number above 0"),
         ({"zoom": "big"}, "`zoom` must be a finite number"),

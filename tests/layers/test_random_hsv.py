@@ -103,6 +103,8 @@ def test_all_stages_off_warns():
     [
         ({"hue": -0.1}, "`hue` must be a finite number of at least 0"),
         ({"power": (0, 2)}, "`power` must be a finite number above 0; got 0"),
+        ({"hue": 30}, r"in turns \(divide degrees by 360\); got \(-30, 30\)"),
+        ({"power": (1e-9, 1)}, "`power` must lie between 0.01 and 100"),
         ({"power": 2.0}, r"`power` must be a pair \(low, high\); got 2.0"),
         ({"scale": (1.4, 0.7)}, "swap the two"),
         ({"scale": (-1, 1)}, "at least 0"),

@@ -43,6 +43,19 @@ def test_colours_of_the_data_and_padding():
     )
 
 
+def test_a_model_without_training_takes_the_centre():
+    model = keras.Sequential([keras.Input((40, 40, 3)), standard_augmentation(32, 32)])
+    x = images()
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(x)), x[:, 4:36, 4:36])
+
+
+def test_boxes_go_through():
+    boxes = {"boxes": np.tile([12.0, 12, 28, 28], (6, 1, 1)), "labels": np.ones((6, 1))}
+    layer = standard_augmentation(32, 32, bounding_box_format="xyxy", seed=0)
+    out = layer({"images": images(), "bounding_boxes": boxes}, training=True)
+    assert np.abs(keras.ops.convert_to_numpy(out["bounding_boxes"]["boxes"]) - 12).max() > 1
+
+
 def test_in_tf_data():
     tf = pytest.importorskip("tensorflow")
     layer = standard_augmentation(32, 32, seed=0)

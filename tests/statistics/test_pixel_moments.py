@@ -75,7 +75,9 @@ def test_many_pixels_of_extreme_value_stay_exact(extreme, shape):
     n, s, products = len(rows), rows.sum(0), rows.T @ rows
     exact = [[(n * int(p) - int(a) * int(b)) / n**2 for p, b in zip(row, s, strict=True)]
              for row, a in zip(products, s, strict=True)]  # fmt: skip
-    np.testing.assert_allclose(PixelMoments().update(x).covariance, exact, rtol=1e-14, atol=1e-12)
+    np.testing.assert_allclose(
+        PixelMoments().update(x[None]).covariance, exact, rtol=1e-14, atol=1e-12
+    )
 
 
 def test_sums_beyond_the_whole_numbers_of_float64_and_beyond_all():
@@ -299,3 +301,17 @@ def test_shards_on_a_dask_cluster_give_the_same_bits(tmp_path):
     layer.adapt(moments)
     whole.adapt(x)
     assert layer.eigenvalues == whole.eigenvalues
+
+
+def test_sum_and_grey_images():
+    x = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype="uint8")
+    parts = [PixelMoments().update(x[i::3]) for i in range(3)]
+    whole = PixelMoments().update(x)
+    np.testing.assert_array_equal(sum(parts).covariance, whole.covariance)
+    for data in ((x, np.zeros(9)), {"images": x, "labels": np.zeros(9)}):
+        again = PixelMoments().update_from(data)
+        np.testing.assert_array_equal(again.covariance, whole.covariance)
+    with pytest.raises(ValueError, match=r"1 to 4 channels.*give grey images a channel axis"):
+        PixelMoments().update_from([np.zeros((64, 28, 28), "uint8")])
+    with pytest.raises(TypeError, match="got str"):
+        PixelMoments().update_from("images/")

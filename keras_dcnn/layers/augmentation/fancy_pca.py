@@ -11,7 +11,7 @@ from keras_dcnn._validation import (
     warn_no_effect,
 )
 from keras_dcnn.layers._image_layer import ImageLayer
-from keras_dcnn.statistics._adapt import moments_for
+from keras_dcnn.statistics._adapt import adapting, moments_for
 
 # Colours of ImageNet on [0, 1] images, eigenvectors in columns:
 # https://github.com/facebookarchive/fb.resnet.torch/blob/master/datasets/imagenet.lua
@@ -25,7 +25,9 @@ IMAGENET_EIGENVECTORS = (
 
 def pca_colour_shift(alpha, scales, eigenvectors, ops=keras.ops):
     """Σᵢ αᵢ sᵢ pᵢ: one RGB shift per row of `alpha`, with the pᵢ in the columns."""
-    return ops.matmul(ops.multiply(alpha, scales), ops.transpose(eigenvectors))
+    # Not `matmul`, which on accelerators rounds to fewer digits.
+    weights = ops.expand_dims(ops.multiply(alpha, scales), -2)
+    return ops.sum(ops.multiply(weights, eigenvectors), axis=-1)
 
 
 def shift_colours(images, shift, channel_axis=-1, ops=keras.ops):
@@ -47,8 +49,8 @@ class FancyPCA(ImageLayer):
     `scale`. At inference, or where `training=False`, the images are returned as they are.
 
     The eigenpairs are ImageNet's unless given here or measured by `adapt(images)`; after `adapt`
-    they are part of the configuration. A model that was compiled before `adapt` must be compiled
-    again.
+    they are part of the configuration, so of a `.keras` file but not of `.weights.h5`. A model that
+    was compiled before `adapt` must be compiled again, and a `tf.data` pipeline made again.
 
     Args:
         std: Standard deviation of α, ≥ 0. The paper's is 0.1; on small data sets with changing
@@ -146,13 +148,14 @@ class FancyPCA(ImageLayer):
         """
         low, high = self.value_range
         moments = moments_for(self, data, batch_size, shape=(3,))
-        moments.check_range(low, high)
-        if np.array_equal(moments.minimum, moments.maximum):
-            raise ValueError(
-                f"adapt of `{self.name}` needs images of more than one colour; all pixels are "
-                f"{moments.mean.tolist()}."
-            )
-        covariance = moments.covariance / (high - low) ** 2
+        with adapting(self):
+            moments.check_range(low, high)
+            if np.array_equal(moments.minimum, moments.maximum):
+                raise ValueError(
+                    "there must be more than one colour in the images; all pixels are "
+                    f"{moments.mean.tolist()}."
+                )
+            covariance = moments.covariance / (high - low) ** 2
         eigenvalues, eigenvectors = np.linalg.eigh(covariance)  # ascending
         self._set_eigenpairs(np.maximum(eigenvalues[::-1], 0), eigenvectors[:, ::-1])
 

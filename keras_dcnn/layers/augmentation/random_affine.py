@@ -4,7 +4,13 @@ import math
 
 import keras
 
-from keras_dcnn._validation import check_choice, check_number, check_range, warn_no_effect
+from keras_dcnn._validation import (
+    check_choice,
+    check_number,
+    check_range,
+    check_within,
+    warn_no_effect,
+)
 from keras_dcnn.layers._geometric_layer import GeometricLayer
 
 FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
@@ -45,11 +51,13 @@ class RandomAffine(GeometricLayer):
             a pair, between −1 and 1; positive is counter-clockwise. None leaves it out, here and
             below.
         zoom: Range of the magnification, a pair of numbers above 0, drawn uniformly in its
-            logarithm; a number z stands for `(1 / (1 + z), 1 + z)`. Above 1 objects grow.
-        translation: Range of the shift in heights and widths of the image, a number or a pair;
-            positive is down and right. A dict `{"height": …, "width": …}` gives the two their own
-            ranges, here and in the next; else both are drawn from the same one.
-        shear: Range of the slant: `"width"` shifts x by shear · y, `"height"` y by shear · x.
+            logarithm; a number z stands for `(1 / (1 + z), 1 + z)`. Above 1 objects grow; 0.01
+            to 100 at most.
+        translation: Range of the shift in heights and widths of the image, a number or a pair
+            between −1 and 1; positive is down and right. A dict `{"height": …, "width": …}` gives
+            the two their own ranges, here and in the next; else both are drawn from the same one.
+        shear: Range of the slant, between −1 and 1 (45 degrees): `"width"` shifts x by shear · y,
+            `"height"` y by shear · x.
         flip: `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`, each in half of the
             draws, or None.
         fill_mode: What is outside the image: `"reflect"` (d c b a | a b c d | d c b a),
@@ -114,8 +122,10 @@ class RandomAffine(GeometricLayer):
         ranges = {
             "rotation": _rotation_range(rotation),
             "zoom": _zoom_range(zoom),
-            **_two_ranges("translation", translation),
-            **_two_ranges("shear", shear),
+            **_two_ranges(
+                "translation", translation, "in heights and widths (divide pixels by them)"
+            ),
+            **_two_ranges("shear", shear, "the tangent of the angle (0.18 for 10 degrees)"),
         }
         if flip is not None:
             check_choice("flip", flip, FLIPS)
@@ -156,7 +166,8 @@ class RandomAffine(GeometricLayer):
         size = ops.stack([ops.cast(n, "float32") for n in self.sizes(images)], axis=0)
         centre = (size - 1.0) / 2.0
         shift = ops.stack([draws[f"translation_{axis}"] for axis in _AXES], axis=-1) * size
-        moved = ops.squeeze(ops.matmul(matrix, ops.expand_dims(centre + shift, -1)), -1)
+        # Not `matmul`, which on accelerators rounds to fewer digits.
+        moved = ops.sum(matrix * ops.expand_dims(centre + shift, -2), axis=-1)
         return {"matrix": matrix, "offset": centre - moved}
 
     def get_config(self):
@@ -191,11 +202,7 @@ def _symmetric_range(name, given):
 
 def _rotation_range(rotation):
     bounds = _symmetric_range("rotation", rotation)
-    if bounds and max(map(abs, bounds)) > 1:
-        raise ValueError(
-            f"`rotation` is in turns and must lie between -1 and 1; got {rotation!r}: divide "
-            "degrees by 360."
-        )
+    check_within("rotation", bounds, -1, 1, "in turns (divide degrees by 360)")
     return bounds
 
 
@@ -205,12 +212,14 @@ def _zoom_range(zoom):
         return None
     if isinstance(zoom, (tuple, list)):
         check_range("zoom", zoom, above=0)
-        return tuple(map(math.log, zoom))
-    check_number("zoom", zoom, minimum=0)
-    return (-math.log1p(zoom), math.log1p(zoom))
+    else:
+        check_number("zoom", zoom, minimum=0)
+        zoom = (1 / (1 + zoom), 1 + zoom)
+    check_within("zoom", zoom, 0.01, 100, "the factor by which objects grow")
+    return tuple(map(math.log, zoom))
 
 
-def _two_ranges(name, given):
+def _two_ranges(name, given, unit):
     """The ranges along height and width as {"NAME_height": …, "NAME_width": …}."""
     if isinstance(given, dict):
         if set(given) != set(_AXES):
@@ -219,4 +228,7 @@ def _two_ranges(name, given):
             )
     else:
         given = dict.fromkeys(_AXES, given)
-    return {f"{name}_{axis}": _symmetric_range(name, given[axis]) for axis in _AXES}
+    ranges = {f"{name}_{axis}": _symmetric_range(name, given[axis]) for axis in _AXES}
+    for bounds in ranges.values():
+        check_within(name, bounds, -1, 1, unit)
+    return ranges

@@ -8,6 +8,7 @@ from keras_dcnn._validation import (
     check_number,
     check_range,
     check_value_range,
+    check_within,
     warn_no_effect,
 )
 from keras_dcnn.layers._image_layer import ImageLayer
@@ -68,11 +69,12 @@ class RandomHSV(ImageLayer):
     returned as they are.
 
     Args:
-        hue: Range of d in turns, a number for `(-hue, hue)` or a pair; None leaves the hue alone.
-        power: Range of p, above 0. None leaves the step out, here and in the next two, and a dict
-            `{"saturation": …, "value": …}` gives the two their own ranges.
-        scale: Range of m, ≥ 0.
-        shift: Range of a.
+        hue: Range of d in turns, a number for `(-hue, hue)` or a pair, between −1 and 1; None
+            leaves the hue alone.
+        power: Range of p, 0.01 to 100. None leaves the step out, here and in the next two, and a
+            dict `{"saturation": …, "value": …}` gives the two their own ranges.
+        scale: Range of m, 0 to 100.
+        shift: Range of a, −1 to 1.
         power_sampling: `"uniform"` draws p uniformly, as the paper does, so that four in five
             exponents are above 1 and images darken on average; `"log_uniform"` draws log p
             uniformly, which is symmetric.
@@ -187,9 +189,18 @@ def _hue_range(hue):
         return None
     if isinstance(hue, (tuple, list)):
         check_range("hue", hue)
-        return tuple(hue)
-    check_number("hue", hue, minimum=0)
-    return (-hue, hue)
+    else:
+        check_number("hue", hue, minimum=0)
+        hue = (-hue, hue)
+    check_within("hue", hue, -1, 1, "in turns (divide degrees by 360)")
+    return tuple(hue)
+
+
+_LIMITS = {
+    "power": (0.01, 100, "the exponent of saturation and value"),
+    "scale": (0, 100, "the factor of saturation and value"),
+    "shift": (-1, 1, "on saturation and value in [0, 1]"),
+}
 
 
 def _pair_of_ranges(name, given, **bounds):
@@ -206,4 +217,5 @@ def _pair_of_ranges(name, given, **bounds):
     for part in pair:
         if part is not None:
             check_range(name, part, **bounds)
+            check_within(name, part, *_LIMITS[name])
     return tuple(None if part is None else tuple(part) for part in pair)

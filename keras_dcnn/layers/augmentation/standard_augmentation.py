@@ -8,6 +8,14 @@ from keras_dcnn.layers.augmentation.random_hsv import RandomHSV
 from keras_dcnn.layers.augmentation.random_padded_crop import RandomPaddedCrop
 
 
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class AugmentationPipeline(keras.layers.Pipeline):
+    """Keras's Pipeline says training=True to its layers unasked, also in an exported model."""
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, training=training, mask=mask)
+
+
 def standard_augmentation(
     height,
     width,
@@ -15,6 +23,7 @@ def standard_augmentation(
     padding=0,
     flip=True,
     moments=None,
+    bounding_box_format=None,
     seed=None,
 ):
     """The tutorial's everyday augmentation as one layer: places first, then colours.
@@ -41,6 +50,7 @@ def standard_augmentation(
         flip: Whether to mirror half of the images; not for digits and letters.
         moments: `PixelMoments` of the training images, for the colours that FancyPCA shifts along;
             None for those of ImageNet.
+        bounding_box_format: One of Keras's formats, such as `"xyxy"`; needed for boxes.
         seed: Integer for reproducible streams of draws, or None.
 
     Returns:
@@ -68,10 +78,11 @@ def standard_augmentation(
     colours = FancyPCA(scale="stddev", value_range=value_range, seed=seed)
     if moments is not None:
         colours.adapt(moments)
-    return keras.layers.Pipeline(
+    places = {"bounding_box_format": bounding_box_format, "seed": seed}
+    return AugmentationPipeline(
         [
-            RandomAffine(rotation=0.05, zoom=0.2, translation=None, seed=seed),
-            RandomPaddedCrop(height, width, padding=padding, flip=flip, seed=seed),
+            RandomAffine(rotation=0.05, zoom=0.2, translation=None, **places),
+            RandomPaddedCrop(height, width, padding=padding, flip=flip, **places),
             RandomHSV(power_sampling="log_uniform", value_range=value_range, seed=seed),
             colours,
         ]
