@@ -46,7 +46,8 @@ class FancyPCA(ImageLayer):
     In training every image gets, each time it is used, its own draw αᵢ ~ N(0, std²) and becomes
     `I + Σᵢ αᵢ sᵢ pᵢ`, where λᵢ, pᵢ are eigenvalues and eigenvectors of the 3×3 covariance of all
     pixels *on [0, 1] images* (so the effect is the same for any `value_range`) and sᵢ is set by
-    `scale`. At inference, or where `training=False`, the images are returned as they are.
+    `scale`. At inference (`training=False`, or a model called without `training`) the images are
+    returned as they are.
 
     The eigenpairs are ImageNet's unless given here or measured by `adapt(images)`; after `adapt`
     they are part of the configuration, so of a `.keras` file but not of `.weights.h5`. A model that

@@ -38,7 +38,8 @@ class RandomAffine(GeometricLayer):
     resampled once, by gathers that XLA compiles on every backend.
 
     In training every image gets a draw of its own: it is flipped, zoomed, sheared and rotated about
-    its centre, then shifted. At inference, or where `training=False`, nothing is changed.
+    its centre, then shifted. At inference (`training=False`, or a model called
+    without `training`) nothing is changed.
 
     Of a dict, `"segmentation_masks"` (`(height, width)` or with channels) are resampled with
     nearest in their own dtype; `"bounding_boxes"` become the boxes around the moved corners,

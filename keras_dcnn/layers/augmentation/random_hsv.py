@@ -65,8 +65,8 @@ class RandomHSV(ImageLayer):
     In training every image gets one draw, the same for all its pixels, and with hue h, saturation
     s and value v in [0, 1] becomes `s ← clip(s^p · m + a, 0, 1)`, the same for v with draws of its
     own, and `h ← (h + d) mod 1`. Grey pixels have no hue: where the shift a is positive they turn
-    reddish, as the formula has it. At inference, or where `training=False`, the images are
-    returned as they are.
+    reddish, as the formula has it. At inference (`training=False`, or a model called
+    without `training`) the images are returned as they are.
 
     Args:
         hue: Range of d in turns, a number for `(-hue, hue)` or a pair, between −1 and 1; None
