@@ -15,9 +15,9 @@ class RandomPaddedCrop(GeometricLayer):
     whole model on TensorFlow.
 
     In training the top and left edge of the window are drawn per image, uniformly over all places
-    in the padded image, and half of the images are mirrored if `flip`. At inference (`training=False`,
-    or a model called without `training`) the window is the central one (one pixel nearer the top left where it can't be
-    exact), unmirrored.
+    in the padded image, and half of the images are mirrored if `flip`. At inference
+    (`training=False`, or a model called without `training`) the window is the central one (one
+    pixel nearer the top left where it can't be exact), unmirrored.
 
     Of a dict, `"segmentation_masks"`, `"bounding_boxes"` and `"keypoints"` move along, as in
     `RandomAffine`.
