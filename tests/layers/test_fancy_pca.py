@@ -126,6 +126,21 @@ def test_adapt_is_kept_in_configuration_and_file_and_changes_the_draws(tmp_path)
     np.testing.assert_array_equal(shifts(loaded, 4), after)
 
 
+def test_eigenpairs_travel_with_the_weights(tmp_path):
+    def model(layer):
+        return keras.Sequential([keras.Input((2, 2, 3)), layer, keras.layers.Dense(2)])
+
+    layer, other = FancyPCA(), FancyPCA()
+    layer.adapt(np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype="uint8"))
+    model(layer).save_weights(tmp_path / "w.weights.h5")
+    model(other).load_weights(tmp_path / "w.weights.h5")
+    assert other.eigenvalues == layer.eigenvalues
+    assert other.eigenvectors == layer.eigenvectors
+    model(FancyPCA()).save_weights(tmp_path / "imagenet.weights.h5")
+    model(other).load_weights(tmp_path / "imagenet.weights.h5")
+    assert other.eigenvalues == layer.eigenvalues
+
+
 def test_adapt_lets_rounding_pass():
     x = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype("float32")
     x[0, 0, 0, 0] = np.nextafter(np.float32(255), np.float32(256))

@@ -50,8 +50,8 @@ class FancyPCA(ImageLayer):
     returned as they are.
 
     The eigenpairs are ImageNet's unless given here or measured by `adapt(images)`; after `adapt`
-    they are part of the configuration, so of a `.keras` file but not of `.weights.h5`. A model that
-    was compiled before `adapt` must be compiled again, and a `tf.data` pipeline made again.
+    they are part of the configuration and are saved with the weights. A model that was compiled
+    before `adapt` must be compiled again, and a `tf.data` pipeline made again.
 
     Args:
         std: Standard deviation of α, ≥ 0. The paper's is 0.1; on small data sets with changing
@@ -174,6 +174,15 @@ class FancyPCA(ImageLayer):
         images = shift_colours(ops.cast(images, "float32"), transformation, self.channel_axis, ops)
         images = ops.clip(images, *self.value_range) if self.clip else images
         return ops.cast(images, self.compute_dtype)
+
+    def save_own_variables(self, store):
+        if self.eigenvalues is not None:
+            store["eigenvalues"] = np.asarray(self.eigenvalues)
+            store["eigenvectors"] = np.asarray(self.eigenvectors)
+
+    def load_own_variables(self, store):
+        if "eigenvalues" in store:
+            self._set_eigenpairs(store["eigenvalues"][:], store["eigenvectors"][:])
 
     def get_config(self):
         return {
