@@ -62,7 +62,7 @@ class ZCAWhitening(WhiteningLayer):
     ```
 
     Reference:
-        Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009), appendix A.
+        Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009).
         https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf
         CS231n, Neural Networks Part 2. https://cs231n.github.io/neural-networks-2/
     """
