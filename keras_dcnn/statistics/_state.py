@@ -42,7 +42,7 @@ def read_state(path):
 
 
 _FOREIGN = (
-    NotImplementedError,
+    RuntimeError,  # of zipfile, for what it does not know
     ValueError,
     KeyError,
     TypeError,

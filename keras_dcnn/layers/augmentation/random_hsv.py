@@ -25,7 +25,7 @@ def rgb_to_hsv(red, green, blue, ops=keras.ops):
     sector = ops.where(is_red, 0.0, ops.where(is_green, 2.0, 4.0))
     hue = sector + difference / ops.where(chroma > 0, chroma, 1.0)
     saturation = ops.minimum(chroma / ops.where(value > 0, value, 1.0), 1.0)
-    return hue, saturation, ops.minimum(value, 1.0)
+    return hue, saturation, ops.clip(value, 0.0, 1.0)
 
 
 def hsv_to_rgb(hue, saturation, value, channel_axis=-1, ops=keras.ops):
