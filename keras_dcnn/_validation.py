@@ -4,6 +4,8 @@ import inspect
 import math
 import warnings
 
+import keras
+
 # What every Keras layer takes beside its own arguments.
 LAYER_KEYWORDS = ("activity_regularizer", "autocast", "dtype", "name", "trainable")
 
@@ -83,6 +85,37 @@ def check_within(name, bounds, low, high, unit):
         raise ValueError(
             f"`{name}` must lie between {low} and {high}, {unit}; got {tuple(bounds)!r}."
         )
+
+
+def symmetric_range(name, given):
+    """The pair (low, high) that is given, (−x, x) for a number x ≥ 0, or None."""
+    if given is None:
+        return None
+    if isinstance(given, (tuple, list)):
+        check_range(name, given)
+        return tuple(given)
+    check_number(name, given, minimum=0)
+    return (-given, given)
+
+
+def by_key(name, given, keys):
+    """The values for two keys of a dict, or what is given twice."""
+    if not isinstance(given, dict):
+        return (given, given)
+    if set(given) != set(keys):
+        raise ValueError(
+            f"`{name}` as a dict must have the keys {keys[0]!r} and {keys[1]!r}; "
+            f"got {sorted(given)}."
+        )
+    return tuple(given[key] for key in keys)
+
+
+def data_format_or_default(data_format):
+    """Keras's setting for None; ValueError for what is no data format."""
+    if data_format is None:
+        return keras.config.image_data_format()
+    check_choice("data_format", data_format, ("channels_last", "channels_first"))
+    return data_format
 
 
 def check_value_range(value):

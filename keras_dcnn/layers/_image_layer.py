@@ -4,7 +4,7 @@ import keras
 
 from keras_dcnn import _noise
 from keras_dcnn._keras import DrawStream
-from keras_dcnn._validation import check_choice, check_seed
+from keras_dcnn._validation import check_seed, data_format_or_default
 from keras_dcnn.layers._pixel_layer import PixelLayer
 
 
@@ -28,10 +28,8 @@ class ImageLayer(PixelLayer):
 
     def __init__(self, data_format=None, seed=None, **kwargs):
         check_seed(seed)
-        if data_format is not None:
-            check_choice("data_format", data_format, ("channels_last", "channels_first"))
         super().__init__(**kwargs)
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = data_format_or_default(data_format)
         self.seed = seed
         self.generator = DrawStream(seed)
 

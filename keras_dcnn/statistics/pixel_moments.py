@@ -3,13 +3,12 @@
 import contextlib
 import copy
 
-import keras
 import numpy as np
 
 from keras_dcnn._data import as_array, gather, image_batches, num_batches
 from keras_dcnn._moments import make_sums
 from keras_dcnn._progress import with_progress
-from keras_dcnn._validation import check_choice, check_count, check_flag
+from keras_dcnn._validation import check_choice, check_count, check_flag, data_format_or_default
 from keras_dcnn.statistics._memory import memory_guard
 from keras_dcnn.statistics._state import read_state, write_state
 
@@ -71,8 +70,7 @@ class PixelMoments:
     def __init__(self, per="channel", covariance=True, data_format=None):
         check_choice("per", per, ("channel", "dimension"))
         check_flag("covariance", covariance)
-        data_format = data_format or keras.config.image_data_format()
-        check_choice("data_format", data_format, ("channels_last", "channels_first"))
+        data_format = data_format_or_default(data_format)
         self.per = per
         self.data_format = data_format
         self.shape = None  # of the mean, from the first image on

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_choice, check_keywords, is_number
+from keras_dcnn._validation import check_keywords, data_format_or_default, is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -65,8 +65,7 @@ class PReLU(keras.layers.PReLU):
         **kwargs,
     ):
         check_keywords(self, kwargs)
-        data_format = data_format or keras.config.image_data_format()
-        check_choice("data_format", data_format, ("channels_last", "channels_first"))
+        data_format = data_format_or_default(data_format)
         if is_number(alpha_initializer):
             alpha_initializer = keras.initializers.Constant(float(alpha_initializer))
         super().__init__(

@@ -5,10 +5,12 @@ import math
 import keras
 
 from keras_dcnn._validation import (
+    by_key,
     check_choice,
     check_number,
     check_range,
     check_within,
+    symmetric_range,
     warn_no_effect,
 )
 from keras_dcnn.layers._geometric_layer import GeometricLayer
@@ -121,7 +123,7 @@ class RandomAffine(GeometricLayer):
         **kwargs,
     ):
         ranges = {
-            "rotation": _rotation_range(rotation),
+            "rotation": _range_within_one("rotation", rotation, _TURNS),
             "zoom": _zoom_range(zoom),
             **_two_ranges(
                 "translation", translation, "in heights and widths (divide pixels by them)"
@@ -130,7 +132,7 @@ class RandomAffine(GeometricLayer):
         }
         if flip is not None:
             check_choice("flip", flip, FLIPS)
-        if not any(ranges.values()) and flip is None:
+        if flip is None and not any(any(bounds) for bounds in ranges.values() if bounds):
             warn_no_effect("RandomAffine", "every argument None or 0")
         super().__init__(
             fill_mode=fill_mode,
@@ -183,6 +185,7 @@ class RandomAffine(GeometricLayer):
 
 
 _AXES = ("height", "width")
+_TURNS = "in turns (divide degrees by 360)"
 
 
 def _between(bounds, uniform):
@@ -191,25 +194,9 @@ def _between(bounds, uniform):
     return low + uniform * (high - low)
 
 
-def _symmetric_range(name, given):
-    if given is None or (isinstance(given, (int, float)) and given == 0):
-        return None
-    if isinstance(given, (tuple, list)):
-        check_range(name, given)
-        return tuple(given)
-    check_number(name, given, minimum=0)
-    return (-given, given)
-
-
-def _rotation_range(rotation):
-    bounds = _symmetric_range("rotation", rotation)
-    check_within("rotation", bounds, -1, 1, "in turns (divide degrees by 360)")
-    return bounds
-
-
 def _zoom_range(zoom):
     """The range of the logarithm of the magnification, or None."""
-    if zoom is None or (isinstance(zoom, (int, float)) and zoom == 0):
+    if zoom is None:
         return None
     if isinstance(zoom, (tuple, list)):
         check_range("zoom", zoom, above=0)
@@ -220,16 +207,13 @@ def _zoom_range(zoom):
     return tuple(map(math.log, zoom))
 
 
+def _range_within_one(name, given, unit):
+    bounds = symmetric_range(name, given)
+    check_within(name, bounds, -1, 1, unit)
+    return bounds
+
+
 def _two_ranges(name, given, unit):
     """The ranges along height and width as {"NAME_height": …, "NAME_width": …}."""
-    if isinstance(given, dict):
-        if set(given) != set(_AXES):
-            raise ValueError(
-                f"`{name}` as a dict must have the keys 'height' and 'width'; got {sorted(given)}."
-            )
-    else:
-        given = dict.fromkeys(_AXES, given)
-    ranges = {f"{name}_{axis}": _symmetric_range(name, given[axis]) for axis in _AXES}
-    for bounds in ranges.values():
-        check_within(name, bounds, -1, 1, unit)
-    return ranges
+    pairs = zip(_AXES, by_key(name, given, _AXES), strict=True)
+    return {f"{name}_{axis}": _range_within_one(name, part, unit) for axis, part in pairs}

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 
 from keras_dcnn._validation import (
+    by_key,
     check_choice,
-    check_number,
     check_range,
     check_value_range,
     check_within,
+    symmetric_range,
     warn_no_effect,
 )
 from keras_dcnn.layers._image_layer import ImageLayer
@@ -125,8 +126,10 @@ class RandomHSV(ImageLayer):
     ):
         check_choice("power_sampling", power_sampling, ("uniform", "log_uniform"))
         check_value_range(value_range)
+        turn = symmetric_range("hue", hue)
+        check_within("hue", turn, -1, 1, "in turns (divide degrees by 360)")
         ranges = {
-            "hue": (_hue_range(hue),),
+            "hue": (turn,),
             "power": _pair_of_ranges("power", power, above=0),
             "scale": _pair_of_ranges("scale", scale, minimum=0),
             "shift": _pair_of_ranges("shift", shift),
@@ -184,18 +187,6 @@ class RandomHSV(ImageLayer):
         }
 
 
-def _hue_range(hue):
-    if hue is None:
-        return None
-    if isinstance(hue, (tuple, list)):
-        check_range("hue", hue)
-    else:
-        check_number("hue", hue, minimum=0)
-        hue = (-hue, hue)
-    check_within("hue", hue, -1, 1, "in turns (divide degrees by 360)")
-    return tuple(hue)
-
-
 _LIMITS = {
     "power": (0.01, 100, "the exponent of saturation and value"),
     "scale": (0, 100, "the factor of saturation and value"),
@@ -205,15 +196,7 @@ _LIMITS = {
 
 def _pair_of_ranges(name, given, **bounds):
     """The ranges for saturation and for value, each None or a pair (low, high)."""
-    if isinstance(given, dict):
-        if set(given) != {"saturation", "value"}:
-            raise ValueError(
-                f"`{name}` as a dict must have the keys 'saturation' and 'value'; "
-                f"got {sorted(given)}."
-            )
-        pair = (given["saturation"], given["value"])
-    else:
-        pair = (given, given)
+    pair = by_key(name, given, ("saturation", "value"))
     for part in pair:
         if part is not None:
             check_range(name, part, **bounds)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras import UNMEASURED, Statistic, is_symbolic
-from keras_dcnn._validation import check_choice
+from keras_dcnn._validation import check_choice, data_format_or_default
 from keras_dcnn.layers._pixel_layer import PixelLayer, described, shape_of
 from keras_dcnn.statistics._adapt import adapting, moments_for
 from keras_dcnn.statistics._memory import check_weights
@@ -27,11 +27,9 @@ class AdaptedLayer(PixelLayer):
 
     def __init__(self, per="channel", data_format=None, **kwargs):
         check_choice("per", per, ("channel", "dimension"))
-        if data_format is not None:
-            check_choice("data_format", data_format, ("channels_last", "channels_first"))
         super().__init__(**kwargs)
         self.per = per
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = data_format_or_default(data_format)
         self._shape = None  # of the mean: (channels,), or that of one input
 
     def adapt(self, data, batch_size=256):
