@@ -41,9 +41,7 @@ class DrawStream(keras.random.SeedGenerator):
     def next_key(self, salt, ops=keras.ops):
         """The key of a new step: two int32 tensors. Streams with another `salt` are others."""
         seed, count = self._next_on_tensorflow() if self._on_tensorflow else self._next_locked()
-        digest = hashlib.blake2b(f"{salt} {_process()}".encode(), digest_size=8).digest()
-        words, seed = struct.unpack("<2i", digest), ops.cast(seed, "int32")
-        return step_key([ops.bitwise_xor(seed, word) for word in words], count, ops)
+        return step_key(stream_words(salt, ops.cast(seed, "int32"), ops), count, ops)
 
     def _next_locked(self):
         with _ONE_AT_A_TIME:
@@ -64,6 +62,12 @@ class DrawStream(keras.random.SeedGenerator):
             return state[2], count
         number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
         return state[2] + number * 0x9E3779B9, count
+
+
+def stream_words(salt, seed, ops=keras.ops):
+    """Two int32 that stand for the stream of a seed, a salt and this process."""
+    digest = hashlib.blake2b(f"{salt} {_process()}".encode(), digest_size=8).digest()
+    return [ops.bitwise_xor(seed, word) for word in struct.unpack("<2i", digest)]
 
 
 def _process():

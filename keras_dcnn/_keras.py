@@ -1,9 +1,11 @@
 """The one file that reaches into Keras's private modules, so that a new Keras is met here."""
 
+import collections
 import contextlib
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.layers.preprocessing.data_layer import DataLayer
 from keras.src.utils import backend_utils, jax_utils
@@ -37,6 +39,21 @@ def take_rows(x, index, ops=keras.ops):
 
         return jax.numpy.take(x, index, axis=0, mode="clip")
     return ops.take(x, index, axis=0)
+
+
+def draw_salt(layer, seed):
+    """What tells the draws of this call from others of the same seed: a class and a number.
+
+    The number counts the calls of that class and seed within the outermost call, as a rule of a
+    model. So two layers of one seed draw apart in a model, and a model made again draws the same.
+    """
+    name, context = type(layer).__name__, global_state.get_global_attribute("current_call_ctx")
+    if context is None:
+        return name
+    counts = context.get_value("keras_dcnn_draws") or collections.Counter()
+    context.set_value("keras_dcnn_draws", counts)
+    counts[name, seed] += 1
+    return f"{name} {counts[name, seed]}" if counts[name, seed] > 1 else name
 
 
 class PipelineLayer(DataLayer):
@@ -81,7 +98,7 @@ class PipelineLayer(DataLayer):
 
     def next_key(self, generator, seed):
         """The key of a new step of draws, on the backend that is running."""
-        salt = type(self).__name__
+        salt = draw_salt(self, seed)
         if self.ops is not keras.ops:  # another stream, which must not be the same
             generator, salt = self._graph.stream(seed), f"{salt} in tf.data"
         return generator.next_key(salt, self.ops)

@@ -1,13 +1,62 @@
 """RReLU: a leaky rectifier whose negative slope is random in training and fixed in test."""
 
+import math
+
 import keras
 
-from keras_dcnn._validation import check_choice, check_keywords, check_range
+from keras_dcnn import _noise
+from keras_dcnn._fusion import fused
+from keras_dcnn._keras import DrawStream, draw_salt
+from keras_dcnn._validation import (
+    check_choice,
+    check_count,
+    check_keywords,
+    check_range,
+    check_seed,
+)
+
+ops = keras.ops
 
 
-def leaky_relu(x, slope, ops=keras.ops):
+def leaky_relu(x, slope):
     """x where x ≥ 0, slope · x below; `slope` a number or one per element."""
     return ops.where(x >= 0, x, slope * x)
+
+
+def random_slopes(key, shape, lower, upper, sampling):
+    """One slope per element of `shape`, float32: 1/a of a uniform a, or uniform."""
+    draws = _noise.uniform(key, shape)
+    if sampling == "reciprocal":
+        return 1 / (1 / upper + (1 / lower - 1 / upper) * draws)
+    return lower + (upper - lower) * draws
+
+
+@fused
+def _scale(x, positive, *key, shared_axes, **distribution):
+    """x where positive, a random slope · x elsewhere: linear in x, so its own derivative too."""
+    shape = [1 if axis in shared_axes else size for axis, size in enumerate(ops.shape(x))]
+    slopes = ops.cast(random_slopes(key, shape, **distribution), x.dtype)
+    return ops.where(positive, x, slopes * x)
+
+
+def random_leaky_relu(x, key, **arguments):
+    """`leaky_relu` with random slopes.
+
+    They are drawn again in the backward pass, for which nothing is kept but the sign of `x`.
+    """
+    positive = x >= 0
+
+    def scale(x):
+        @ops.custom_gradient
+        def forward(x):
+            def backward(*args, upstream=None):  # PyTorch hands it over by name, after x
+                return scale(args[0] if upstream is None else upstream)
+
+            return _scale(x, positive, *key, **arguments), backward
+
+        return forward(x)
+
+    return scale(x)
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -28,21 +77,31 @@ class RReLU(keras.layers.Layer):
     "reciprocal" is the paper, which writes `x/a` with a ~ U(3, 8) and divides by the mean of a in
     test. "uniform" is what PyTorch and TensorFlow Addons do: take it to load weights trained there.
 
+    It costs what LeakyReLU costs, in time and memory: a slope is a hash of the step and of the
+    element's place, which XLA computes where it is used, drawn again in the backward pass. A seed
+    gives the same slopes on every backend and however the batch is shared out among devices. Under
+    `jax.vmap` and `tf.vectorized_map` the mapped examples share their slopes.
+
     Args:
         lower: Smallest slope; above 0 for "reciprocal".
         upper: Largest slope, at least `lower`. With `lower == upper` this is LeakyReLU.
         sampling: `"reciprocal"` or `"uniform"`.
-        seed: Integer for a reproducible stream of draws, or None.
+        shared_axes: Axes whose elements share a slope, the batch being axis 0; None for none. With
+            channels last `[1, 2]` draws one per image and channel, `[1, 2, 3]` one per image,
+            `[0, 1, 2]` one per channel.
+        seed: Whole number in [0, 2³¹) for a reproducible stream of draws, or None. Layers of one
+            seed in one model draw apart.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
 
     Input shape:
-        Any.
+        `(batch, …)`, of any rank; all sizes may be unknown and may change.
 
     Output shape:
         That of the input.
 
     Raises:
-        ValueError: for `lower` above `upper`, and for a `lower` that "reciprocal" can't invert.
+        ValueError: for `lower` above `upper`, for a `lower` that "reciprocal" can't invert, and for
+            `shared_axes` that the input does not have.
         TypeError: for an unknown keyword.
 
     Example:
@@ -60,27 +119,28 @@ class RReLU(keras.layers.Layer):
         (2015). https://arxiv.org/abs/1505.00853
     """
 
-    def __init__(self, lower=1 / 8, upper=1 / 3, sampling="reciprocal", seed=None, **kwargs):
+    def __init__(
+        self,
+        lower=1 / 8,
+        upper=1 / 3,
+        sampling="reciprocal",
+        shared_axes=None,
+        seed=None,
+        **kwargs,
+    ):
         check_keywords(self, kwargs)
         check_choice("sampling", sampling, ("reciprocal", "uniform"))
-        try:
-            check_range("(lower, upper)", (lower, upper))
-        except ValueError as error:
-            raise ValueError(
-                "`lower` and `upper` must be finite numbers with lower ≤ upper; "
-                f"got lower={lower!r}, upper={upper!r}."
-            ) from error
-        if sampling == "reciprocal" and lower <= 0:
-            raise ValueError(
-                f"`lower` must be above 0 to draw 1/α; got lower={lower!r}: raise it, or use "
-                "sampling='uniform'."
-            )
+        _check_slopes(lower, upper, sampling)
+        for axis in _listed(shared_axes):
+            check_count("shared_axes", axis, minimum=-math.inf)
+        check_seed(seed)
         super().__init__(**kwargs)
         self.lower = lower
         self.upper = upper
         self.sampling = sampling
+        self.shared_axes = shared_axes
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.generator = DrawStream(seed)
         self.supports_masking = True
 
     @property
@@ -90,19 +150,41 @@ class RReLU(keras.layers.Layer):
             return 2 / (1 / self.lower + 1 / self.upper)
         return (self.lower + self.upper) / 2
 
-    def sample_slopes(self, shape):
-        """Draw one training slope per element, float32."""
-        reciprocal = self.sampling == "reciprocal"
-        low, high = (1 / self.upper, 1 / self.lower) if reciprocal else (self.lower, self.upper)
-        draws = keras.random.uniform(shape, low, high, "float32", self.seed_generator)
-        return 1 / draws if reciprocal else draws
+    @property
+    def rms_slope(self):
+        """√E[α²] in training: the `negative_slope` that `HeNormal` needs before this layer."""
+        if self.sampling == "reciprocal":  # the integral of 1/a², over its width
+            return math.sqrt(self.lower * self.upper)
+        return math.sqrt((self.lower**2 + self.lower * self.upper + self.upper**2) / 3)
+
+    def build(self, input_shape):
+        self._axes_within(len(input_shape))  # refuses what it can't place before the first batch
+
+    def _axes_within(self, rank):
+        """The shared axes as numbers from 0 on."""
+        axes = _listed(self.shared_axes)
+        for axis in axes:
+            if not -rank <= axis < rank:
+                raise ValueError(
+                    f"`shared_axes` of RReLU `{self.name}` must lie between {-rank} and {rank - 1} "
+                    f"for inputs of rank {rank}; got {self.shared_axes!r}."
+                )
+        return tuple(sorted({axis % rank for axis in axes}))
 
     def call(self, inputs, training=False):
-        inputs = keras.ops.cast(inputs, self.compute_dtype)
+        inputs = ops.cast(inputs, self.compute_dtype)
         if not training:
             return leaky_relu(inputs, self.inference_slope)
-        slopes = self.sample_slopes(keras.ops.shape(inputs))
-        return leaky_relu(inputs, keras.ops.cast(slopes, self.compute_dtype))
+        if self.lower == self.upper:
+            return leaky_relu(inputs, self.lower)
+        return random_leaky_relu(
+            inputs,
+            self.generator.next_key(draw_salt(self, self.seed)),
+            lower=self.lower,
+            upper=self.upper,
+            sampling=self.sampling,
+            shared_axes=self._axes_within(len(inputs.shape)),
+        )
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -113,5 +195,27 @@ class RReLU(keras.layers.Layer):
             "lower": self.lower,
             "upper": self.upper,
             "sampling": self.sampling,
+            "shared_axes": self.shared_axes,
             "seed": self.seed,
         }
+
+
+def _listed(axes):
+    if axes is None:
+        return ()
+    return tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
+
+
+def _check_slopes(lower, upper, sampling):
+    try:
+        check_range("(lower, upper)", (lower, upper))
+    except ValueError as error:
+        raise ValueError(
+            "`lower` and `upper` must be finite numbers with lower ≤ upper; "
+            f"got lower={lower!r}, upper={upper!r}."
+        ) from error
+    if sampling == "reciprocal" and lower <= 0:
+        raise ValueError(
+            f"`lower` must be above 0 to draw 1/α; got lower={lower!r}: raise it, or use "
+            "sampling='uniform'."
+        )
