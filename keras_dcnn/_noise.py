@@ -54,9 +54,13 @@ def bits(key, shape, ops=keras.ops):
     """32 random bits for each element, int32. Elements 2³² apart have the same."""
     # In two parts, so that the batch may be shared out and may have more than 2³¹ elements, and
     # shaped before it is mixed: XLA fuses that, and not the other way round.
-    row = math.prod(shape[1:])
-    rows = ops.reshape(ops.arange(shape[0], dtype="int32") * row, (-1, *(1 for _ in shape[1:])))
-    index = rows + ops.reshape(ops.arange(row, dtype="int32"), (1, *shape[1:]))
+    batch, rest = shape[:1], shape[1:]
+    row = math.prod(rest)
+    rows = ops.arange(math.prod(batch), dtype="int32") * row
+    columns = ops.arange(row, dtype="int32")
+    index = ops.reshape(rows, (*batch, *(1 for _ in rest))) + ops.reshape(
+        columns, (*(1 for _ in batch), *rest)
+    )
     return mix(index + key[0], key[1], ops)
 
 
@@ -65,7 +69,7 @@ def _unit_interval(bits, ops):
 
 
 def uniform(key, shape, ops=keras.ops):
-    """Uniform draws in [0, 1), float32 of 24 bits. `shape` has one axis or more."""
+    """Uniform draws in [0, 1), float32 of 24 bits."""
     if ops is keras.ops and is_eager_torch():
         return _uniform_in_blocks(key, shape)
     return _unit_interval(bits(key, shape, ops), ops)

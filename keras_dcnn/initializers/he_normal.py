@@ -7,12 +7,31 @@ import keras
 import numpy as np
 
 from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes, outgoing_axes
-from keras_dcnn._validation import check_choice, check_count, check_number
+from keras_dcnn._validation import check_choice, check_count, check_number, is_number
 
 
 def he_stddev(fan, negative_slope=0.0):
     """√(2 / ((1 + a²) · fan)): keeps the variance through layers of leaky rectifiers of slope a."""
     return math.sqrt(2 / ((1 + negative_slope**2) * fan))
+
+
+def negative_slope_of(activation):
+    """√E[α²] of the negative slopes α that a rectifier layer starts with.
+
+    Raises ValueError for a layer that is no rectifier, or whose slope is not one number.
+    """
+    slope = getattr(activation, "rms_slope", getattr(activation, "negative_slope", None))
+    if isinstance(activation, keras.layers.PReLU):
+        start = activation.alpha_initializer
+        slope = (
+            0.0 if isinstance(start, keras.initializers.Zeros) else getattr(start, "value", None)
+        )
+    if not is_number(slope):
+        raise ValueError(
+            "`activation` must be a ReLU, LeakyReLU, RReLU, or PReLU with a constant start; got "
+            f"{activation!r}: give HeNormal its `negative_slope` as a number."
+        )
+    return float(slope)
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -28,7 +47,8 @@ class HeNormal(keras.initializers.Initializer):
     the number of channels). One instance given to several layers draws anew for each.
 
     Args:
-        negative_slope: a of the activation: 0 for ReLU, 0.25 for PReLU at its start.
+        negative_slope: a of the activation: 0 for ReLU, 0.25 for PReLU at its start, for RReLU the
+            root of the mean square. `HeNormal.for_activation(layer)` reads it off the layer.
         mode: `"fan_in"` keeps the variance forward, `"fan_out"` that of the gradients backward
             (not of grouped convolutions, whose kernels do not show the number of groups).
         kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense and convolutions,
@@ -46,9 +66,10 @@ class HeNormal(keras.initializers.Initializer):
     import keras
     import keras_dcnn
 
-    layer = keras.layers.Conv2D(
-        32, 3, kernel_initializer=keras_dcnn.initializers.HeNormal(negative_slope=0.25)
-    )
+    activation = keras_dcnn.layers.RReLU()
+    initializer = keras_dcnn.initializers.HeNormal.for_activation(activation)
+    model = keras.Sequential([keras.layers.Conv2D(32, 3, kernel_initializer=initializer)])
+    model.add(activation)
     ```
 
     Reference:
@@ -67,6 +88,19 @@ class HeNormal(keras.initializers.Initializer):
             check_count("seed", seed, minimum=0)
         # Python's generator is the one that keras.utils.set_random_seed and Keras's own use.
         self._seeds = np.random.SeedSequence(random.getrandbits(64) if seed is None else seed)
+
+    @classmethod
+    def for_activation(cls, activation, **arguments):
+        """HeNormal with the negative slope of an activation layer that follows.
+
+        Args:
+            activation: A ReLU, LeakyReLU, RReLU, or PReLU of Keras's or ours.
+            **arguments: The other arguments of HeNormal.
+
+        Raises:
+            ValueError: for another layer, and for a PReLU whose start is not one number.
+        """
+        return cls(negative_slope_of(activation), **arguments)
 
     def __call__(self, shape, dtype=None):
         check_kernel_shape("HeNormal", self.kernel, shape)
