@@ -87,6 +87,14 @@ def check_within(name, bounds, low, high, unit):
         )
 
 
+def as_axes(name, axes):
+    """The tuple for an axis, a list of axes, or None; ValueError for what is none of these."""
+    listed = axes if isinstance(axes, (tuple, list)) else [] if axes is None else [axes]
+    if any(isinstance(axis, bool) or not hasattr(axis, "__index__") for axis in listed):
+        raise ValueError(f"`{name}` must be whole numbers, as in [1, 2], or None; got {axes!r}.")
+    return tuple(listed)
+
+
 def symmetric_range(name, given):
     """The pair (low, high) that is given, (−x, x) for a number x ≥ 0, or None."""
     if given is None:

@@ -1,5 +1,7 @@
 """Draws do not repeat: not between images, epochs, threads, parallel calls or worker processes."""
 
+import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +29,20 @@ def colours(batches):
 
 def distinct(rows):
     return len(np.unique(rows, axis=0))
+
+
+def python(code, **environment):
+    """Run `code` in a process of its own."""
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
 
 
 def epochs_of(layer, tf, images=2000, batch=None, **options):
@@ -115,17 +131,25 @@ def test_torch_data_loader_workers(workers, tmp_path, backend):
 
 
 REPLICAS = """
-import numpy as np, tensorflow as tf
-from keras_dcnn.layers import FancyPCA
+import keras, numpy as np, tensorflow as tf
+from keras_dcnn.layers import FancyPCA, RReLU
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     layer = FancyPCA(1.0, clip=False, seed=0)
-step = tf.function(lambda: layer(tf.fill((4, 1, 1, 3), 128), training=True))
-runs = [strategy.experimental_local_results(strategy.run(step)) for _ in range(3)]
-rows = np.concatenate([rows.numpy() for run in runs for rows in run])
-print("distinct", len(np.unique(rows.reshape(-1, 3), axis=0)))
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), RReLU(seed=0),
+                              keras.layers.Dense(4), RReLU(seed=0), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+step = tf.function(lambda: (layer(tf.fill((4, 1, 1, 3), 128), training=True),
+                            model.layers[1](tf.fill((4, 4), -1.0), training=True)))
+runs = [strategy.experimental_local_results(values)
+        for _ in range(3) for values in strategy.run(step)]
+for rows in (runs[0::2], runs[1::2]):
+    rows = np.concatenate([values.numpy() for value in rows for values in value])
+    print("distinct", len(np.unique(rows.reshape(24, -1), axis=0)))
+history = model.fit(np.ones((10, 3)), np.ones(10), batch_size=4, epochs=2, verbose=0).history
+print("finite", np.isfinite(history["loss"]).all())
 """
 DETERMINISM = """
 import keras, numpy as np, tensorflow as tf
@@ -138,26 +162,59 @@ def rows():
     data = data.map(lambda image: layer(image, training=True), num_parallel_calls=8)
     return np.stack(list(data.as_numpy_iterator()))
 one = rows()
-print("distinct", len(np.unique(one.reshape(-1, 3), axis=0)), "equal", np.array_equal(one, rows()))
+print("distinct", len(np.unique(one.reshape(-1, 3), axis=0)))
+print("equal", np.array_equal(one, rows()))
+"""
+
+
+DATA_PARALLEL = """
+import keras, numpy as np
+from keras_dcnn.layers import RReLU
+import jax
+assert len(jax.devices()) == 8
+
+def train():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((8, 8, 3)), RReLU(seed=1), keras.layers.Conv2D(4, 3),
+                              RReLU(seed=1), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(x, np.arange(64) % 2, batch_size=32, epochs=3, shuffle=False, verbose=0)
+    return model.get_weights()
+
+def slopes(sharding):
+    layer = RReLU(seed=1)
+    layer.build((64, 50))
+    x = jax.device_put(np.full((64, 50), -1.0, "float32"), sharding)
+    state = jax.device_put([v.value for v in layer.non_trainable_variables], jax.devices()[0])
+    call = jax.jit(lambda x: layer.stateless_call([], state, x, training=True)[0])
+    assert "all-" not in call.lower(x).compile().as_text()  # each device draws its own
+    return np.asarray(call(x))
+
+mesh = jax.sharding.Mesh(jax.devices(), "batch")
+shared_out = slopes(jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch")))
+print("distinct", len(np.unique(shared_out, axis=0)))
+print("equal", np.array_equal(shared_out, slopes(jax.devices()[0])))
+single = train()
+keras.distribution.set_distribution(keras.distribution.DataParallel())
+print("close", all(np.allclose(a, b, atol=1e-6) for a, b in zip(single, train())))
 """
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
-    [(REPLICAS, "distinct 24"), (DETERMINISM, "distinct 500 equal True")],
-    ids=["replicas of a strategy", "parallel calls under op determinism"],
+    ("on", "code", "said"),
+    [
+        ("tensorflow", REPLICAS, "distinct 24 distinct 24 finite True"),
+        ("tensorflow", DETERMINISM, "distinct 500 equal True"),
+        ("jax", DATA_PARALLEL, "distinct 64 equal True close True"),
+    ],
+    ids=["replicas", "parallel calls under op determinism", "data parallel"],
 )
-def test_tensorflow_in_a_process_of_its_own(code, said, backend):
-    if backend != "tensorflow":
-        pytest.skip("TensorFlow's own switches")
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert said in done.stdout, done.stderr[-2000:]
+def test_in_a_process_of_its_own(on, code, said, backend):
+    if backend != on:
+        pytest.skip(f"of {on} only")
+    done = python(code, XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    assert " ".join(done.stdout.split()) == said
 
 
 def test_epochs_of_a_model(backend):
@@ -199,6 +256,50 @@ def test_layers_of_one_seed_draw_apart_unless_they_are_of_one_class():
     assert np.abs(np.corrcoef(draws)[np.triu_indices(4, 1)]).max() < 0.27  # standard error 0.053
     same = keras.ops.convert_to_numpy(RandomHSV(seed=1).uniform(x, 7)).ravel()
     np.testing.assert_array_equal(same, draws[1])
+
+
+def test_layers_of_one_seed_and_class_draw_apart_in_a_model():
+    inputs = keras.Input((1, 1, 3))
+    outputs = [shifter()(inputs) for _ in range(3)]
+    first = np.stack(keras.Model(inputs, outputs)(GREY[None], training=True)).reshape(3, 3)
+    assert distinct(first) == 3
+    again = keras.Model(inputs, [shifter()(inputs) for _ in range(3)])(GREY[None], training=True)
+    np.testing.assert_array_equal(np.stack(again).reshape(3, 3), first)
+
+
+PARAMETERS = """
+import json, sys
+import keras, numpy as np
+from keras_dcnn.layers import FancyPCA, RandomAffine, RandomHSV, RandomPaddedCrop, RReLU
+
+def arrays(drawn):
+    leaves = [x for x in keras.tree.flatten(drawn) if x is not None]
+    return [np.asarray(keras.ops.convert_to_numpy(x), "float32").ravel().tolist() for x in leaves]
+
+images = np.zeros((5, 40, 40, 3), "uint8")
+layers = [FancyPCA(seed=7), RandomHSV(seed=7), RandomAffine(shear=0.1, flip="horizontal", seed=7),
+          RandomPaddedCrop(32, 32, seed=7)]
+drawn = [[arrays(layer.get_random_transformation(images)) for _ in range(2)] for layer in layers]
+rrelu = RReLU(seed=7)
+drawn += [[arrays(rrelu(np.full((3, 50), -1.0, "float32"), training=True)) for _ in range(2)]]
+print(json.dumps(drawn))
+"""
+
+
+def test_a_seed_gives_the_same_parameters_on_every_backend(backend):
+    if backend != "tensorflow":
+        pytest.skip("compares all backends, once")
+    drawn = {}
+    for name in ("tensorflow", "jax", "torch"):
+        if importlib.util.find_spec(name):
+            done = python(PARAMETERS, KERAS_BACKEND=name)
+            drawn[name] = json.loads(done.stdout.splitlines()[-1])
+    assert len(drawn) >= 2, "needs JAX or PyTorch beside TensorFlow"
+    for others in drawn.values():
+        for layer, expected in zip(others, drawn["tensorflow"], strict=True):
+            for step, expected_step in zip(layer, expected, strict=True):
+                for values, reference in zip(step, expected_step, strict=True):
+                    np.testing.assert_allclose(values, reference, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31, 1.5, "a", True])

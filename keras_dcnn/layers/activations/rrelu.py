@@ -8,8 +8,8 @@ from keras_dcnn import _noise
 from keras_dcnn._fusion import fused
 from keras_dcnn._keras import DrawStream, draw_salt
 from keras_dcnn._validation import (
+    as_axes,
     check_choice,
-    check_count,
     check_keywords,
     check_range,
     check_seed,
@@ -77,10 +77,12 @@ class RReLU(keras.layers.Layer):
     "reciprocal" is the paper, which writes `x/a` with a ~ U(3, 8) and divides by the mean of a in
     test. "uniform" is what PyTorch and TensorFlow Addons do: take it to load weights trained there.
 
-    It costs what LeakyReLU costs, in time and memory: a slope is a hash of the step and of the
-    element's place, which XLA computes where it is used, drawn again in the backward pass. A seed
-    gives the same slopes on every backend and however the batch is shared out among devices. Under
-    `jax.vmap` and `tf.vectorized_map` the mapped examples share their slopes.
+    Under XLA it costs what LeakyReLU costs, in time and memory: a slope is a hash of the step and
+    of the element's place, which XLA computes where it is used, and which is drawn again in the
+    backward pass. On TensorFlow without XLA (and without a GPU) the layer compiles itself. A seed
+    gives the same slopes on every backend, however the batch is shared out among devices. Under
+    `jax.vmap` the mapped examples share their slopes; forward-mode derivatives of JAX and
+    `torch.func` are refused.
 
     Args:
         lower: Smallest slope; above 0 for "reciprocal".
@@ -131,8 +133,7 @@ class RReLU(keras.layers.Layer):
         check_keywords(self, kwargs)
         check_choice("sampling", sampling, ("reciprocal", "uniform"))
         _check_slopes(lower, upper, sampling)
-        for axis in _listed(shared_axes):
-            check_count("shared_axes", axis, minimum=-math.inf)
+        as_axes("shared_axes", shared_axes)
         check_seed(seed)
         super().__init__(**kwargs)
         self.lower = lower
@@ -162,7 +163,7 @@ class RReLU(keras.layers.Layer):
 
     def _axes_within(self, rank):
         """The shared axes as numbers from 0 on."""
-        axes = _listed(self.shared_axes)
+        axes = as_axes("shared_axes", self.shared_axes)
         for axis in axes:
             if not -rank <= axis < rank:
                 raise ValueError(
@@ -198,12 +199,6 @@ class RReLU(keras.layers.Layer):
             "shared_axes": self.shared_axes,
             "seed": self.seed,
         }
-
-
-def _listed(axes):
-    if axes is None:
-        return ()
-    return tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)
 
 
 def _check_slopes(lower, upper, sampling):
