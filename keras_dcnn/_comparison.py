@@ -52,7 +52,7 @@ def model_with_parts(data, seed, mirror=False):
         data.train[0].shape[1:],
         len(data.class_names),
         activation=RReLU,
-        kernel_initializer=HeNormal(RReLU().inference_slope, seed=seed),
+        kernel_initializer=HeNormal.for_activation(RReLU(), seed=seed),
         kernel_constraint=MaxNorm(3.0),
         augmentation=augmentation,
     )
