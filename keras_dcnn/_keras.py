@@ -11,6 +11,7 @@ from keras.src.layers.preprocessing.data_layer import DataLayer
 from keras.src.utils import backend_utils, jax_utils
 
 from keras_dcnn._draws import DrawStream
+from keras_dcnn._noise import torch_compiles
 from keras_dcnn._validation import check_keywords
 
 
@@ -115,7 +116,7 @@ class PipelineLayer(DataLayer):
             import tensorflow as tf
 
             tf.debugging.Assert(sound, [message()])
-        elif not jax_utils.is_in_jax_tracing_scope(sound) and not _torch_compiles() and not sound:
+        elif not jax_utils.is_in_jax_tracing_scope(sound) and not torch_compiles() and not sound:
             raise ValueError(message())
 
     def value_of(self, weight):
@@ -193,14 +194,6 @@ class _GraphState:
         if self._stream is None:
             self._stream = DrawStream(seed, "tensorflow")
         return self._stream
-
-
-def _torch_compiles():
-    if keras.backend.backend() != "torch":
-        return False
-    import torch
-
-    return torch.compiler.is_compiling()
 
 
 def leaf_optimizers(optimizer):

@@ -70,7 +70,7 @@ def _unit_interval(bits, ops):
 
 def uniform(key, shape, ops=keras.ops):
     """Uniform draws in [0, 1), float32 of 24 bits."""
-    if ops is keras.ops and is_eager_torch():
+    if ops is keras.ops and keras.backend.backend() == "torch" and not torch_compiles():
         return _uniform_in_blocks(key, shape)
     return _unit_interval(bits(key, shape, ops), ops)
 
@@ -81,13 +81,13 @@ def normal(key, shape, ops=keras.ops):
     return ops.sqrt(-2.0 * ops.log(1.0 - first)) * ops.cos(2.0 * math.pi * second)
 
 
-def is_eager_torch():
-    """Whether this is PyTorch, not compiling: it runs one operation after the other."""
+def torch_compiles():
+    """Whether PyTorch is compiling, and so fuses."""
     if keras.backend.backend() != "torch":
         return False
     import torch
 
-    return not torch.compiler.is_compiling()
+    return torch.compiler.is_compiling()
 
 
 class _InPlace:
@@ -110,9 +110,9 @@ class _InPlace:
 
 
 def _uniform_in_blocks(key, shape):
-    """The same draws as `uniform`, block by block: one that stays in the cache is six times faster.
+    """`uniform` in place, in blocks that stay in the cache: several times as fast on a CPU.
 
-    On a GPU the one block is the whole.
+    On a GPU the whole is one block.
     """
     import torch
 
