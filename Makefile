@@ -9,7 +9,7 @@ REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
 BENCH := .venv-bench/bin
 BENCH_PIP := $(BENCH)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint format notebooks bench clean
+.PHONY: demo test lint format notebooks bench battery clean
 
 demo: .venv/demo.stamp  ## train the small CNN twice, plain and with the parts, and compare
 	$(BIN)/keras-dcnn demo
@@ -34,6 +34,10 @@ notebooks: .venv/dev.stamp  ## execute the notebooks and keep their outputs
 # installs it, with PyTorch. ARGS="--rounds 3 --only hsv,adapt" for a quick look.
 bench: .venv-bench/bench.stamp $(if $(filter torch,$(BACKENDS)),.venv-bench/torch.stamp)
 	$(BENCH)/python benchmarks/run.py $(ARGS)
+
+# Needs dieharder, of Debian's packages, and most of an hour. ELEMENTS=64 for the keys of the steps.
+battery: .venv/dev.stamp  ## a public battery of tests on the raw bits of the noise
+	KERAS_BACKEND=jax $(BIN)/python benchmarks/noise_stream.py $(or $(ELEMENTS),1048576) | dieharder -a -k 2 -Y 1 -g 200
 
 clean:
 	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -30,9 +30,11 @@ def blocks(elements, seed=0):
 
 
 def main(elements):
+    written = 0
     with contextlib.suppress(BrokenPipeError):
         for block in blocks(elements):
-            sys.stdout.buffer.write(block.tobytes())
+            written += sys.stdout.buffer.write(block.tobytes())
+    print(f"{written / 2**30:.1f} GiB of noise read", file=sys.stderr)
 
 
 if __name__ == "__main__":
