@@ -107,6 +107,8 @@ CASES = [
     ),
     Case(layers.ZCAWhitening, {"layer", "image", "adapted"}),
     Case(initializers.HeNormal, {"initializer", "random"}, lambda: {"seed": 3}),
+    Case(initializers.CalibratedNormal, {"initializer", "random"}, lambda: {"seed": 3}),
+    Case(initializers.SmallNormal, {"initializer", "random"}, lambda: {"seed": 3}),
     Case(constraints.MaxNorm, {"constraint"}, lambda: {"max_value": 0.5}),
     Case(regularizers.WeightDecay, {"regularizer"}, lambda: {"decay": 0.01}),
     Case(regularizers.ElasticNet, {"regularizer"}, lambda: {"l1": 0.01, "l2": 0.02}),

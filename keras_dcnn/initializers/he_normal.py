@@ -1,13 +1,12 @@
 """HeNormal: the initialisation of He et al., untruncated, for any kernel kind."""
 
 import math
-import random
 
 import keras
-import numpy as np
 
 from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes, outgoing_axes
 from keras_dcnn._validation import check_choice, check_count, check_number, is_number
+from keras_dcnn.initializers._normal import Normal
 
 
 def he_stddev(fan, negative_slope=0.0):
@@ -35,7 +34,7 @@ def negative_slope_of(activation):
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
-class HeNormal(keras.initializers.Initializer):
+class HeNormal(Normal):
     """Normal initialisation that keeps the signal's variance through rectifier layers.
 
     Draws from N(0, 2 / ((1 + a²)·n)), with a the negative slope of the activation that follows and
@@ -49,15 +48,17 @@ class HeNormal(keras.initializers.Initializer):
     Args:
         negative_slope: a of the activation: 0 for ReLU, 0.25 for PReLU at its start, for RReLU the
             root of the mean square. `HeNormal.for_activation(layer)` reads it off the layer.
-        mode: `"fan_in"` keeps the variance forward, `"fan_out"` that of the gradients backward
-            (not of grouped convolutions, whose kernels do not show the number of groups).
+        mode: `"fan_in"` keeps the variance forward, `"fan_out"` that of the gradients backward.
         kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense and convolutions,
             `"depthwise"` (…, channels, multiplier), `"transpose"` (…, out, in).
+        groups: Groups of the convolution, ≥ 1. Its kernel does not show them, and `"fan_out"` needs
+            them.
         seed: Integer ≥ 0 for a reproducible sequence of draws, or None, which follows
             `keras.utils.set_random_seed`.
 
     Raises:
-        ValueError: for an unknown `mode` or `kernel`, and for weights that are no kernel.
+        ValueError: for an unknown `mode` or `kernel`, for weights that are no kernel, and for
+            `groups` that the kernel can't have.
         TypeError: for an unknown keyword.
 
     Example:
@@ -76,18 +77,16 @@ class HeNormal(keras.initializers.Initializer):
         He, Zhang, Ren, Sun: Delving Deep into Rectifiers (2015). https://arxiv.org/abs/1502.01852
     """
 
-    def __init__(self, negative_slope=0.0, mode="fan_in", kernel="standard", seed=None):
+    def __init__(self, negative_slope=0.0, mode="fan_in", kernel="standard", groups=1, seed=None):
         check_number("negative_slope", negative_slope)
         check_choice("mode", mode, ("fan_in", "fan_out"))
         check_choice("kernel", kernel, KERNEL_KINDS)
+        check_count("groups", groups)
+        super().__init__(seed)
         self.negative_slope = negative_slope
         self.mode = mode
         self.kernel = kernel
-        self.seed = seed
-        if seed is not None:
-            check_count("seed", seed, minimum=0)
-        # Python's generator is the one that keras.utils.set_random_seed and Keras's own use.
-        self._seeds = np.random.SeedSequence(random.getrandbits(64) if seed is None else seed)
+        self.groups = groups
 
     @classmethod
     def for_activation(cls, activation, **arguments):
@@ -102,18 +101,24 @@ class HeNormal(keras.initializers.Initializer):
         """
         return cls(negative_slope_of(activation), **arguments)
 
-    def __call__(self, shape, dtype=None):
+    def stddev_for(self, shape):
         check_kernel_shape("HeNormal", self.kernel, shape)
-        axes = (incoming_axes if self.mode == "fan_in" else outgoing_axes)(self.kernel, shape)
-        stddev = he_stddev(math.prod(shape[axis] for axis in axes), self.negative_slope)
-        (child,) = self._seeds.spawn(1)  # each call its own seed, so that no two layers are alike
-        seed = int(child.generate_state(1)[0]) >> 1
-        return keras.random.normal(shape, stddev=stddev, dtype=dtype, seed=seed)
+        if shape[-1] % self.groups:
+            raise ValueError(
+                f"A kernel of shape {shape} has {shape[-1]} outputs, which are not to be divided "
+                f"into groups={self.groups}."
+            )
+        if self.mode == "fan_in":
+            fan = math.prod(shape[axis] for axis in incoming_axes(self.kernel, shape))
+        else:
+            fan = math.prod(shape[axis] for axis in outgoing_axes(self.kernel, shape)) / self.groups
+        return he_stddev(fan, self.negative_slope)
 
     def get_config(self):
         return {
             "negative_slope": self.negative_slope,
             "mode": self.mode,
             "kernel": self.kernel,
+            "groups": self.groups,
             "seed": self.seed,
         }

@@ -5,9 +5,9 @@ import math
 import keras
 import numpy as np
 import pytest
+from fans import KERNELS, check_normal, fans
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from keras_dcnn.initializers import HeNormal
 from keras_dcnn.layers import PReLU, RReLU
@@ -17,35 +17,16 @@ def draw(initializer, shape):
     return keras.ops.convert_to_numpy(initializer(shape)).astype("float64")
 
 
-def fans(kind, shape):
-    """Fan-in and fan-out in closed form; the next test counts them on real layers."""
-    *spatial, a, b = shape
-    area = math.prod(spatial)
-    return {
-        "standard": (area * a, area * b),  # a inputs, b outputs
-        "transpose": (area * b, area * a),  # a outputs, b inputs
-        "depthwise": (area, area * b),  # each output sees one of a channels; each feeds b
-    }[kind]
-
-
 @settings(deadline=None, max_examples=25)
 @given(
-    kind=st.sampled_from(["standard", "depthwise", "transpose"]),
+    **KERNELS,
     mode=st.sampled_from(["fan_in", "fan_out"]),
-    spatial=st.sampled_from([(3, 3), (1, 1), (5,), (2, 3, 2)]),
-    a=st.integers(8, 64),
-    b=st.integers(8, 64),
     slope=st.sampled_from([0.0, 0.25, 1.0]),
-    seed=st.integers(0, 1000),
 )
-def test_variance_is_within_sampling_error_of_the_paper(kind, mode, spatial, a, b, slope, seed):
+def test_variance_is_within_sampling_error_of_the_paper(kind, spatial, a, b, seed, mode, slope):
     shape = (*spatial, a, b)
-    w = draw(HeNormal(slope, mode, kind, seed), shape)
-    expected = 2 / ((1 + slope**2) * fans(kind, shape)[mode == "fan_out"])
-    # n·(mean square)/σ² is χ² with n degrees of freedom: a false alarm in 5 million draws.
-    low, high = stats.chi2.ppf([1e-7, 1 - 1e-7], w.size) / w.size
-    assert low < np.mean(w**2) / expected < high
-    assert abs(w.mean()) < 5.3 * math.sqrt(expected / w.size)
+    w = draw(HeNormal(slope, mode, kind, seed=seed), shape)
+    check_normal(w, 2 / ((1 + slope**2) * fans(kind, shape)[mode == "fan_out"]))
 
 
 @pytest.mark.parametrize(
@@ -69,14 +50,11 @@ def test_fans_are_the_connections_of_a_real_layer(kind, layer):
     pixel[0, 4, 4, 0] = 1
     fan_in = outputs(ones)[0].max()  # inputs that reach one output away from the border
     fan_out = outputs(pixel).sum()  # outputs that one input reaches
-    grouped = getattr(layer, "groups", 1)  # of which the shape does not tell the fan-out
-    assert (fan_in, fan_out * grouped) == fans(kind, kernel.shape)
-
-
-def test_it_is_not_truncated():
-    w = draw(HeNormal(seed=0), (200, 500))
-    share = np.mean(np.abs(w) > 2 * math.sqrt(2 / 200))
-    assert share == pytest.approx(0.0455, abs=0.004)  # N(0, 1) beyond 2σ; Keras's has none
+    groups = getattr(layer, "groups", 1)
+    assert (fan_in, fan_out * groups) == fans(kind, kernel.shape)
+    for mode, fan in (("fan_in", fan_in), ("fan_out", fan_out)):
+        initializer = HeNormal(mode=mode, kernel=kind, groups=groups)
+        assert initializer.stddev_for(kernel.shape) == pytest.approx(math.sqrt(2 / fan))
 
 
 def test_layers_that_share_an_instance_differ():
@@ -161,6 +139,7 @@ def test_string_id():
         ({"negative_slope": "relu"}, "`negative_slope` must be a finite number"),
         ({"mode": "fan_avg"}, "`mode` must be one of"),
         ({"seed": -1}, "`seed` must be a whole number of at least 0; got -1"),
+        ({"groups": 0}, "`groups` must be a whole number of at least 1"),
         ({"kernel": "conv"}, "`kernel` must be one of"),
     ],
 )
@@ -174,3 +153,5 @@ def test_only_kernels():
         HeNormal()((3,))
     with pytest.raises(ValueError, match="rank 3"):
         HeNormal(kernel="depthwise")((3, 3))
+    with pytest.raises(ValueError, match="5 outputs, which are not to be divided into groups=2"):
+        HeNormal(groups=2)((3, 3, 4, 5))
