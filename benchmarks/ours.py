@@ -2,6 +2,7 @@
 
 from contestants import Unavailable, contestant
 from measure import BATCH, SIZE, images
+from steps import compiled
 
 EPOCH = 16  # batches in one pass over the tf.data pipeline
 GPU_BATCH, GPU_CALLS = 1024, 20  # far beyond the caches, and beyond the cost of a launch
@@ -35,45 +36,6 @@ def random_padded_crop():
     from keras_dcnn.layers import RandomPaddedCrop
 
     return RandomPaddedCrop(SIZE, SIZE, padding=16, flip=True)
-
-
-def compiled(layer, batch=None, calls=1, jit=True):
-    """A step: `layer` on a batch that is on the device, compiled, done when the step returns."""
-    import keras
-
-    batch = keras.ops.convert_to_tensor(images("float32") if batch is None else batch)
-    on_backend = {"tensorflow": _compiled_tensorflow, "jax": _compiled_jax}
-    return on_backend[keras.backend.backend()](layer, batch, calls, jit)
-
-
-def _compiled_tensorflow(layer, batch, calls, jit):
-    import tensorflow as tf
-
-    function = tf.function(lambda x: layer(x, training=True), jit_compile=jit)
-
-    def step():
-        for _ in range(calls):
-            out = function(batch)
-        out[0, 0, 0, 0].numpy()  # waits
-        return out
-
-    return step
-
-
-def _compiled_jax(layer, batch, calls, jit):
-    import jax
-
-    layer(batch[:1], training=True)  # builds it
-    state = [variable.value for variable in layer.non_trainable_variables]
-    function = jax.jit(lambda state, x: layer.stateless_call([], state, x, training=True))
-
-    def step():
-        nonlocal state
-        for _ in range(calls):
-            out, state = function(state, batch)  # the state numbers the draws
-        return out.block_until_ready()
-
-    return step
 
 
 @contestant("x + 1, jit, {backend}", "hsv pca affine", "tensorflow", "jax", draws=False)
@@ -126,7 +88,7 @@ def _on_gpu(make_layer):
 
         if jax.default_backend() != "gpu":
             raise Unavailable("JAX sees no GPU")
-        return compiled(make_layer(), images("float32", count=GPU_BATCH), GPU_CALLS)
+        return compiled(make_layer(), images("float32", count=GPU_BATCH), calls=GPU_CALLS)
 
     return build
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from contestants import contestant
 from measure import CORES, images
-from ours import compiled
+from steps import compiled
 
 COLOUR_JITTER = {
     "value_range": (0, 255),

@@ -1,6 +1,6 @@
 """Measure the layers beside their peers; write RESULTS.md and print how far the targets are met.
 
-Usage: python benchmarks/run.py [--rounds N] [--only hsv,pca,affine,adapt,gpu]
+Usage: python benchmarks/run.py [--rounds N] [--only hsv,rrelu,…]
 
 Every contestant lives in a process with the framework it needs. In each round all are measured
 once, one at a time and for a short time, so that a machine that gets slower or faster does so for
@@ -8,6 +8,7 @@ all. With `--only`, nothing is written.
 """
 
 import argparse
+import json
 import os
 import random
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import report
 from contestants import WORKS, load
+from tables import number
+from targets import MEMORY
 from worker import CPU_ONLY, QUIET, Worker
 
 HERE = Path(__file__).parent
@@ -38,41 +41,50 @@ def measure(contestants, workers, rounds):
     """Images per second by label, a figure per round."""
     rates = {label: [] for label in contestants}
     order, shuffle = list(contestants.values()), random.Random(0).shuffle
-    for number in range(rounds):
+    for done in range(1, rounds + 1):
         shuffle(order)
         for contestant in order:
             answer = workers[contestant.worker].ask("measure", contestant.label)
             if "rate" not in answer:
                 sys.exit(f"{contestant.label}: {' '.join(answer.values())}")
             rates[contestant.label].append(answer["rate"])
-            print(
-                f"round {number + 1}/{rounds}: {contestant.label}: {answer['rate']:.0f} images/s",
-                flush=True,
-            )
+            rate = number(answer["rate"])
+            print(f"round {done}/{rounds}: {contestant.label}: {rate} images/s", flush=True)
     return rates
+
+
+def script(backend, *command):
+    """What a script of this folder prints, on a CPU, in a process of its own."""
+    env = {**os.environ, **QUIET, **CPU_ONLY, "KERAS_BACKEND": backend}
+    command = [sys.executable, HERE / command[0], *command[1:]]
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: {result.stderr}")
+    return result.stdout
 
 
 def peak_memory(counts=(500, 5000)):
     """MiB that `adapt` takes at its peak, by number of images; None where it can't be seen."""
     if not Path("/proc/self/status").exists():
         return None
-    peaks, env = {}, {**os.environ, **QUIET, **CPU_ONLY, "KERAS_BACKEND": "tensorflow"}
-    for count in counts:
-        command = [sys.executable, HERE / "memory.py", str(count)]
-        result = subprocess.run(command, env=env, capture_output=True, text=True)
-        if result.returncode:
-            sys.exit(f"peak memory on {count} images: {result.stderr}")
-        peaks[count] = float(result.stdout)
-        print(f"peak memory of adapt on {count} images: {peaks[count]:.0f} MiB", flush=True)
+    peaks = {count: float(script("tensorflow", "memory.py", str(count))) for count in counts}
+    print(f"peak memory of adapt, MiB by images: {peaks}", flush=True)
     return peaks
+
+
+def kept_memory(works):
+    """Bytes that the rectifiers take beside their results, by what for and by layer."""
+    kept = json.loads(script("jax", "kept.py", *works)) if works else {}
+    print(f"memory of the rectifiers: {kept}", flush=True)
+    return kept
 
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=11, help="default: 11, some ten minutes")
+    parser.add_argument("--rounds", type=int, default=11, help="default: 11, a quarter of an hour")
     parser.add_argument("--only", help=f"a list from {','.join(WORKS)}; writes nothing")
     given = parser.parse_args()
-    given.works = given.only.split(",") if given.only else WORKS
+    given.works = given.only.split(",") if given.only else list(WORKS)
     if not set(given.works) <= set(WORKS) or given.rounds < 1:
         parser.error(f"--only takes a list from {','.join(WORKS)}, and --rounds is at least 1")
     return given
@@ -86,10 +98,11 @@ def main():
     for worker in workers.values():
         worker.close()
     peaks = peak_memory() if "adapt" in given.works else None
+    kept = kept_memory([work for work in MEMORY if work in given.works])
+    measured = report.Measured(chosen, rates, absent, peaks, kept, load_average)
     if not given.only:
-        text = report.markdown(rates, absent, peaks, load_average)
-        (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
-    print("\n".join([*report.target_table(rates, absent, peaks), *report.gpu_lines(rates)]))
+        (HERE / "RESULTS.md").write_text(report.markdown(measured), encoding="utf-8")
+    print("\n".join([*report.target_table(measured), *report.gpu_lines(rates)]))
     return int("failed" in absent.values())
 
 

@@ -22,7 +22,7 @@ class Worker:
     """A child process for the contestants of one name: a Keras backend or a peer."""
 
     def __init__(self, name):
-        backend = {"jax": "jax", "gpu": "jax"}.get(name, "tensorflow")
+        backend = {"jax": "jax", "gpu": "jax", "torch": "torch"}.get(name, "tensorflow")
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115, it lives as long as this
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__)],

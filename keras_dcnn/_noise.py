@@ -12,7 +12,7 @@ import math
 
 import keras
 
-_BLOCK = 2**17  # elements of which PyTorch works on three copies in the cache
+_BLOCK = 2**15  # elements that stay in the cache and that PyTorch does not share out among threads
 
 
 def _int32(word):
@@ -52,27 +52,22 @@ def step_key(stream, count, ops=keras.ops):
 
 def bits(key, shape, ops=keras.ops):
     """32 random bits for each element, int32. Elements 2³² apart have the same."""
-    # In two parts, so that the batch may be shared out and may have more than 2³¹ elements, and
-    # shaped before it is mixed: XLA fuses that, and not the other way round.
-    batch, rest = shape[:1], shape[1:]
-    row = math.prod(rest)
-    rows = ops.arange(math.prod(batch), dtype="int32") * row
-    columns = ops.arange(row, dtype="int32")
-    index = ops.reshape(rows, (*batch, *(1 for _ in rest))) + ops.reshape(
-        columns, (*(1 for _ in batch), *rest)
-    )
-    return mix(index + key[0], key[1], ops)
+    # Axis by axis: so it may be shared out, and XLA keeps no table of the places; and shaped before
+    # it is mixed: XLA fuses that, and not the other way round.
+    index = key[0]
+    for axis, size in enumerate(shape):
+        inner = shape[axis + 1 :]
+        places = ops.arange(size, dtype="int32") * math.prod(inner)
+        index = index + ops.reshape(places, (-1, *(1 for _ in inner)))
+    return mix(index, key[1], ops)
 
 
-def _unit_interval(bits, ops):
-    return ops.multiply(ops.cast(_shift_right(bits, 8, ops), "float32"), 2.0**-24)
-
-
-def uniform(key, shape, ops=keras.ops):
-    """Uniform draws in [0, 1), float32 of 24 bits."""
+def uniform(key, shape, ops=keras.ops, low=0.0, high=1.0):
+    """Uniform draws between `low` and `high`, float32 of 24 bits; in [0, 1) unless told."""
+    scale = (high - low) * 2.0**-24
     if ops is keras.ops and keras.backend.backend() == "torch" and not torch_compiles():
-        return _uniform_in_blocks(key, shape)
-    return _unit_interval(bits(key, shape, ops), ops)
+        return _uniform_in_blocks(key, shape, low, scale)
+    return ops.cast(_shift_right(bits(key, shape, ops), 8, ops), "float32") * scale + low
 
 
 def normal(key, shape, ops=keras.ops):
@@ -109,7 +104,7 @@ class _InPlace:
         return x.mul_(factor)
 
 
-def _uniform_in_blocks(key, shape):
+def _uniform_in_blocks(key, shape, low, scale):
     """`uniform` in place, in blocks that stay in the cache: several times as fast on a CPU.
 
     On a GPU the whole is one block.
@@ -125,5 +120,5 @@ def _uniform_in_blocks(key, shape):
     for start, part in zip(range(0, size, block), draws.split(block), strict=False):
         x = torch.add(index[: len(part)], _int32(start % 2**32), out=mixed[: len(part)])
         x = mix(x, key[1], ops)
-        part.copy_(_shift_right(x, 8, ops)).mul_(2.0**-24)
+        part.copy_(_shift_right(x, 8, ops)).mul_(scale).add_(low)
     return draws.reshape(shape)

@@ -23,20 +23,24 @@ def leaky_relu(x, slope):
     return ops.where(x >= 0, x, slope * x)
 
 
-def random_slopes(key, shape, lower, upper, sampling):
-    """One slope per element of `shape`, float32: 1/a of a uniform a, or uniform."""
-    draws = _noise.uniform(key, shape)
+def times_random_slopes(x, key, shape, lower, upper, sampling):
+    """x / a of uniform a, or α · x of uniform α; one for each element of `shape`."""
+
+    def uniform(low, high):
+        return ops.cast(_noise.uniform(key, shape, low=low, high=high), x.dtype)
+
+    # Not x · (1 / a): where the forward and the backward pass are compiled together, XLA keeps the
+    # quotients from one to the other. What is cheaper than a division it computes twice.
     if sampling == "reciprocal":
-        return 1 / (1 / upper + (1 / lower - 1 / upper) * draws)
-    return lower + (upper - lower) * draws
+        return x / uniform(1 / upper, 1 / lower)
+    return x * uniform(lower, upper)
 
 
 @fused
 def _scale(x, positive, *key, shared_axes, **distribution):
     """x where positive, a random slope · x elsewhere: linear in x, so its own derivative too."""
     shape = [1 if axis in shared_axes else size for axis, size in enumerate(ops.shape(x))]
-    slopes = ops.cast(random_slopes(key, shape, **distribution), x.dtype)
-    return ops.where(positive, x, slopes * x)
+    return ops.where(positive, x, times_random_slopes(x, key, shape, **distribution))
 
 
 def random_leaky_relu(x, key, **arguments):
