@@ -8,8 +8,8 @@ import math
 import keras
 import numpy as np
 
-from keras_dcnn._kernels import kernels_of
 from keras_dcnn._keras import all_layers, own_trainable_weights, shadowed
+from keras_dcnn._kernels import kernels_of
 
 ops = keras.ops
 _ROUNDING = 1e-6  # a standard deviation below this share of the mean is float32's rounding

@@ -44,12 +44,12 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
     linear output, before bias and activation, also where the activation is part of the layer.
 
     Treats Dense, EinsumDense and all convolutions (of a separable one both kernels), grouped ones
-    too, in models and layers at any depth. Skips with a word: layers that are frozen, shared (called
-    several times), not called, inside a compiled loop, adapted by LoRA, with outputs that are
-    constant or not finite on the data, and kernels of other layers.
+    too, in models and layers at any depth. Skips with a word: layers that are frozen, shared (their
+    weights used several times), not called, inside a compiled loop, adapted by LoRA, with outputs
+    that are constant or not finite on the data, and other layers with kernels.
 
     The model runs as at inference: BatchNorm uses the statistics it has, dropout is off. All else
-    stays as it was: biases, statistics, random seeds, the optimizer; after an error the kernels too.
+    stays as it was: biases, statistics, random seeds, the optimizer; after an error kernels too.
 
     Args:
         model: A Keras model; one that is not built yet is built on the data.
