@@ -145,7 +145,7 @@ def draw(runs):
 def report(runs, resnets):
     """The text of LSUV.md."""
     rows = [row for of_seeds in runs.values() for _, rows in of_seeds for row in rows]
-    afters = [row.after for row in rows]
+    befores, afters = [row.before for row in rows], [row.after for row in rows]
     resnet_rows = [
         [
             result["backend"],
@@ -166,8 +166,8 @@ def report(runs, resnets):
     ]
     return f"""# LSUV, measured
 
-Written by `python benchmarks/lsuv.py`, on a machine with {os.cpu_count()} CPU cores that other work shared,
-Keras {keras.__version__}. The curves are of the {keras.backend.backend()} backend.
+Written by `python benchmarks/lsuv.py`, on a machine with {os.cpu_count()} CPU cores that other work
+shared, Keras {keras.__version__}. The curves are of the {keras.backend.backend()} backend.
 
 A plain CNN: {DEPTH} convolutions 3×3 of {WIDTH} filters with ReLU, no BatchNorm, no shortcuts, then
 the mean over the image and a dense layer; photo_digits, {BATCH_SIZE} images a step. Glorot's
@@ -179,7 +179,7 @@ highest); chance is {np.log(photo_digits.NUM_CLASSES):.3f}.
 
 {chr(10).join(section + chr(10) for section in sections)}
 Variances of the linear outputs, all layers and seeds, on the 64 images that `lsuv` took: before
-{min(row.before for row in rows):.2g} to {max(row.before for row in rows):.2g}, after {min(afters):.3f} to {max(afters):.3f}.
+{min(befores):.2g} to {max(befores):.2g}, after {min(afters):.3f} to {max(afters):.3f}.
 
 ## Cost on ResNet50, 224², 16 images
 

@@ -6,6 +6,7 @@ import functools
 
 import keras
 import numpy as np
+from keras.src.backend import AutocastScope
 from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.layers.preprocessing.data_layer import DataLayer
@@ -242,6 +243,12 @@ def all_layers(model):
 def own_trainable_weights(layer):
     """The trainable weights of a layer that are not those of a layer inside it."""
     return [weight for weight in layer._trainable_variables if weight.trainable]
+
+
+def assign(variable, value):
+    """Assign, also in a call of a layer of mixed precision, where PyTorch would lose the value."""
+    with AutocastScope(None):
+        variable.assign(value)
 
 
 def is_traced(*args):

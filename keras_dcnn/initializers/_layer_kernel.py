@@ -44,8 +44,8 @@ class LayerKernel:
     @property
     def name(self):
         """The layer's path, with the kernel's name where the layer has two."""
-        several = len(kernels_of(self.layer)) > 1
-        return f"{self.layer.path} {self.attribute}" if several else self.layer.path
+        path = self.layer.path or self.layer.name  # a layer without weights has no path yet
+        return f"{path} {self.attribute}" if len(kernels_of(self.layer)) > 1 else path
 
     def measure(self, call):
         """Variance, over all elements, of what `call` gives without bias and activation.

@@ -13,6 +13,7 @@ import numpy as np
 from keras_dcnn._data import first_batch
 from keras_dcnn._keras import (
     all_layers,
+    assign,
     is_traced,
     letting_go_of_activations,
     without_gradients,
@@ -144,7 +145,7 @@ def _left_as_it_was(model, kernels):
         starts = []
     finally:
         for variable, value in state + starts:
-            variable.assign(value)
+            assign(variable, value)
 
 
 @contextlib.contextmanager
@@ -196,11 +197,11 @@ def _treat(generator, rule, tick, kernel, call):
     if kernel.note:
         return
     weights = orthonormal_kernel(generator, kernel.layer, kernel.kind, kernel.variable.shape)
-    kernel.variable.assign(weights)
+    assign(kernel.variable, weights)
     variance, iterations = kernel.measure(call), 0
     while _is_usable(variance) and abs(variance - 1) >= tolerance and iterations < max_iterations:
         weights = weights / math.sqrt(variance)
-        kernel.variable.assign(weights)
+        assign(kernel.variable, weights)
         variance, iterations = kernel.measure(call), iterations + 1
     _conclude(kernel, variance, iterations, tolerance)
     tick()
@@ -212,7 +213,7 @@ def _is_usable(variance):
 
 def _conclude(kernel, variance, iterations, tolerance):
     if not _is_usable(variance):
-        kernel.variable.assign(kernel.start)
+        assign(kernel.variable, kernel.start)
         kernel.note = "zero or constant output" if variance == 0 else "output not finite"
         return
     kernel.after, kernel.iterations = variance, iterations

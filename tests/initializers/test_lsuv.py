@@ -197,6 +197,7 @@ class Subclassed(keras.Model):
         return self.last(self.nested(keras.ops.tanh(self.first(x))))
 
 
+@pytest.mark.filterwarnings("ignore:.build... was called on layer")  # Keras's, of the unused layer
 def test_subclassed_model_not_yet_built():
     model = Subclassed()
     rows = quietly(model, VECTORS)
@@ -301,7 +302,7 @@ def test_skips_with_a_word():
 def test_weights_tied_by_hand_are_shared():
     one, other = layers.Dense(6, name="one"), layers.Dense(6, name="other")
     model = plain(layers.Dense(6, name="free"), one, other, shape=(6,))
-    other._kernel = one._kernel
+    vars(other)["_kernel"] = one._kernel
     rows = by_layer(quietly(model, VECTORS))
     assert rows["one"].note == rows["other"].note == "shared, called 2 times"
 
@@ -334,16 +335,14 @@ def test_all_else_stays_as_it_was():
     model = residual()
     model.add_noise = Noisy()
     outputs = model.add_noise(model.layers[-2].output)
-    model = keras.Model(model.inputs, model.layers[-1](outputs))
+    model = keras.Model(model.inputs[0], model.layers[-1](outputs))
     model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy")
     model.fit(IMAGES, np.arange(16) % 10, verbose=0)
     kernels = {v.path for v in model.variables if v.path.endswith("/kernel")}
     kept = [v for v in [*model.variables, *model.optimizer.variables] if v.path not in kernels]
+    predicted = model.predict(IMAGES, verbose=0)
     before = [numpy(v) for v in kept]
     states = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
-    predicted = model.predict(IMAGES, verbose=0)
-    seeds = [v for v in kept if "seed" in v.path]
-    before = [numpy(v) if v in seeds else b for v, b in zip(kept, before, strict=True)]
     attributes = [dict(vars(layer)) for layer in model.layers]
     quietly(model, IMAGES)
     for variable, old in zip(kept, before, strict=True):
