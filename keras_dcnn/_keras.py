@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import functools
 
 import keras
 import numpy as np
@@ -252,10 +251,13 @@ def assign(variable, value):
 
 
 def is_traced(*args):
-    """Whether this call is part of a graph, a loop or a function that is being compiled."""
+    """Whether this call is part of a graph, a loop or a function that is being traced."""
     leaf = next(iter(keras.tree.flatten(args)), None)
-    in_graph = backend_utils.in_tf_graph() or jax_utils.is_in_jax_tracing_scope(leaf)
-    return in_graph or is_symbolic(leaf)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch._C._functorch.is_functorch_wrapped_tensor(leaf)
+    return backend_utils.in_tf_graph() or jax_utils.is_in_jax_tracing_scope(leaf)
 
 
 def without_gradients():
@@ -267,60 +269,15 @@ def without_gradients():
     return torch.no_grad()
 
 
-@contextlib.contextmanager
-def shadowed(thing, **attributes):
-    """Set attributes of a layer past what tracks them, and put back what was there."""
-    own = vars(thing)
-    before = {name: own[name] for name in attributes if name in own}
-    own.update(attributes)
-    try:
-        yield
-    finally:
-        for name in attributes:
-            if name in before:
-                own[name] = before[name]
-            else:
-                del own[name]
+def graphs_in(model):
+    """For each functional or Sequential model in a model: its nodes as they are run; its outputs.
 
-
-@contextlib.contextmanager
-def letting_go_of_activations(model):
-    """Functional models drop a tensor after its last use, where Keras keeps all to the end."""
-    functions = [f for f in map(_function_of, all_layers(model)) if f is not None]
-    uses = collections.Counter(id(node) for f in functions for node in _nodes(f))
-    with contextlib.ExitStack() as stack:
-        for function in functions:
-            if all(uses[id(node)] == 1 for node in _nodes(function)):  # else needed elsewhere
-                for node, tensors in _last_uses(function):
-                    fill_in = functools.partial(_fill_in_and_drop, node.arguments.fill_in, tensors)
-                    stack.enter_context(shadowed(node.arguments, fill_in=fill_in))
-        yield
-
-
-def _function_of(layer):
-    """The graph of a functional or built Sequential model, or None."""
-    function = getattr(layer, "_functional", layer)
-    return function if hasattr(function, "_nodes_by_depth") else None
-
-
-def _nodes(function):
-    """The nodes of a graph in the order in which Keras runs them."""
-    by_depth = function._nodes_by_depth
-    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-
-
-def _last_uses(function):
-    """Pairs of a node and the ids of the tensors that no later node and no output uses."""
-    last = {id(x): node for node in _nodes(function) for x in node.input_tensors}
-    kept = {id(x) for x in function.outputs}
-    return [
-        (node, {id(x) for x in node.input_tensors if last[id(x)] is node} - kept)
-        for node in _nodes(function)
-    ]
-
-
-def _fill_in_and_drop(fill_in, tensors, values):
-    arguments = fill_in(values)
-    for tensor in tensors:
-        del values[tensor]
-    return arguments
+    A node has the operation's `arguments`, among them the tensors of `input_tensors`.
+    """
+    functions = [getattr(layer, "_functional", layer) for layer in all_layers(model)]
+    graphs = []
+    for function in functions:
+        by_depth = getattr(function, "_nodes_by_depth", {})
+        nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+        graphs += [(nodes, function.outputs)] if nodes else []
+    return graphs

@@ -1,15 +1,14 @@
 """The kernels of a model's layers, and what each computes, measured while the model runs."""
 
-import contextlib
 import dataclasses
-import functools
 import math
 
 import keras
 import numpy as np
 
-from keras_dcnn._keras import all_layers, own_trainable_weights, shadowed
+from keras_dcnn._keras import all_layers, own_trainable_weights
 from keras_dcnn._kernels import kernels_of
+from keras_dcnn.initializers._model_run import shadowed
 
 ops = keras.ops
 _ROUNDING = 1e-6  # a standard deviation below this share of the mean is float32's rounding
@@ -89,19 +88,3 @@ def moments(x):
         mean = np.mean(x, dtype="float64")
         squares = sum(np.square(part - mean, dtype="float64").sum() for part in x)
     return float(mean), float(squares / x.size)
-
-
-@contextlib.contextmanager
-def intercepted(layers, visit):
-    """Within, `visit(layer, call)` comes before each call of one of the layers."""
-    with contextlib.ExitStack() as stack:
-        for layer in layers:
-            visited = functools.partial(_visited, visit, layer, layer.call)
-            stack.enter_context(shadowed(layer, call=visited))
-        yield
-
-
-def _visited(visit, layer, call, *args, **kwargs):
-    bound = functools.partial(call, *args, **kwargs)
-    visit(layer, bound)
-    return bound()

@@ -1,27 +1,18 @@
 """LSUV: orthonormal kernels, scaled layer by layer so that every linear output has variance 1."""
 
-import collections
 import contextlib
-import functools
 import hashlib
-import math
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from keras_dcnn._data import first_batch
-from keras_dcnn._keras import (
-    all_layers,
-    assign,
-    is_traced,
-    letting_go_of_activations,
-    without_gradients,
-)
+from keras_dcnn._keras import all_layers, assign, without_gradients
 from keras_dcnn._progress import with_progress
 from keras_dcnn._validation import check_choice, check_count, check_number
-from keras_dcnn.initializers._layer_kernel import intercepted, kernels_in
-from keras_dcnn.initializers._orthonormal import orthonormal_kernel
+from keras_dcnn.initializers._layer_kernel import kernels_in
+from keras_dcnn.initializers._passes import look, treat
 
 NUM_SAMPLES = 64
 
@@ -39,10 +30,10 @@ class LayerVariance(NamedTuple):
 def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
     """Give every layer of a model orthonormal weights and outputs of variance 1 on the data.
 
-    Very deep networks, plain ones of 30 layers too, start to learn at once, whatever their
-    activations. Layer by layer, in the order of computation, W becomes orthonormal, then
-    W ← W / √Var(W∗x) until |Var(W∗x) − 1| < tolerance. The variance is that of all elements of the
-    linear output, before bias and activation, also where the activation is part of the layer.
+    Plain networks of 30 layers, with whatever activations, learn with it where with Glorot's
+    initialisation they don't. Layer by layer, in the order of computation, W becomes orthonormal,
+    then W ← W / √Var(W∗x) until |Var(W∗x) − 1| < tolerance. The variance is that of all elements of
+    the linear output, before bias and activation, also where the activation is part of the layer.
 
     Treats Dense, EinsumDense and all convolutions (of a separable one both kernels), grouped ones
     too, in models and layers at any depth. Skips with a word: layers that are frozen, shared (their
@@ -97,11 +88,8 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
         kernels = kernels_in(model)
         generator = _generator(kernels, seed)
         with _left_as_it_was(model, kernels), _progress(2 * len(kernels), verbose) as tick:
-            calls = collections.Counter()
-            _run(model, inputs, kernels, functools.partial(_look, calls, tick))
-            _note_by_calls(kernels, calls)
-            rule = (tolerance, max_iterations)
-            _run(model, inputs, kernels, functools.partial(_treat, generator, rule, tick))
+            look(model, inputs, kernels, tick)
+            treat(model, inputs, kernels, tick, generator, tolerance, max_iterations)
             rows = _rows(model, kernels)
     if verbose:
         _print_table(rows)
@@ -156,69 +144,6 @@ def _progress(total, verbose):
         return
     with contextlib.closing(with_progress(range(total + 1), total, "LSUV")) as steps:
         yield lambda: next(steps, None)
-
-
-def _run(model, inputs, kernels, visit):
-    """Run the model, with `visit(kernel, call)` for each kernel before each call of its layer."""
-    of_layer = collections.defaultdict(list)
-    for kernel in kernels:
-        if kernel.variable is not None:
-            of_layer[kernel.layer].append(kernel)
-
-    def visit_layer(layer, call):
-        for kernel in of_layer[layer]:
-            visit(kernel, call)
-
-    with letting_go_of_activations(model), intercepted(list(of_layer), visit_layer):
-        model(inputs, training=False)
-
-
-def _look(calls, tick, kernel, call):
-    """Measure a kernel at its first call; `calls` counts those of its weights."""
-    kernel.place = min(kernel.place, calls.total())
-    calls[id(kernel.variable)] += 1
-    if is_traced(call.args, call.keywords):
-        kernel.note = kernel.note or "inside a compiled loop"
-    elif kernel.before is None:
-        kernel.before = kernel.measure(call)
-        tick()
-
-
-def _note_by_calls(kernels, calls):
-    for kernel in kernels:
-        count = calls[id(kernel.variable)]
-        if not kernel.note and count != 1:
-            kernel.note = f"shared, called {count} times" if count else "not called"
-
-
-def _treat(generator, rule, tick, kernel, call):
-    """Make a kernel orthonormal and scale it by the `rule`: the tolerance and the iterations."""
-    tolerance, max_iterations = rule
-    if kernel.note:
-        return
-    weights = orthonormal_kernel(generator, kernel.layer, kernel.kind, kernel.variable.shape)
-    assign(kernel.variable, weights)
-    variance, iterations = kernel.measure(call), 0
-    while _is_usable(variance) and abs(variance - 1) >= tolerance and iterations < max_iterations:
-        weights = weights / math.sqrt(variance)
-        assign(kernel.variable, weights)
-        variance, iterations = kernel.measure(call), iterations + 1
-    _conclude(kernel, variance, iterations, tolerance)
-    tick()
-
-
-def _is_usable(variance):
-    return math.isfinite(variance) and variance > 0
-
-
-def _conclude(kernel, variance, iterations, tolerance):
-    if not _is_usable(variance):
-        assign(kernel.variable, kernel.start)
-        kernel.note = "zero or constant output" if variance == 0 else "output not finite"
-        return
-    kernel.after, kernel.iterations = variance, iterations
-    if abs(variance - 1) >= tolerance:
-        kernel.note = "not within the tolerance"
 
 
 def _rows(model, kernels):
