@@ -3,6 +3,7 @@
 import mmap
 import operator
 
+import keras
 import numpy as np
 
 
@@ -55,6 +56,45 @@ def num_batches(data, batch_size=256):
     if hasattr(data, "shape"):
         return 1 if len(data.shape) == 3 else -(-data.shape[0] // batch_size)
     return operator.length_hint(data, 0) or None
+
+
+def first_batch(data, num_samples):
+    """What a model takes, of the first batch of `data`: an array, or a list or dict of arrays.
+
+    Of arrays, or a list or dict of them, as `fit` takes them: at most `num_samples` samples, evenly
+    spread. Of tf.data, PyDataset, generator, DataLoader: the whole first batch. The first of a
+    tuple is the inputs. Raises ValueError for no samples and for values that are not finite.
+    """
+    data = data[0] if isinstance(data, tuple) and data else data
+    if not (hasattr(data, "shape") or isinstance(data, (dict, list))):
+        num_samples = None
+        data = _first_of(data)
+        data = data[0] if isinstance(data, (tuple, list)) else data
+    return keras.tree.map_structure(lambda x: _checked(x, num_samples), data)
+
+
+def _first_of(data):
+    if hasattr(data, "num_batches"):
+        return data[0]
+    if not hasattr(data, "__iter__") or isinstance(data, (str, bytes)):
+        raise TypeError(
+            f"the data must be an array or an iterable of batches; got {type(data).__name__}."
+        )
+    for batch in data:
+        return batch
+    raise ValueError("the data must hold at least one sample; got none.")
+
+
+def _checked(samples, num_samples):
+    """At most so many samples, evenly spread, as an array of which every value is finite."""
+    if getattr(samples, "shape", None) and num_samples:
+        samples = samples[:: max(1, samples.shape[0] // num_samples)][:num_samples]
+    samples = as_array(samples)
+    if samples.ndim == 0 or len(samples) == 0:
+        raise ValueError(f"the data must hold at least one sample; got shape {samples.shape}.")
+    if np.issubdtype(samples.dtype, np.inexact) and not np.isfinite(samples).all():
+        raise ValueError("the data must be finite; got NaN or infinity.")
+    return samples
 
 
 def gather(parts, batch_size):

@@ -5,6 +5,7 @@ import contextlib
 
 import keras
 import numpy as np
+from keras.src.backend import AutocastScope
 from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.layers.preprocessing.data_layer import DataLayer
@@ -231,3 +232,52 @@ def output_layer(model):
     if isinstance(operation, keras.Model):
         return output_layer(operation)
     return operation if isinstance(operation, keras.layers.Layer) else None
+
+
+def all_layers(model):
+    """The model and the layers in it, at any depth, each once."""
+    return model._flatten_layers()
+
+
+def own_trainable_weights(layer):
+    """The trainable weights of a layer that are not those of a layer inside it."""
+    return [weight for weight in layer._trainable_variables if weight.trainable]
+
+
+def assign(variable, value):
+    """Assign, also in a call of a layer of mixed precision, where PyTorch would lose the value."""
+    with AutocastScope(None):
+        variable.assign(value)
+
+
+def is_traced(*args):
+    """Whether this call is part of a graph, a loop or a function that is being traced."""
+    leaf = next(iter(keras.tree.flatten(args)), None)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch._C._functorch.is_functorch_wrapped_tensor(leaf)
+    return backend_utils.in_tf_graph() or jax_utils.is_in_jax_tracing_scope(leaf)
+
+
+def without_gradients():
+    """A scope in which PyTorch keeps nothing for a backward pass."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
+
+
+def graphs_in(model):
+    """For each functional or Sequential model in a model: its nodes as they are run; its outputs.
+
+    A node has the operation's `arguments`, among them the tensors of `input_tensors`.
+    """
+    functions = [getattr(layer, "_functional", layer) for layer in all_layers(model)]
+    graphs = []
+    for function in functions:
+        by_depth = getattr(function, "_nodes_by_depth", {})
+        nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+        graphs += [(nodes, function.outputs)] if nodes else []
+    return graphs

@@ -1,6 +1,31 @@
 """What the axes of a kernel mean. The shape cannot tell, so the parts take `kernel=`."""
 
+import keras
+
 KERNEL_KINDS = ("standard", "depthwise", "transpose")
+
+_layers = keras.layers
+_KERNELS_OF = (
+    ((_layers.Dense, _layers.Conv1D, _layers.Conv2D, _layers.Conv3D), {"kernel": "standard"}),
+    ((_layers.DepthwiseConv1D, _layers.DepthwiseConv2D), {"kernel": "depthwise"}),
+    (
+        (_layers.Conv1DTranspose, _layers.Conv2DTranspose, _layers.Conv3DTranspose),
+        {"kernel": "transpose"},
+    ),
+    (
+        (_layers.SeparableConv1D, _layers.SeparableConv2D),
+        {"depthwise_kernel": "depthwise", "pointwise_kernel": "standard"},
+    ),
+    ((_layers.EinsumDense,), {"kernel": "einsum"}),
+)
+
+
+def kernels_of(layer):
+    """{attribute: kind} of the kernels of a layer, in order of use; {} for an unknown layer.
+
+    The kind is one of KERNEL_KINDS, or "einsum", whose axes the layer's equation names.
+    """
+    return next((kinds for classes, kinds in _KERNELS_OF if isinstance(layer, classes)), {})
 
 
 def incoming_axes(kind, shape):

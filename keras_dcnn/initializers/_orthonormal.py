@@ -1,0 +1,50 @@
+"""Random orthonormal kernels, on the axes that each kind of kernel has."""
+
+import math
+
+import numpy as np
+
+from keras_dcnn._kernels import incoming_axes
+
+
+def orthonormal(generator, shape, incoming, groups=()):
+    """A random kernel whose neurons are orthonormal vectors over the `incoming` axes.
+
+    With more neurons than inputs, the inputs' vectors over the neurons are orthonormal instead. For
+    each index of the `groups` axes separately. Float64; uniform over all such kernels: see
+    Mezzadri, https://arxiv.org/abs/math-ph/0609050, for the signs.
+    """
+    outgoing = [axis for axis in range(len(shape)) if axis not in (*incoming, *groups)]
+    count, rows, columns = (
+        math.prod(shape[axis] for axis in axes) for axes in (groups, incoming, outgoing)
+    )
+    tall = generator.standard_normal((count, max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(tall)
+    q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
+    if rows < columns:
+        q = q.transpose(0, 2, 1)
+    order = (*groups, *incoming, *outgoing)
+    return q.reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
+
+
+def orthonormal_kernel(generator, layer, kind, shape):
+    """`orthonormal` for a kernel of a layer, of a kind as `kernels_of` names it."""
+    if kind == "einsum":
+        return orthonormal(generator, shape, *_einsum_axes(layer.equation))
+    incoming = incoming_axes(kind, shape)
+    if kind == "depthwise":
+        return orthonormal(generator, shape, incoming, groups=(len(shape) - 2,))
+    if kind == "transpose":
+        return orthonormal(generator, shape, incoming)
+    groups = getattr(layer, "groups", 1)
+    split = (*shape[:-1], groups, shape[-1] // groups)
+    return orthonormal(generator, split, incoming, groups=(len(shape) - 1,)).reshape(shape)
+
+
+def _einsum_axes(equation):
+    """Axes of the kernel that are summed over, and those that inputs and outputs share."""
+    operands, outputs = equation.split("->")
+    inputs, kernel = operands.split(",")
+    summed = [axis for axis, letter in enumerate(kernel) if letter not in outputs]
+    shared = [axis for axis, letter in enumerate(kernel) if letter in outputs and letter in inputs]
+    return tuple(summed), tuple(shared)
