@@ -1,0 +1,43 @@
+"""A copy of a built model with its weights and flags, by way of Keras's own file format."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+
+from keras_dcnn._keras import walk_layers
+
+
+def copy_model(model, purpose):
+    """A copy of a built model, uncompiled, that shares nothing with it.
+
+    By way of a file since that is how Keras copies vocabularies and other state that is no weight,
+    and layers that nested models share. Raises ValueError, which says what for, where Keras can't.
+    """
+    classes = {type(layer).__name__: type(layer) for _, layer in [("", model), *walk_layers(model)]}
+    with tempfile.TemporaryDirectory() as folder, keras.saving.custom_object_scope(classes):
+        path = Path(folder) / "model.keras"
+        try:
+            model.save(path)
+            copy = keras.saving.load_model(path, compile=False, safe_mode=False)
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{purpose} needs a copy of `{model.name}`, and Keras can't save it and load it "
+                f"again ({_first_line(error)}): give {type(model).__name__} and its layers a "
+                "`get_config`, or their regularizers and constraints as they are made."
+            ) from error
+    copy_flags(model, copy)
+    return copy
+
+
+def copy_flags(source, target):
+    """Set `trainable` layer by layer, which Keras's configurations lose inside nested models."""
+    flags = {path: layer.trainable for path, layer in walk_layers(source)}
+    target.trainable = source.trainable
+    for path, layer in walk_layers(target):
+        if path in flags:
+            layer.trainable = flags[path]
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
