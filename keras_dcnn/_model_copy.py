@@ -8,18 +8,25 @@ import keras
 from keras_dcnn._keras import walk_layers
 
 
+def custom_classes(model):
+    """A scope in which Keras finds the classes of the model and its layers, registered or not."""
+    classes = [type(model), *(type(layer) for _, layer in walk_layers(model))]
+    return keras.saving.custom_object_scope({one.__name__: one for one in classes})
+
+
 def copy_model(model, purpose):
     """A copy of a built model, uncompiled, that shares nothing with it.
 
     By way of a file since that is how Keras copies vocabularies and other state that is no weight,
     and layers that nested models share. Raises ValueError, which says what for, where Keras can't.
     """
-    classes = {type(layer).__name__: type(layer) for _, layer in [("", model), *walk_layers(model)]}
-    with tempfile.TemporaryDirectory() as folder, keras.saving.custom_object_scope(classes):
+    with tempfile.TemporaryDirectory() as folder, custom_classes(model):
         path = Path(folder) / "model.keras"
         try:
             model.save(path)
             copy = keras.saving.load_model(path, compile=False, safe_mode=False)
+            if _names(copy) != _names(model):
+                raise ValueError("what is loaded has other layers")
         except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{purpose} needs a copy of `{model.name}`, and Keras can't save it and load it "
@@ -31,12 +38,15 @@ def copy_model(model, purpose):
 
 
 def copy_flags(source, target):
-    """Set `trainable` layer by layer, which Keras's configurations lose inside nested models."""
+    """Set `trainable` layer by layer; Keras's files keep it as a nested model has it as a whole."""
     flags = {path: layer.trainable for path, layer in walk_layers(source)}
     target.trainable = source.trainable
     for path, layer in walk_layers(target):
-        if path in flags:
-            layer.trainable = flags[path]
+        layer.trainable = flags.get(path, True)
+
+
+def _names(model):
+    return [path for path, _ in walk_layers(model)]
 
 
 def _first_line(error):

@@ -1,17 +1,15 @@
 """regularize: weight penalties, constraints and dropout for a model that exists already."""
 
-import warnings
-
 import keras
 
-from keras_dcnn._keras import is_graph, walk_layers
-from keras_dcnn._layer_kernels import layer_kernels, other_weights
+from keras_dcnn._keras import walk_layers
 from keras_dcnn._model_copy import copy_flags, copy_model
 from keras_dcnn._validation import check_number
-from keras_dcnn.constraints import MaxNorm
 from keras_dcnn.regularizers._dropout import insert_dropout
+from keras_dcnn.regularizers._penalties import put_on, warn_if_lost, weights_of
 from keras_dcnn.regularizers._where import check_where, is_chosen, is_named
 
+_FOR_DROPOUT = "Dense layer of a sequential or functional model, with weights before it"
 _LISTED = 20  # layers in an error
 
 
@@ -75,45 +73,21 @@ def regularize(model, kernel_regularizer=None, kernel_constraint=None, dropout=N
     }
     layers = list(walk_layers(model))
     chosen = [is_chosen(where, path, layer) for path, layer in layers]
+    named = [
+        kernel_regularizer is not None and is_named(where, path, layer) for path, layer in layers
+    ]
     takers = [
-        take and bool(_weights(layer, is_named(where, path, layer)))
-        for take, (path, layer) in zip(chosen, layers, strict=True)
+        take and bool(weights_of(layer, name))
+        for take, name, (_, layer) in zip(chosen, named, layers, strict=True)
     ]
     if any(penalties.values()) and not any(takers):
         raise ValueError(_nothing_matched(model, where, "layer with a kernel"))
     copy = copy_model(model, "regularize()")
-    for take, (path, layer) in zip(takers, walk_layers(copy), strict=True):
+    for take, name, (_, layer) in zip(takers, named, walk_layers(copy), strict=True):
         if take:
-            put_on(layer, is_named(where, path, layer), **penalties)
-    _warn_if_lost(copy, takers)
+            put_on(layer, name, **penalties)
+    warn_if_lost(copy, takers)
     return copy if dropout is None else _with_dropout(model, copy, dropout, chosen, where)
-
-
-def put_on(layer, named, regularizer, constraint):
-    """Give these, where not None, to the weights of a built layer."""
-    for weight in _weights(layer, named):
-        _set(layer, weight, "regularizer", regularizer)
-        _set(layer, weight, "constraint", fitted(constraint, weight))
-
-
-def _weights(layer, named):
-    return layer_kernels(layer) + (other_weights(layer) if named else [])
-
-
-def fitted(constraint, weight):
-    """The constraint, a MaxNorm for the kind of this kernel; None for what is no kernel."""
-    if not weight.axes:
-        return None
-    if not isinstance(constraint, MaxNorm) or constraint.axis is not None:
-        return constraint
-    fit = {"axis": weight.axes} if weight.kind is None else {"kernel": weight.kind}
-    return type(constraint).from_config({**constraint.get_config(), **fit})
-
-
-def _set(layer, weight, role, value):
-    if value is not None:
-        setattr(layer, f"{weight.prefix}_{role}", value)  # what is saved
-        setattr(weight.variable, role, value)  # what acts
 
 
 def _with_dropout(model, copy, rate, chosen, where):
@@ -124,13 +98,7 @@ def _with_dropout(model, copy, rate, chosen, where):
     }
     copy, count = insert_dropout(copy, rate, dense)
     if not count:
-        raise ValueError(
-            _nothing_matched(
-                copy,
-                where,
-                "Dense layer of a sequential or functional model, with weights before it",
-            )
-        )
+        raise ValueError(_nothing_matched(model, where, _FOR_DROPOUT))
     copy_flags(model, copy)
     return copy
 
@@ -163,41 +131,3 @@ def _nothing_matched(model, where, what):
         f"`where` must match a {what}; got where={where!r}. `{model.name}` has, with weights: "
         f"{', '.join(there[:_LISTED])}{more}."
     )
-
-
-def _warn_if_lost(model, takers):
-    """Warn where a custom layer or model does not save what was put on the layers inside."""
-    graph = {id(layer) for layer in _graph_layers(model)}
-    done = [layer for take, (_, layer) in zip(takers, walk_layers(model), strict=True) if take]
-    if graph.issuperset(map(id, done)):
-        return
-    again = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(model), safe_mode=False
-    )
-    lost = [
-        path
-        for (path, layer), (_, other) in zip(walk_layers(model), walk_layers(again), strict=True)
-        if _penalties(layer) != _penalties(other)
-    ]
-    if lost:
-        warnings.warn(
-            f"what regularize() put on {', '.join(lost[:_LISTED])} acts, but is not saved with "
-            "the model, since a custom layer around it makes it anew: call regularize() again "
-            "after loading.",
-            stacklevel=3,
-        )
-
-
-def _graph_layers(model):
-    """The layers of sequential and functional models, nested ones too."""
-    if not is_graph(model):
-        return [model]
-    return [layer for inner in model.layers for layer in _graph_layers(inner)]
-
-
-def _penalties(layer):
-    """What the kernels of a layer carry, as plain data."""
-    return [
-        [keras.saving.serialize_keras_object(one) for one in (v.regularizer, v.constraint)]
-        for v in (kernel.variable for kernel in layer_kernels(layer))
-    ]
