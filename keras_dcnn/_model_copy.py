@@ -17,8 +17,9 @@ def custom_classes(model):
 def copy_model(model, purpose):
     """A copy of a built model, uncompiled, that shares nothing with it.
 
-    By way of a file since that is how Keras copies vocabularies and other state that is no weight,
-    and layers that nested models share. Raises ValueError, which says what for, where Keras can't.
+    By way of a file since that is how Keras copies vocabularies and other state that is no weight.
+    Raises ValueError, which says what for, where Keras can't; so it is with a layer that a model
+    shares with one nested in it, which Keras 3.15 saves and does not load.
     """
     with tempfile.TemporaryDirectory() as folder, custom_classes(model):
         path = Path(folder) / "model.keras"
@@ -33,6 +34,8 @@ def copy_model(model, purpose):
                 f"again ({_first_line(error)}): give {type(model).__name__} and its layers a "
                 "`get_config`, or their regularizers and constraints as they are made."
             ) from error
+    for old, new in zip(model.variables, copy.variables, strict=True):
+        new.assign(old)  # for some that a file has not got Keras only warns
     copy_flags(model, copy)
     return copy
 

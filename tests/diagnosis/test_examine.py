@@ -175,7 +175,7 @@ def test_healthy_models_have_no_findings():
     put_on.compile("sgd", "mse")
     assert found(put_on) == []
     wrong = regularize(mobilenet, kernel_constraint=keras.constraints.MaxNorm())
-    kernels = [layer for layer in wrong.layers if isinstance(layer, L.Conv2D)]
+    kernels = [layer for layer in wrong.layers if isinstance(layer, (L.Conv2D, L.DepthwiseConv2D))]
     assert len(examine(wrong)) == len(kernels)
 
 
