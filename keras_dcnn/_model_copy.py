@@ -35,7 +35,8 @@ def copy_model(model, purpose):
                 "`get_config`, or their regularizers and constraints as they are made."
             ) from error
     for old, new in zip(model.variables, copy.variables, strict=True):
-        new.assign(old)  # for some that a file has not got Keras only warns
+        # For some that a file has not got Keras only warns. JAX would share the buffer.
+        new.assign(keras.ops.convert_to_numpy(old))
     copy_flags(model, copy)
     return copy
 

@@ -73,7 +73,9 @@ def images(count, size=8):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_networks_of_keras_applications(name):
+def test_networks_of_keras_applications(name, backend):
+    if backend == "jax" and name != "MobileNetV2":
+        pytest.skip("JAX compiles operation by operation, half a minute for each of them")
     model, x = NETS[name](), 50 * images(2, 32)
     put_on = regularize(model, WeightDecay(1e-3), MaxNorm(2.0))
     np.testing.assert_array_equal(outputs(put_on, x), outputs(model, x))

@@ -52,16 +52,17 @@ def share_of_small_weights(penalty):
     model = keras.Sequential(
         [keras.Input((8,)), hidden, keras.layers.Dense(1, kernel_regularizer=penalty)]
     )
-    # A step moves a weight across 0 by no more than rate · l1 / (1 − momentum), here 1e-3.
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse")
+    # Gradient descent on |w| does not end at 0 but swings about it, by the order of rate · l1: with
+    # 2e-4 well within the 1e-3 that count as 0.
+    model.compile(keras.optimizers.SGD(0.02, momentum=0.9), "mse")
     epoch = np.tile(np.arange(256), 50)  # 50 steps, each of all the data
-    model.fit(x[epoch], y[epoch], batch_size=256, shuffle=False, epochs=30, verbose=0)
+    model.fit(x[epoch], y[epoch], batch_size=256, shuffle=False, epochs=8, verbose=0)
     error = np.mean((model.predict(x, verbose=0) - y) ** 2) / np.var(y)
     return np.mean(np.abs(hidden.get_weights()[0]) < 1e-3), error
 
 
 def test_elastic_net_empties_a_redundant_layer_and_l2_does_not():
-    """Both with the same l2, and both learn the function. Measured: 94 % and 1 % of the weights."""
+    """Both with the same l2, and both learn the function. Seen: 88 to 91 % and under 1 % of them."""
     share, error = share_of_small_weights(ElasticNet(l1=0.01, l2=0.001))
     assert share >= 0.5
     assert error < 0.01
