@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from keras_dcnn._keras import walk_layers
+from keras_dcnn._layer_graph import walk_layers
 
 
 def custom_classes(model):

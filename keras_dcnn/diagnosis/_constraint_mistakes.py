@@ -2,7 +2,7 @@
 
 import math
 
-from keras_dcnn._keras import walk_layers
+from keras_dcnn._layer_graph import walk_layers
 from keras_dcnn._layer_kernels import layer_kernels
 from keras_dcnn.constraints import MaxNorm
 from keras_dcnn.diagnosis.finding import Finding

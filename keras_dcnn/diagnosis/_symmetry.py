@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._keras import followers, is_graph
+from keras_dcnn._layer_graph import followers, is_graph
 from keras_dcnn._layer_kernels import layer_kernels
 from keras_dcnn.diagnosis.finding import Finding
 

@@ -32,8 +32,8 @@ class Finding:
     ```
 
     Reference:
-        Zhang, Zhai, Ma, Shen: AUTOTRAINER (2021), which names the problems that it looks for.
-        https://doi.org/10.1109/ICSE43902.2021.00043
+        Kim et al.: Repairing DNN Architecture: Are We There Yet? (2023), where tools that repair
+        are no better than random search: hence advice. https://arxiv.org/abs/2301.11568
     """
 
     rule: str

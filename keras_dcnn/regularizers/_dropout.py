@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._keras import is_graph
+from keras_dcnn._layer_graph import is_graph
 
 
 def insert_dropout(model, rate, chosen):

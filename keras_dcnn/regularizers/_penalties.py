@@ -4,7 +4,7 @@ import warnings
 
 import keras
 
-from keras_dcnn._keras import is_graph, walk_layers
+from keras_dcnn._layer_graph import is_graph, walk_layers
 from keras_dcnn._layer_kernels import layer_kernels, other_weights
 from keras_dcnn._model_copy import custom_classes
 from keras_dcnn.constraints import MaxNorm

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._keras import walk_layers
+from keras_dcnn._layer_graph import walk_layers
 from keras_dcnn._model_copy import copy_flags, copy_model
 from keras_dcnn._validation import check_number
 from keras_dcnn.regularizers._dropout import insert_dropout

@@ -62,7 +62,7 @@ def share_of_small_weights(penalty):
 
 
 def test_elastic_net_empties_a_redundant_layer_and_l2_does_not():
-    """Both with the same l2, and both learn the function. Seen: 88 to 91 % and under 1 % of them."""
+    """The same l2, and both learn the function. Seen: 88 to 91 % and under 1 % of the weights."""
     share, error = share_of_small_weights(ElasticNet(l1=0.01, l2=0.001))
     assert share >= 0.5
     assert error < 0.01
