@@ -1,6 +1,7 @@
 """A copy of a built model with its weights and flags, by way of Keras's own file format."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -21,7 +22,12 @@ def copy_model(model, purpose):
     Raises ValueError, which says what for, where Keras can't; so it is with a layer that a model
     shares with one nested in it, which Keras 3.15 saves and does not load.
     """
-    with tempfile.TemporaryDirectory() as folder, custom_classes(model):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        custom_classes(model),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
         path = Path(folder) / "model.keras"
         try:
             model.save(path)

@@ -334,6 +334,29 @@ def test_dropout_in_functional_models_with_shared_layers(tmp_path):
     assert len(losses(loaded)) == 3
 
 
+def test_dictionaries_of_inputs_and_a_loss_that_cannot_be_saved():
+    inputs = {name: keras.Input((4,), name=name) for name in ("b", "a")}
+    x = L.Concatenate()([inputs["a"], L.Dense(4, activation="relu")(inputs["b"])])
+    model = keras.Model(inputs, {"out": L.Dense(2, name="last")(x)})
+    model.compile("adam", loss={"out": lambda y, p: keras.ops.mean(y - p)})
+    put_on = regularize(model, "l2", dropout=0.5)
+    assert put_on.get_layer("last_dropout").rate == 0.5
+    values = {name: np.full((2, 4), i, "float32") for i, name in enumerate("ab")}
+    np.testing.assert_array_equal(outputs_of(put_on, values), outputs_of(model, values))
+
+
+def outputs_of(model, values):
+    return keras.ops.convert_to_numpy(model(values, training=False)["out"])
+
+
+def test_statistics_of_data_stay():
+    layer = L.Normalization()
+    layer.adapt(np.random.default_rng(0).normal(3, 5, size=(50, 3)))
+    model = keras.Sequential([keras.Input((3,)), layer, L.Dense(2)])
+    x = np.ones((2, 3), "float32")
+    np.testing.assert_array_equal(outputs(regularize(model, "l2"), x), outputs(model, x))
+
+
 def test_nothing_matched_lists_what_there_is(trained):
     there = r"got where='dense\*'. `net` has, with weights: first \(Conv2D\), slopes \(PReLU\), "
     with pytest.raises(ValueError, match=rf"must match a layer with a kernel; {there}"):
