@@ -1,4 +1,4 @@
-"""A copy of a built model with its weights and flags, by way of Keras's own file format."""
+"""A copy of a built model with its weights, by way of Keras's own file format."""
 
 import tempfile
 import warnings
@@ -43,16 +43,7 @@ def copy_model(model, purpose):
     for old, new in zip(model.variables, copy.variables, strict=True):
         # For some that a file has not got Keras only warns. JAX would share the buffer.
         new.assign(keras.ops.convert_to_numpy(old))
-    copy_flags(model, copy)
     return copy
-
-
-def copy_flags(source, target):
-    """Set `trainable` layer by layer; Keras's files keep it as a nested model has it as a whole."""
-    flags = {path: layer.trainable for path, layer in walk_layers(source)}
-    target.trainable = source.trainable
-    for path, layer in walk_layers(target):
-        layer.trainable = flags.get(path, True)
 
 
 def _names(model):

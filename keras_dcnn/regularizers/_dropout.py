@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._layer_graph import is_graph
+from keras_dcnn._layer_graph import is_graph, walk_layers
 
 
 def insert_dropout(model, rate, chosen):
@@ -11,7 +11,12 @@ def insert_dropout(model, rate, chosen):
     Returns it and how many Dense layers have got it: those with weights somewhere before them.
     """
     inserter = _Inserter(rate, chosen)
-    return inserter.rebuild(model, False), len(inserter.dropouts)
+    flags = {path: layer.trainable for path, layer in walk_layers(model)}
+    rebuilt = inserter.rebuild(model, False)
+    rebuilt.trainable = model.trainable
+    for path, layer in walk_layers(rebuilt):  # holders first, for they pass theirs on
+        layer.trainable = flags.get(path, True)
+    return rebuilt, len(inserter.dropouts)
 
 
 class _Inserter:

@@ -3,7 +3,7 @@
 import keras
 
 from keras_dcnn._layer_graph import walk_layers
-from keras_dcnn._model_copy import copy_flags, copy_model
+from keras_dcnn._model_copy import copy_model
 from keras_dcnn._validation import check_number
 from keras_dcnn.regularizers._dropout import insert_dropout
 from keras_dcnn.regularizers._penalties import put_on, warn_if_lost, weights_of
@@ -87,10 +87,10 @@ def regularize(model, kernel_regularizer=None, kernel_constraint=None, dropout=N
         if take:
             put_on(layer, name, **penalties)
     warn_if_lost(copy, takers)
-    return copy if dropout is None else _with_dropout(model, copy, dropout, chosen, where)
+    return copy if dropout is None else _with_dropout(copy, dropout, chosen, where)
 
 
-def _with_dropout(model, copy, rate, chosen, where):
+def _with_dropout(copy, rate, chosen, where):
     dense = {
         id(layer)
         for (_, layer), take in zip(walk_layers(copy), chosen, strict=True)
@@ -98,8 +98,7 @@ def _with_dropout(model, copy, rate, chosen, where):
     }
     copy, count = insert_dropout(copy, rate, dense)
     if not count:
-        raise ValueError(_nothing_matched(model, where, _FOR_DROPOUT))
-    copy_flags(model, copy)
+        raise ValueError(_nothing_matched(copy, where, _FOR_DROPOUT))
     return copy
 
 

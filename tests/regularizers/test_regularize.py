@@ -212,10 +212,12 @@ def test_what_is_there_stays_unless_replaced():
 
 
 def test_frozen_layers_stay_frozen_and_types_of_numbers_stay():
-    base = keras.Sequential([keras.Input((4,)), L.Dense(4, name="a"), L.BatchNormalization()])
+    inputs = keras.Input((4,))
+    base = keras.Model(inputs, L.BatchNormalization()(L.Dense(4, name="a")(inputs)), name="base")
     head = L.Dense(4, dtype="mixed_float16", name="head")
-    model = keras.Sequential([keras.Input((4,)), base, head, L.Dense(2, dtype="bfloat16")])
-    base.layers[0].trainable = False
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, L.Dense(2, dtype="bfloat16", name="last")(head(base(inputs))))
+    base.get_layer("a").trainable = False
     for dropout in (None, 0.5):
         put_on = regularize(model, "l2", dropout=dropout)
         assert not put_on.get_layer(base.name).get_layer("a").trainable
@@ -225,6 +227,22 @@ def test_frozen_layers_stay_frozen_and_types_of_numbers_stay():
         for old, new in zip(model.weights, put_on.weights, strict=True):
             assert old.dtype == new.dtype
             np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(w) for w in (old, new)))
+
+
+@pytest.mark.parametrize("dropout", [None, 0.5])
+def test_a_nested_model_that_is_frozen_but_for_its_last_layer(dropout):
+    inputs = keras.Input((4,))
+    base = keras.Model(inputs, L.Dense(4, name="b")(L.Dense(4, name="a")(inputs)), name="base")
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, L.Dense(2, name="last")(base(inputs)))
+    base.trainable = False
+    base.get_layer("b").trainable = True
+    put_on = regularize(model, "l2", dropout=dropout)
+    copied = put_on.get_layer("base")
+    flags = [layer.trainable for layer in (copied, copied.get_layer("a"), copied.get_layer("b"))]
+    assert flags == [False, False, True]
+    assert put_on.trainable
+    assert len(put_on.trainable_weights) == len(model.trainable_weights)
 
 
 @keras.saving.register_keras_serializable("test_regularize")
@@ -315,12 +333,12 @@ def test_dropout_in_front_of_dense_layers_that_have_weights_before_them():
 def test_dropout_in_functional_models_with_shared_layers(tmp_path):
     inputs = keras.Input((4,))
     shared = L.Dense(4, name="shared")
-    x = shared(shared(inputs))
+    x = shared(shared(L.Dense(4, name="first")(L.Reshape((4,))(inputs))))
     twice = keras.Sequential([keras.Input((4,)), L.Dense(4, name="in")], name="twice")
     x = L.Add()([twice(x), twice(twice(x)), x * 2])
     model = keras.Model(inputs, [L.Dense(2, name="last")(x), x])
     put_on = regularize(model, WeightDecay(0.1), dropout=0.5)
-    assert len(losses(put_on)) == 3
+    assert len(losses(put_on)) == 4
     assert {layer.name for layer in put_on.layers if isinstance(layer, L.Dropout)} == {
         "shared_dropout",
         "last_dropout",
@@ -331,7 +349,7 @@ def test_dropout_in_functional_models_with_shared_layers(tmp_path):
     for one in (put_on, loaded):
         for expected, value in zip(model.predict(values), one.predict(values), strict=True):
             np.testing.assert_array_equal(value, expected)
-    assert len(losses(loaded)) == 3
+    assert len(losses(loaded)) == 4
 
 
 def test_dictionaries_of_inputs_and_a_loss_that_cannot_be_saved():
