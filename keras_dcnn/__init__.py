@@ -6,7 +6,7 @@
 | §3 initialisation | `keras_dcnn.initializers` |
 | §4 training | `keras_dcnn.callbacks` |
 | §6 regularisation | `keras_dcnn.constraints`, `keras_dcnn.regularizers` |
-| §7 figures | `keras_dcnn.visualization` |
+| §7 figures | `keras_dcnn.diagnosis`, `keras_dcnn.visualization` |
 | §8 ensembles | `keras_dcnn.ensemble`, `keras_dcnn.callbacks` |
 | what `adapt` measures | `keras_dcnn.statistics` |
 | for demos and experiments | `keras_dcnn.models`, `keras_dcnn.datasets` |
@@ -33,6 +33,7 @@ from keras_dcnn import (
     callbacks,
     constraints,
     datasets,
+    diagnosis,
     ensemble,
     initializers,
     layers,
@@ -48,6 +49,7 @@ __all__ = [
     "callbacks",
     "constraints",
     "datasets",
+    "diagnosis",
     "ensemble",
     "initializers",
     "layers",

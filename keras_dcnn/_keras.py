@@ -5,10 +5,12 @@ import contextlib
 
 import keras
 import numpy as np
+from keras.src import constraints, regularizers
 from keras.src.backend import AutocastScope
 from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.layers.preprocessing.data_layer import DataLayer
+from keras.src.models.functional import Functional  # noqa: F401, which keras.Model returns
 from keras.src.utils import backend_utils, jax_utils
 
 from keras_dcnn._draws import DrawStream
@@ -281,3 +283,22 @@ def graphs_in(model):
         nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
         graphs += [(nodes, function.outputs)] if nodes else []
     return graphs
+
+
+def find_by_string(part):
+    """Decorator: makes a registered constraint or regularizer known by its string id.
+
+    `keras.regularizers.get("package>Name")` looks in a table of Keras's own classes only.
+    """
+    module = constraints if issubclass(part, keras.constraints.Constraint) else regularizers
+    module.ALL_OBJECTS_DICT[keras.saving.get_registered_name(part)] = part
+    return part
+
+
+def decaying_optimizer(optimizer, variable):
+    """The optimizer whose own weight decay acts on `variable`, or None."""
+    if hasattr(optimizer, "inner_optimizer"):
+        return decaying_optimizer(optimizer.inner_optimizer, variable)
+    if hasattr(optimizer, "_optimizer_map"):
+        return decaying_optimizer(optimizer._optimizer_map(variable), variable)
+    return optimizer if optimizer.weight_decay and optimizer._use_weight_decay(variable) else None

@@ -1,10 +1,10 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
-is; `statistics` are measured on data; `random` draws. `image` is a layer for images that runs in
-tf.data on every backend. Some change them in training: `colour` the RGB values only, `geometric`
-the places; `window` has a size of its own. `adapted` ones first measure a data set: `channels`
-each channel by itself; `vector` returns vectors.
+is; `statistics` are measured on data; a `finding` says what is wrong; `random` draws. `image` is a
+layer for images that runs in tf.data on every backend. Some change them in training: `colour` the
+RGB values only, `geometric` the places; `window` has a size of its own. `adapted` ones first
+measure a data set: `channels` each channel by itself; `vector` returns vectors.
 """
 
 import tempfile
@@ -17,6 +17,7 @@ import numpy as np
 from keras_dcnn import (
     callbacks,
     constraints,
+    diagnosis,
     ensemble,
     initializers,
     layers,
@@ -119,6 +120,11 @@ CASES = [
         lambda: {"directory": tempfile.mkdtemp(), "monitor": "loss"},
     ),
     Case(statistics.PixelMoments, {"statistics"}),
+    Case(
+        diagnosis.Finding,
+        {"finding"},
+        lambda: {"rule": "decayed_slopes", "message": "α is decayed", "advice": "take it off"},
+    ),
     Case(ensemble.Ensemble, {"model"}, lambda: {"members": _classifiers(), "weights": [1, 3]}),
 ]
 

@@ -28,6 +28,7 @@ ORDER = [
     "layers",
     "models",
     "datasets",
+    "diagnosis",
     "ensemble",
     "callbacks",
     "visualization",

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_dcnn._keras import find_by_string
 from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes
 from keras_dcnn._validation import check_choice, check_number
 
@@ -18,6 +19,7 @@ def clip_norm(w, max_value, axis):
     return ops.where(scale * norm > max_value, direction * (max_value / norm), w)
 
 
+@find_by_string
 @keras.saving.register_keras_serializable(package="keras_dcnn")
 class MaxNorm(keras.constraints.Constraint):
     """Limits the L2 norm of each neuron's incoming weights, after every update.

@@ -2,9 +2,11 @@
 
 import keras
 
+from keras_dcnn._keras import find_by_string
 from keras_dcnn._validation import check_number, warn_no_effect
 
 
+@find_by_string
 @keras.saving.register_keras_serializable(package="keras_dcnn")
 class ElasticNet(keras.regularizers.L1L2):
     """Adds l1·Σ|w| + l2·Σw² to the loss: sparse like L1, stable under correlated inputs like L2.

@@ -2,11 +2,13 @@
 
 import keras
 
+from keras_dcnn._keras import find_by_string
 from keras_dcnn._validation import check_number, warn_no_effect
 
 ops = keras.ops
 
 
+@find_by_string
 @keras.saving.register_keras_serializable(package="keras_dcnn")
 class WeightDecay(keras.regularizers.Regularizer):
     """Adds ½·decay·‖w‖² to the loss, so that its gradient is decay·w.

@@ -1,0 +1,70 @@
+"""examine: the mistakes that a model's layers, weights and optimizer show."""
+
+import keras
+
+from keras_dcnn.diagnosis._constraint_mistakes import (
+    find_mismatched_max_norm,
+    find_wrong_constraint_axes,
+)
+from keras_dcnn.diagnosis._decay_mistakes import find_decayed_slopes, find_double_decay
+from keras_dcnn.diagnosis._symmetry import find_symmetric_kernels
+
+_RULES = (
+    find_symmetric_kernels,
+    find_wrong_constraint_axes,
+    find_mismatched_max_norm,
+    find_decayed_slopes,
+    find_double_decay,
+)
+
+
+def examine(model):
+    """The mistakes that a model's weights, constraints, penalties and optimizer show.
+
+    For before the training, which none of them stops: it only learns less. Nothing is changed.
+
+    By the `rule` of what it finds:
+
+    - `symmetric_kernel`: a hidden layer whose units all start with the same weights, such as zeros;
+    - `wrong_constraint_axes`: a constraint on other axes than those of a unit's inputs, as Keras's
+      default of axis 0 on a convolution;
+    - `mismatched_max_norm`: a `MaxNorm` for another kind of kernel than the layer's;
+    - `decayed_slopes`: weight decay on the slopes of PReLU, which pulls them towards ReLU;
+    - `double_decay`: L2 as a penalty, and again as the optimizer's weight decay.
+
+    Kernels of zeros that end a residual branch, and of output layers, are no mistake.
+
+    Args:
+        model: A built Keras model; the optimizer is looked at where it is compiled.
+
+    Returns:
+        A list of `Finding`, empty for a model without these mistakes.
+
+    Raises:
+        TypeError: for what is not a Keras model.
+        ValueError: for a model that is not built.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_dcnn
+
+    model = keras.Sequential([keras.Input((8, 8, 3))])
+    model.add(keras.layers.Conv2D(4, 3, kernel_constraint="max_norm"))
+    for finding in keras_dcnn.diagnosis.examine(model):
+        print(finding)
+    ```
+
+    Reference:
+        Goodfellow, Bengio, Courville: Deep Learning (2016), sections 7.2 and 8.4.
+        https://www.deeplearningbook.org
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`model` must be a Keras model; got {type(model).__name__}.")
+    if not model.built:
+        raise ValueError(
+            f"`model` must be built; `{model.name}` is not: call it once, or begin it with "
+            "keras.Input."
+        )
+    return [finding for find in _RULES for finding in find(model)]

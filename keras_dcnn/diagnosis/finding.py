@@ -1,0 +1,46 @@
+"""Finding: one thing that a diagnosis found, in sentences."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One mistake: what it is, where, and what to do.
+
+    Printed, it is two sentences; `dataclasses.asdict` makes it plain data for JSON.
+
+    Args:
+        rule: Short name of the rule that found it, the same in every version, to filter by.
+        message: What is wrong, with the numbers.
+        advice: What to do.
+        layer: Name of the layer, or its path within nested models; None where it is about several
+            or none.
+
+    Raises:
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import dataclasses
+    import json
+
+    import keras_dcnn
+
+    finding = keras_dcnn.diagnosis.Finding("decayed_slopes", "α is decayed", "take it off", "prelu")
+    print(json.dumps(dataclasses.asdict(finding)))
+    ```
+
+    Reference:
+        Kim et al.: Repairing DNN Architecture: Are We There Yet? (2023), where tools that repair
+        are no better than random search: hence advice. https://arxiv.org/abs/2301.11568
+    """
+
+    rule: str
+    message: str
+    advice: str
+    layer: str | None = None
+
+    def __str__(self):
+        where = f"`{self.layer}`: " if self.layer else ""
+        return f"{where}{self.message}: {self.advice}."
