@@ -12,7 +12,7 @@ import math
 
 import keras
 
-_BLOCK = 2**15  # elements that stay in the cache and that PyTorch does not share out among threads
+_BLOCK = 2**17  # elements of which PyTorch works on three copies in the cache
 
 
 def _int32(word):
