@@ -5,13 +5,11 @@ import keras
 KERNEL_KINDS = ("standard", "depthwise", "transpose")
 
 _layers = keras.layers
+TRANSPOSED = (_layers.Conv1DTranspose, _layers.Conv2DTranspose, _layers.Conv3DTranspose)
 _KERNELS_OF = (
     ((_layers.Dense, _layers.Conv1D, _layers.Conv2D, _layers.Conv3D), {"kernel": "standard"}),
     ((_layers.DepthwiseConv1D, _layers.DepthwiseConv2D), {"kernel": "depthwise"}),
-    (
-        (_layers.Conv1DTranspose, _layers.Conv2DTranspose, _layers.Conv3DTranspose),
-        {"kernel": "transpose"},
-    ),
+    (TRANSPOSED, {"kernel": "transpose"}),
     (
         (_layers.SeparableConv1D, _layers.SeparableConv2D),
         {"depthwise_kernel": "depthwise", "pointwise_kernel": "standard"},
@@ -40,6 +38,15 @@ def incoming_axes(kind, shape):
         "depthwise": spatial,
         "transpose": (*spatial, len(shape) - 1),
     }[kind]
+
+
+def einsum_axes(equation):
+    """Axes of the kernel that are summed over, and those that inputs and outputs share."""
+    operands, outputs = equation.split("->")
+    inputs, kernel = operands.split(",")
+    summed = [axis for axis, letter in enumerate(kernel) if letter not in outputs]
+    shared = [axis for axis, letter in enumerate(kernel) if letter in outputs and letter in inputs]
+    return tuple(summed), tuple(shared)
 
 
 def outgoing_axes(kind, shape):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import keras
 
-from keras_dcnn._kernels import incoming_axes
+from keras_dcnn._kernels import TRANSPOSED, einsum_axes, incoming_axes
 
 # What a layer calls its kernel in its arguments, and the attributes that may hold it. The
 # underscored ones come first, since the others may be computed, as under LoRA.
@@ -22,11 +22,6 @@ _OTHERS = (
     (keras.layers.PReLU, "alpha", ("alpha",)),
     (_NORMALIZATIONS, "gamma", ("gamma",)),
     (keras.layers.Embedding, "embeddings", ("_embeddings", "embeddings")),
-)
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
 )
 
 
@@ -73,10 +68,8 @@ def other_weights(layer):
 
 def _kind_and_axes(layer, prefix, variable):
     if isinstance(layer, keras.layers.EinsumDense):
-        inputs, outputs = layer.equation.split("->")
-        letters = inputs.split(",")[1]
-        return None, tuple(i for i, letter in enumerate(letters) if letter not in outputs)
+        return None, einsum_axes(layer.equation)[0]
     kind = "depthwise" if prefix == "depthwise" else "standard"
-    if isinstance(layer, _TRANSPOSED):
+    if isinstance(layer, TRANSPOSED):
         kind = "transpose"
     return kind, incoming_axes(kind, variable.shape)

@@ -50,6 +50,22 @@ def check_number(name, value, minimum=-math.inf, above=-math.inf):
         raise ValueError(f"`{name}` must be {rule}; got {value!r}.")
 
 
+def check_model(model):
+    """Raise TypeError unless `model` is a Keras model."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`model` must be a Keras model; got {type(model).__name__}.")
+
+
+def check_built_model(model):
+    """Raise TypeError unless `model` is a Keras model, ValueError unless it is built."""
+    check_model(model)
+    if not model.built:
+        raise ValueError(
+            f"`model` must be built; `{model.name}` is not: call it once, or begin it with "
+            "keras.Input."
+        )
+
+
 def check_flag(name, value):
     """Raise ValueError unless `value` is True or False."""
     if not isinstance(value, bool):

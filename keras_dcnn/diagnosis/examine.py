@@ -1,7 +1,6 @@
 """examine: the mistakes that a model's layers, weights and optimizer show."""
 
-import keras
-
+from keras_dcnn._validation import check_built_model
 from keras_dcnn.diagnosis._constraint_mistakes import (
     find_mismatched_max_norm,
     find_wrong_constraint_axes,
@@ -60,11 +59,5 @@ def examine(model):
         Goodfellow, Bengio, Courville: Deep Learning (2016), sections 7.2 and 8.4.
         https://www.deeplearningbook.org
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be a Keras model; got {type(model).__name__}.")
-    if not model.built:
-        raise ValueError(
-            f"`model` must be built; `{model.name}` is not: call it once, or begin it with "
-            "keras.Input."
-        )
+    check_built_model(model)
     return [finding for find in _RULES for finding in find(model)]

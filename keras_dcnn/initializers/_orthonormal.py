@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_dcnn._kernels import incoming_axes
+from keras_dcnn._kernels import einsum_axes, incoming_axes
 
 
 def orthonormal(generator, shape, incoming, groups=()):
@@ -30,7 +30,7 @@ def orthonormal(generator, shape, incoming, groups=()):
 def orthonormal_kernel(generator, layer, kind, shape):
     """`orthonormal` for a kernel of a layer, of a kind as `kernels_of` names it."""
     if kind == "einsum":
-        return orthonormal(generator, shape, *_einsum_axes(layer.equation))
+        return orthonormal(generator, shape, *einsum_axes(layer.equation))
     incoming = incoming_axes(kind, shape)
     if kind == "depthwise":
         return orthonormal(generator, shape, incoming, groups=(len(shape) - 2,))
@@ -39,12 +39,3 @@ def orthonormal_kernel(generator, layer, kind, shape):
     groups = getattr(layer, "groups", 1)
     split = (*shape[:-1], groups, shape[-1] // groups)
     return orthonormal(generator, split, incoming, groups=(len(shape) - 1,)).reshape(shape)
-
-
-def _einsum_axes(equation):
-    """Axes of the kernel that are summed over, and those that inputs and outputs share."""
-    operands, outputs = equation.split("->")
-    inputs, kernel = operands.split(",")
-    summed = [axis for axis, letter in enumerate(kernel) if letter not in outputs]
-    shared = [axis for axis, letter in enumerate(kernel) if letter in outputs and letter in inputs]
-    return tuple(summed), tuple(shared)

@@ -10,7 +10,7 @@ import numpy as np
 from keras_dcnn._data import first_batch
 from keras_dcnn._keras import all_layers, assign, without_gradients
 from keras_dcnn._progress import with_progress
-from keras_dcnn._validation import check_choice, check_count, check_number
+from keras_dcnn._validation import check_choice, check_count, check_model, check_number
 from keras_dcnn.initializers._layer_kernel import kernels_in
 from keras_dcnn.initializers._passes import look, treat
 
@@ -97,8 +97,7 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
 
 
 def _check_arguments(model, tolerance, max_iterations, seed, verbose):
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be a Keras model; got {type(model).__name__}.")
+    check_model(model)
     check_number("tolerance", tolerance, above=0)
     check_count("max_iterations", max_iterations)
     if seed is not None:

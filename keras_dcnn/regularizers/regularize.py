@@ -4,7 +4,7 @@ import keras
 
 from keras_dcnn._layer_graph import walk_layers
 from keras_dcnn._model_copy import copy_model
-from keras_dcnn._validation import check_number
+from keras_dcnn._validation import check_built_model, check_number
 from keras_dcnn.regularizers._dropout import insert_dropout
 from keras_dcnn.regularizers._penalties import put_on, warn_if_lost, weights_of
 from keras_dcnn.regularizers._where import check_where, is_chosen, is_named
@@ -103,13 +103,7 @@ def _with_dropout(copy, rate, chosen, where):
 
 
 def _check(model, kernel_regularizer, kernel_constraint, dropout):
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be a Keras model; got {type(model).__name__}.")
-    if not model.built:
-        raise ValueError(
-            f"`model` must be built; `{model.name}` is not: call it once, or begin it with "
-            "keras.Input."
-        )
+    check_built_model(model)
     if kernel_regularizer is None and kernel_constraint is None and dropout is None:
         raise ValueError(
             "regularize() needs something to put on; got None for all: give "
