@@ -73,6 +73,28 @@ def first_batch(data, num_samples):
     return keras.tree.map_structure(lambda x: _checked(x, num_samples), data)
 
 
+def input_batches(data, batch_size=64):
+    """Yield what a model takes, batch by batch, of data as `fit` takes them; one pass.
+
+    Arrays, a list or dict of them, or `(inputs, labels)` of these; tf.data, PyDataset, DataLoader.
+    """
+    data = data[0] if isinstance(data, tuple) and data else data
+    if hasattr(data, "shape") or isinstance(data, (dict, list)):
+        size = len(keras.tree.flatten(data)[0])
+        for start in range(0, size, batch_size):
+            yield keras.tree.map_structure(
+                lambda x, at=start: as_array(x[at : at + batch_size]), data
+            )
+        return
+    if not hasattr(data, "num_batches") and not hasattr(data, "__iter__"):
+        raise TypeError(
+            f"the data must be an array or an iterable of batches; got {type(data).__name__}."
+        )
+    batches = (data[i] for i in range(data.num_batches)) if hasattr(data, "num_batches") else data
+    for batch in batches:
+        yield keras.tree.map_structure(as_array, batch[0] if isinstance(batch, tuple) else batch)
+
+
 def _first_of(data):
     if hasattr(data, "num_batches"):
         return data[0]

@@ -18,12 +18,24 @@ def atomic_write(path):
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield temporary
-        _fsync(temporary, os.O_RDWR)  # Windows flushes only what it may write
-        os.replace(temporary, path)
-        if os.name == "posix":
-            _fsync(path.parent, os.O_RDONLY)
+        move_into_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_into_place(temporary, path):
+    """Make a file that is written become `path`, in one step that a crash can't part."""
+    _fsync(temporary, os.O_RDWR)  # Windows flushes only what it may write
+    os.replace(temporary, path)
+    if os.name == "posix":
+        _fsync(path.parent, os.O_RDONLY)
+
+
+def remove_leftovers(folder):
+    """Delete the temporary files that killed processes left in a folder."""
+    for path in Path(folder).glob(".*-*"):
+        if path.name[1:].partition("-")[0].isdigit():
+            path.unlink(missing_ok=True)
 
 
 def write_json(path, value):

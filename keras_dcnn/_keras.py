@@ -11,6 +11,8 @@ from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.layers.preprocessing.data_layer import DataLayer
 from keras.src.models.functional import Functional  # noqa: F401, which keras.Model returns
+from keras.src.random.seed_generator import global_seed_generator
+from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.utils import backend_utils, jax_utils
 
 from keras_dcnn._draws import DrawStream
@@ -225,6 +227,163 @@ def infer_mode(model, monitor):
     return "max" if probe.monitor_op is keras.ops.greater else "min"
 
 
+class SavedWithWeights(KerasSaveable):
+    """Text and arrays that Keras puts into a model's `.weights.h5` files, beside the weights.
+
+    Not into `.keras` files, which are for models that are ready.
+    """
+
+    def _obj_type(self):
+        return "Loss"  # of the kinds that Keras knows, the one with nothing of its own
+
+    def save_own_variables(self, store):
+        if str(getattr(store, "path_or_io", "")).endswith(".weights.h5"):
+            text, arrays = self.pack()
+            store["text"] = np.frombuffer(text.encode(), "uint8")
+            for i, array in enumerate(arrays):
+                store[str(i)] = array
+
+    def load_own_variables(self, store):
+        if "text" in store.keys():  # noqa: SIM118, it is no dict
+            arrays = [store[str(i)] for i in range(len(store.keys()) - 1)]
+            self.unpack(bytes(store["text"]).decode(), arrays)
+
+
+def unsynced_model(callback):
+    """The model of a callback; on JAX its variables are empty between the batches of an epoch."""
+    model = callback._model
+    return getattr(model, "module", model) if keras.backend.backend() == "torch" else model
+
+
+def _state_on_jax(model):
+    """What JAX's trainer holds of the model in the middle of an epoch, else None."""
+    if keras.backend.backend() != "jax" or getattr(model, "_jax_state_synced", True):
+        return None
+    return model._jax_state
+
+
+def state_variables(model):
+    """All variables of a model but its metrics' and its optimizer's."""
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def live_values(model, variables):
+    """The tensors of `state_variables`, also between two batches, where JAX must not be stopped."""
+    state = _state_on_jax(model)
+    if state:
+        return [*state["trainable_variables"], *state["non_trainable_variables"]]
+    return [keras.ops.convert_to_tensor(variable) for variable in variables]
+
+
+class _StepWithNewRates:
+    """JAX's training step, which first puts learning rates into the state that it is given."""
+
+    def __init__(self, step):
+        self._step = step
+        self.rates = {}
+
+    def __call__(self, state, iterator):
+        if self.rates:
+            state = list(state)
+            state[2] = self._with_rates(state[2])
+            self.rates = {}
+        return self._step(state, iterator)
+
+    def _with_rates(self, optimizer_variables):
+        import jax
+
+        values = list(optimizer_variables)
+        for place, rate in self.rates.items():
+            old = values[place]
+            values[place] = jax.device_put(np.asarray(rate, old.dtype), old.sharding)
+        return values
+
+
+def set_rate(model, optimizer, rate):
+    """Set a learning rate, also between two batches, where JAX must not be stopped."""
+    if not _state_on_jax(model):
+        optimizer.learning_rate = rate
+        return
+    if not isinstance(model.train_function, _StepWithNewRates):
+        model.train_function = _StepWithNewRates(model.train_function)
+    variables = model.optimizer.variables
+    (place,) = [i for i, v in enumerate(variables) if v is optimizer._learning_rate]
+    model.train_function.rates[place] = rate
+
+
+def slots(optimizer):
+    """The variables of an optimizer but its learning rates: slots, iterations, loss scale."""
+    rates = [one._learning_rate for one in leaf_optimizers(optimizer)]
+    return [v for v in optimizer.variables if not any(v is rate for rate in rates)]
+
+
+def build_optimizer(model):
+    """Give the optimizer its variables, where it has none yet."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if not model.optimizer.built:
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            model.optimizer.build(model.trainable_variables)
+
+
+def begin_at(model, epoch):
+    """Make a `fit` that has begun start with this epoch."""
+    model._initial_epoch = epoch
+
+
+def remake_train_function(model):
+    """Have the training step traced again at its next call."""
+    model.make_train_function(force=True)
+
+
+def has_validation(model):
+    """Whether `fit` is validating, or has validated since it began."""
+    return getattr(model, "_eval_epoch_iterator", None) is not None
+
+
+def validate(model):
+    """The metrics on the validation data of the `fit` that is running."""
+    return model.evaluate(verbose=0, return_dict=True, _use_cached_eval_dataset=True)
+
+
+def compiled(function):
+    """A pure function of lists of tensors, compiled where the backend compiles."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    import torch
+
+    return torch.no_grad()(function)
+
+
+def compiled_run(model, function):
+    """`function(x)`, which calls the model, compiled; it may change the model's statistics."""
+    if keras.backend.backend() != "jax":
+        return compiled(function)
+    import jax
+
+    variables = state_variables(model)
+
+    @jax.jit
+    def pure(values, x):
+        with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
+            out = function(x)
+        return out, [scope.get_current_value(variable) for variable in variables]
+
+    def run(x):
+        out, values = pure([variable.value for variable in variables], x)
+        for variable, value in zip(variables, values, strict=True):
+            if not variable.trainable:
+                variable.assign(value)
+        return out
+
+    return run
+
+
 def output_layer(model):
     """The layer that makes the only output of a model, or None where that isn't to be seen."""
     outputs = getattr(model, "outputs", None)  # subclassed models have none
@@ -302,3 +461,8 @@ def decaying_optimizer(optimizer, variable):
     if hasattr(optimizer, "_optimizer_map"):
         return decaying_optimizer(optimizer._optimizer_map(variable), variable)
     return optimizer if optimizer.weight_decay and optimizer._use_weight_decay(variable) else None
+
+
+def global_seed_state():
+    """The variable that counts Keras's random numbers for which no seed is given."""
+    return global_seed_generator().state

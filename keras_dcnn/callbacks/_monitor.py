@@ -8,7 +8,7 @@ from keras_dcnn._validation import check_choice
 
 
 class Monitor:
-    """Reads one quantity at the end of an epoch and knows which direction is better."""
+    """Reads one quantity of the logs and knows which direction is better."""
 
     def __init__(self, owner, name, mode):
         check_choice("mode", mode, ("auto", "min", "max"))
@@ -23,7 +23,7 @@ class Monitor:
             if not self._warned:
                 warnings.warn(
                     f"{self.owner} monitors '{self.name}', which is not among the logs "
-                    f"({', '.join(sorted(logs))}), so it does nothing this epoch: pass "
+                    f"({', '.join(sorted(logs))}), so it does nothing here: pass "
                     "`validation_data` to fit, or correct `monitor`.",
                     stacklevel=2,
                 )

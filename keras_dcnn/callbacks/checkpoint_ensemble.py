@@ -6,16 +6,18 @@ from pathlib import Path
 
 import keras
 
-from keras_dcnn._files import atomic_write, sha256, write_json
+from keras_dcnn._files import atomic_write, remove_leftovers, sha256, write_json
 from keras_dcnn._validation import check_choice, check_count
 from keras_dcnn.callbacks._monitor import Monitor
+from keras_dcnn.callbacks._snapshot import digest
+from keras_dcnn.callbacks._stateful_callback import StatefulCallback, join_run, leave_run
 from keras_dcnn.ensemble import Ensemble
 
 _MANIFEST = "manifest.json"
 _ARCHITECTURE = "architecture.json"
 
 
-class CheckpointEnsemble(keras.callbacks.Callback):
+class CheckpointEnsemble(StatefulCallback):
     """Keeps several states of one training run on disk, to be used as an ensemble.
 
     The cheapest ensemble: one training, several members, and as a rule better than the best of
@@ -24,27 +26,31 @@ class CheckpointEnsemble(keras.callbacks.Callback):
     Fires at the end of every `every`-th epoch and writes the model's weights, without the
     optimizer's, as `member-0007.weights.h5` (7 is the number of epochs that this callback has
     seen), beside `manifest.json`, which lists file, epoch, value and SHA-256 checksum, and
-    `architecture.json`. A file is written whole or not at all, also in a crash. `ensemble()` loads
-    the members, after training or, from the same directory, days later.
+    `architecture.json`. A file is written whole or not at all, also in a crash. When the disk is
+    full or closed to us, one line says so, the epoch has no member, and the training goes on.
+    `ensemble()` loads the members, after training or, from the same directory, days later.
+
+    A killed run that is resumed (`ResumeTraining`, or `BackupAndRestore` behind this callback) goes
+    on with its members. For that a member that was turned out stays until the next is written.
 
     Args:
         directory: Where to write; made if missing. Must not hold the members of another run.
         keep: `"best"` keeps the `max_members` best by `monitor`, the earlier one in a tie, and
             none whose value is NaN or missing; `"last"` keeps the last `max_members`; `"all"`
-            keeps all.
-        max_members: Number of members for "best" and "last", ≥ 1. During a write there is one more
-            on disk.
+            keeps all; `"cycle"` the last `max_members` of those that `SnapshotSchedule`, also in
+            the callbacks, ends its cycles with.
+        max_members: Number of members but for "all", ≥ 1. There is at most one more on disk.
         monitor: Quantity of the logs that ranks the members.
-        every: Epochs from one candidate to the next, ≥ 1.
+        every: Epochs from one candidate to the next, ≥ 1; not for "cycle".
         mode: `"min"` or `"max"`: which value of `monitor` is better; `"auto"` asks Keras's metric.
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the
-            directory holds the members of another model or run (also of this one, killed); at the
-            end of the first epoch, when `mode="auto"` and Keras does not know the metric's
-            direction; from `ensemble()`, when there is no member or one does not match its
-            checksum.
-        OSError: when the directory can't be written to.
+            directory holds the members of another model or run, and for "cycle" without
+            `SnapshotSchedule`; at the end of the first epoch, when `mode="auto"` and Keras does
+            not know the metric's direction; from `ensemble()`, when there is no member or one does
+            not match its checksum.
+        OSError: at the start of `fit`, when the directory can't be made.
         TypeError: for an unknown keyword.
 
     Example:
@@ -72,7 +78,7 @@ class CheckpointEnsemble(keras.callbacks.Callback):
         self, directory, keep="best", max_members=5, monitor="val_loss", every=1, mode="auto"
     ):
         super().__init__()
-        check_choice("keep", keep, ("best", "last", "all"))
+        check_choice("keep", keep, ("best", "last", "all", "cycle"))
         check_count("max_members", max_members)
         check_count("every", every)
         self._monitor = Monitor("CheckpointEnsemble", monitor, mode)
@@ -83,27 +89,63 @@ class CheckpointEnsemble(keras.callbacks.Callback):
         self.every = every
         self.mode = mode
         self._epochs_seen = 0
-        self._trained_model = None
 
     @property
     def members(self):
         """Entries of the manifest, in the order of training: file, epoch, value, sha256."""
-        path = self.directory / _MANIFEST
-        return json.loads(path.read_text(encoding="utf-8"))["members"] if path.is_file() else []
+        return self._manifest()["members"]
 
-    def on_train_begin(self, logs=None):
-        if self._trained_model is not self.model and self.members:
+    def reset(self):
+        manifest, beginning = self._manifest(), digest(self.model.weights)
+        # Killed before there was a state to go on from: the first epoch is trained again.
+        begun_again = manifest["beginning"] == beginning and manifest["epochs_seen"] <= self.every
+        if manifest["members"] and not begun_again:
             raise ValueError(
                 f"`directory` must not hold the members of another run; {self.directory} holds "
-                f"{len(self.members)}: choose another directory, or delete them."
+                f"{len(manifest['members'])}: choose another directory, or delete them."
             )
-        self._trained_model = self.model  # a second fit of the same model goes on
+        self._epochs_seen = 0
+        self._monitor.mode = self.mode
+        self._beginning = beginning
+        self._turned_out = []
+        self._keep_only([])
+
+    def get_state(self):
+        return {
+            "epochs_seen": self._epochs_seen,
+            "mode": self._monitor.mode,
+            "beginning": self._beginning,
+            "members": self.members,
+            "turned_out": self._turned_out,
+        }
+
+    def set_state(self, state):
+        super().set_state(state)
+        self._epochs_seen = state["epochs_seen"]
+        self._monitor.mode = state["mode"]
+        self._beginning = state["beginning"]
+        self._turned_out = state["turned_out"]
+        there = [one for one in state["members"] if (self.directory / one["file"]).is_file()]
+        gone = [one["file"] for one in state["members"] if one not in there]
+        if gone:
+            print(f"\nCheckpointEnsemble goes on without {', '.join(gone)}, no longer there.")
+        self._keep_only(there)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.directory)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
+        self._schedule = next((c for c in self._run.callbacks if hasattr(c, "ends_cycle")), None)
+        if self.keep == "cycle" and self._schedule is None:
+            raise ValueError(
+                "keep='cycle' needs a SnapshotSchedule among the callbacks of `fit`; there is none."
+            )
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         self._epochs_seen += 1
-        if self._epochs_seen % self.every:
+        if not self._is_candidate(epoch):
             return
         logs = logs or {}
         if self.keep == "best":
@@ -113,10 +155,62 @@ class CheckpointEnsemble(keras.callbacks.Callback):
         else:
             value = float(logs.get(self.monitor, math.nan))
         kept, dropped = self._select(self.members, value)
-        if kept is not None:
+        if kept is None:
+            return
+        try:
+            self._delete(self._turned_out)
             self._write(epoch, value, kept)
-        for member in dropped:
-            (self.directory / member["file"]).unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:  # h5py's, where a file can't be closed
+            print(
+                f"\nEpoch {epoch + 1}: CheckpointEnsemble could not write a member ({error}); the "
+                "training goes on."
+            )
+        else:
+            self._turned_out = [member["file"] for member in dropped]
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._delete(self._turned_out)
+        self._turned_out = []
+
+    def _is_candidate(self, epoch):
+        if self.keep == "cycle":
+            return self._schedule.ends_cycle(epoch + 1)
+        return self._epochs_seen % self.every == 0
+
+    def _manifest(self):
+        path = self.directory / _MANIFEST
+        if not path.is_file():
+            return {"members": [], "epochs_seen": 0, "beginning": None}
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} must be what CheckpointEnsemble wrote; it was changed ({error}): restore "
+                "it, or delete the directory."
+            ) from error
+
+    def _delete(self, files):
+        for file in files:
+            (self.directory / file).unlink(missing_ok=True)
+
+    def _keep_only(self, members):
+        """List these members, and delete what others a run left that was killed."""
+        if members or (self.directory / _MANIFEST).is_file():
+            self._write_manifest(members)
+        known = {member["file"] for member in members} | set(self._turned_out)
+        paths = self.directory.glob("member-*.weights.h5")
+        self._delete(path.name for path in paths if path.name not in known)
+
+    def _write_manifest(self, members):
+        manifest = {
+            "format": 1,
+            "monitor": self.monitor,
+            "beginning": self._beginning,
+            "epochs_seen": self._epochs_seen,
+            "members": members,
+        }
+        write_json(self.directory / _MANIFEST, manifest)
 
     def _write(self, epoch, value, kept):
         """The member first, then the manifest that lists it: a crash leaves the old list right."""
@@ -124,24 +218,29 @@ class CheckpointEnsemble(keras.callbacks.Callback):
             config = keras.saving.serialize_keras_object(self.model)
             write_json(self.directory / _ARCHITECTURE, config)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
-        with atomic_write(file) as temporary:
-            self.model.save_weights(temporary)
+        run = leave_run(self.model)  # a member is weights only
+        try:
+            with atomic_write(file) as temporary:
+                self.model.save_weights(temporary)
+        finally:
+            join_run(self.model, run)
         entry = {
             "file": file.name,
             "epoch": epoch + 1,
             "value": value if math.isfinite(value) else None,
             "sha256": sha256(file),
         }
-        write_json(
-            self.directory / _MANIFEST,
-            {"format": 1, "monitor": self.monitor, "members": [*kept, entry]},
-        )
+        try:
+            self._write_manifest([*kept, entry])
+        except OSError:
+            file.unlink()
+            raise
 
     def _select(self, members, value):
         """Members that stay and that go for one of this value; (None, []) turns it away."""
         if self.keep == "all" or len(members) < self.max_members:
             return members, []
-        if self.keep == "last":
+        if self.keep != "best":
             return members[1:], members[:1]
         # The last of equals is the one to go, so that in a tie the earlier epoch stays.
         worst = max(members, key=lambda m: (self._monitor.cost(m["value"]), m["file"]))

@@ -2,65 +2,83 @@
 
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
-from keras_dcnn._keras import has_fixed_rate, leaf_optimizers
-from keras_dcnn._validation import check_count, check_flag, check_number
+from keras_dcnn._keras import leaf_optimizers, slots, unsynced_model
+from keras_dcnn._validation import check_choice, check_count, check_number
+from keras_dcnn.callbacks._batch_mean import BatchMean
 from keras_dcnn.callbacks._monitor import Monitor
+from keras_dcnn.callbacks._rates import check_rates_can_be_set, log_rates, rate_of, set_rates
+from keras_dcnn.callbacks._snapshot import put_back, snapshot
+from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 
 class PlateauState(NamedTuple):
     """What a decision depends on beside the new value."""
 
     best: float | None = None  # as a cost: lower is better
-    wait: int = 0  # epochs without improvement that count
-    cooling: int = 0  # epochs still not counted after a cut
+    wait: int = 0  # looks without improvement that count
+    cooling: int = 0  # looks still not counted after a cut
 
 
-def plateau_step(state, cost, patience, min_delta, cooldown):
-    """The next state, and whether `cost` (lower is better) "improved", means "cut" or "wait"."""
+def plateau_step(state, cost, patience, margin, cooldown):
+    """The next state, and whether `cost` (lower is better) "improved", means "plateau" or "wait".
+
+    `margin(best)` is what an improvement must exceed.
+    """
     cooling = max(state.cooling - 1, 0)
-    if state.best is None or cost < state.best - min_delta:
+    if state.best is None or cost < state.best - margin(state.best):
         return PlateauState(cost, 0, cooling), "improved"
     if state.cooling:
         return PlateauState(state.best, 0, cooling), "wait"
     if state.wait + 1 >= patience:
-        return PlateauState(state.best, 0, cooldown), "cut"
+        return PlateauState(state.best, 0, cooldown), "plateau"
     return PlateauState(state.best, state.wait + 1, 0), "wait"
 
 
-class DivideLROnPlateau(keras.callbacks.Callback):
+class DivideLROnPlateau(StatefulCallback):
     """Divides the learning rate by 2 (or 5) when a monitored quantity stops improving.
 
     The tutorial's schedule: begin at about 0.1 (SGD), divide when validation stalls, go on.
 
-    Fires at the end of an epoch. After `patience` epochs without an improvement of more than
-    `min_delta` over the best value so far, the rate becomes `max(rate / divisor, min_lr)`, and the
-    next `cooldown` epochs are not counted. An epoch whose value is NaN, infinite or missing is not
+    Fires at the end of an epoch, or of every `every` batches. After `patience` such looks without
+    an improvement over the best value so far, each rate becomes `max(rate / divisor, min_lr)`, and
+    the next `cooldown` looks are not counted. A value that is NaN, infinite or missing is not
     counted either, so it never cuts. The rate that an epoch used is written to the logs as
     `learning_rate`, and so to the History.
 
     Unlike `keras.callbacks.ReduceLROnPlateau` it goes on where it stopped when `fit` is called
-    again on the same model, `cooldown=1` spares one epoch (there: none), and a misspelt argument
-    is an error.
+    again on the same model or a killed run is resumed, divides the rate of every optimizer in a
+    `MultiOptimizer`, `cooldown=1` spares one epoch (there: none), and a misspelt argument is an
+    error.
 
     Args:
         monitor: Quantity of the logs to watch, such as `"val_loss"`.
         mode: `"min"` or `"max"`: which is better; `"auto"` asks Keras's metric.
         divisor: What to divide by, above 1: 2 halves; 5 is the other usual choice.
-        patience: Epochs without improvement before a cut, ≥ 1.
-        min_delta: Smallest change that counts as an improvement, ≥ 0, in the monitor's unit.
-        cooldown: Epochs after a cut that are not counted, ≥ 0.
+        patience: Looks without improvement before a cut, ≥ 1.
+        min_delta: What an improvement must exceed, ≥ 0.
+        threshold_mode: `"abs"`: `min_delta` is in the monitor's unit; `"rel"`: it is a share of the
+            best value so far, 0.01 for 1 %.
+        cooldown: Looks after a cut that are not counted, ≥ 0.
         min_lr: Rate below which it never goes, ≥ 0.
-        restore_best: Whether to set the model's weights back to the best epoch's at each cut.
-            They are kept in memory.
+        max_reductions: Number of cuts, ≥ 1, or None for any number.
+        at_limit: What to do at a plateau when `max_reductions` or `min_lr` allow no further cut:
+            `"stay"` goes on training, `"stop"` ends it.
+        restore: What to set back to the best look's at each cut: `None`, `"weights"` (BatchNorm's
+            statistics among them), or `"state"`, the weights and the optimizer's slots and
+            iterations. Kept in memory. Random seeds go on, so that no draw is repeated.
+        every: `"epoch"`, or a number of batches ≥ 1. Then the value is the mean of the monitor over
+            these batches; it must be a mean over samples that is in the logs of batches, such as
+            `"loss"` or `"accuracy"`.
+        warmup: Epochs, ≥ 0, at the beginning of the run in which the rate rises linearly from 0,
+            batch by batch, and nothing is counted.
         verbose: 0 is silent, 1 prints one line per cut.
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the
-            optimizer's rate is a schedule; at the end of the first epoch, when `mode="auto"` and
-            Keras does not know the metric's direction.
+            optimizer's rate is a schedule or another callback of ours sets the rate; at the first
+            look, when `mode="auto"` and Keras does not know the metric's direction.
         TypeError: for an unknown keyword.
 
     Example:
@@ -72,7 +90,7 @@ class DivideLROnPlateau(keras.callbacks.Callback):
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.1), "mse")
-    plateau = keras_dcnn.callbacks.DivideLROnPlateau(monitor="loss", patience=2, verbose=1)
+    plateau = keras_dcnn.callbacks.DivideLROnPlateau(monitor="loss", patience=2)
     history = model.fit(np.ones((8, 4)), np.ones(8), epochs=5, callbacks=[plateau], verbose=0)
     print(history.history["learning_rate"])
     ```
@@ -82,6 +100,8 @@ class DivideLROnPlateau(keras.callbacks.Callback):
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
+    excludes = ("DivideLROnPlateau",)
+
     def __init__(
         self,
         monitor="val_loss",
@@ -89,81 +109,172 @@ class DivideLROnPlateau(keras.callbacks.Callback):
         divisor=2.0,
         patience=5,
         min_delta=1e-4,
+        threshold_mode="abs",
         cooldown=0,
         min_lr=0.0,
-        restore_best=False,
-        verbose=0,
+        max_reductions=None,
+        at_limit="stay",
+        restore=None,
+        every="epoch",
+        warmup=0,
+        verbose=1,
     ):
         super().__init__()
         check_number("divisor", divisor, above=1)
         check_count("patience", patience)
         check_number("min_delta", min_delta, minimum=0)
+        check_choice("threshold_mode", threshold_mode, ("abs", "rel"))
         check_count("cooldown", cooldown, minimum=0)
         check_number("min_lr", min_lr, minimum=0)
-        check_flag("restore_best", restore_best)
+        if max_reductions is not None:
+            check_count("max_reductions", max_reductions)
+        check_choice("at_limit", at_limit, ("stay", "stop"))
+        check_choice("restore", restore, (None, "weights", "state"))
+        if every != "epoch":
+            check_count("every", every)
+        check_count("warmup", warmup, minimum=0)
         self._monitor = Monitor("DivideLROnPlateau", monitor, mode)
         self.monitor = monitor
         self.mode = mode
         self.divisor = divisor
         self.patience = patience
         self.min_delta = min_delta
+        self.threshold_mode = threshold_mode
         self.cooldown = cooldown
         self.min_lr = min_lr
-        self.restore_best = restore_best
+        self.max_reductions = max_reductions
+        self.at_limit = at_limit
+        self.restore = restore
+        self.every = every
+        self.warmup = warmup
         self.verbose = verbose
-        self._trained_model = None
+        # Without batches to look at, Keras need not wait for each of them.
+        self.async_safe = every == "epoch"
+        self.reset()
+
+    def reset(self):
+        self._monitor.mode = self.mode
+        self._plateau = PlateauState()
+        self._reductions = 0
+        self._best = None
+        self._epochs_seen = 0
+        self._full_rates = None
+        self._sum, self._count = 0.0, 0
+
+    def get_state(self):
+        return {
+            "mode": self._monitor.mode,
+            "plateau": list(self._plateau),
+            "reductions": self._reductions,
+            "best": self._best,
+            "epochs_seen": self._epochs_seen,
+            "full_rates": self._full_rates,
+            "block": [self._sum if np.isfinite(self._sum) else None, self._count],
+        }
+
+    def set_state(self, state):
+        super().set_state(state)
+        self._monitor.mode = state["mode"]
+        self._plateau = PlateauState(*state["plateau"])
+        self._reductions = state["reductions"]
+        self._best = state["best"]
+        self._epochs_seen = state["epochs_seen"]
+        self._full_rates = state["full_rates"]
+        total, self._count = state["block"]
+        self._sum = np.nan if total is None else total
 
     def on_train_begin(self, logs=None):
-        for optimizer in leaf_optimizers(self.model.optimizer):
-            if not has_fixed_rate(optimizer):
-                raise ValueError(
-                    "DivideLROnPlateau needs a learning rate that it can set; the optimizer "
-                    f"`{optimizer.name}` follows a schedule: pass it a number, or drop one of the "
-                    "two."
-                )
-        if self._trained_model is not self.model:  # a second fit of the same model goes on
-            self._trained_model = self.model
-            self._monitor.mode = self.mode
-            self._state = PlateauState()
-            self._best_weights = None
+        super().on_train_begin(logs)
+        check_rates_can_be_set("DivideLROnPlateau", self.model)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        self._batch_mean = BatchMean()
+        if self._warming and self._full_rates is None:
+            self._full_rates = [rate_of(one) for one in leaf_optimizers(self.model.optimizer)]
+
+    @property
+    def _warming(self):
+        return self._epochs_seen < self.warmup
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._warming:
+            steps = self.params.get("steps")
+            done = (batch + 1) / steps if steps else 1.0
+            share = min((self._epochs_seen + done) / self.warmup, 1.0)
+            set_rates(unsynced_model(self), [rate * share for rate in self._full_rates])
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.every == "epoch" or self._warming:
+            return
+        value = self._monitor.read(unsynced_model(self), logs)
+        total, count = self._batch_mean.step(batch, np.nan if value is None else value)
+        self._sum, self._count = self._sum + total, self._count + count
+        if self._count >= self.every:
+            mean = self._sum / self._count
+            self._sum, self._count = 0.0, 0
+            if np.isfinite(mean):
+                self._decide(mean, f"Epoch {self.epochs_ended + 1}, batch {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         logs = {} if logs is None else logs
-        optimizers = leaf_optimizers(self.model.optimizer)
-        for optimizer in optimizers:
-            suffix = f"_{optimizer.name}" if len(optimizers) > 1 else ""
-            logs[f"learning_rate{suffix}"] = _rate(optimizer)
-        value = self._monitor.read(self.model, logs)
-        if value is None:
-            return
-        self._state, verdict = plateau_step(
-            self._state, self._monitor.cost(value), self.patience, self.min_delta, self.cooldown
+        log_rates(self.model, logs)
+        warming = self._warming
+        self._epochs_seen += 1
+        if self.every == "epoch" and not warming:
+            value = self._monitor.read(self.model, logs)
+            if value is not None:
+                self._decide(value, f"Epoch {epoch + 1}")
+
+    def _decide(self, value, when):
+        self._plateau, verdict = plateau_step(
+            self._plateau, self._monitor.cost(value), self.patience, self._margin, self.cooldown
         )
-        if verdict == "improved" and self.restore_best:
-            self._best_weights = [np.array(w) for w in self.model.get_weights()]
-        if verdict == "cut":
-            self._cut(epoch, optimizers)
+        if verdict == "improved" and self.restore:
+            self._best = snapshot(self._watched())
+        if verdict == "plateau":
+            self._cut(when)
 
-    def _cut(self, epoch, optimizers):
+    def _margin(self, best):
+        return self.min_delta * (abs(best) if self.threshold_mode == "rel" else 1.0)
+
+    def _cut(self, when):
+        best = self._monitor.cost(self._plateau.best)  # its own inverse
+        looks = "epochs" if self.every == "epoch" else f"times {self.every} batches"
+        why = f"{when}: {self.monitor} did not improve on {best:.4g} for {self.patience} {looks}"
         cuts = []
-        for optimizer in optimizers:
-            old = _rate(optimizer)
-            new = max(old / self.divisor, self.min_lr)
-            if np.float32(new) < np.float32(old):  # the optimizer's precision
-                optimizer.learning_rate = new
-                cuts.append(f"{old:.4g} → {new:.4g}")
-        if not cuts:
-            return
-        if self.restore_best:
-            self.model.set_weights(self._best_weights)
+        if self.max_reductions is None or self._reductions < self.max_reductions:
+            cuts = [self._divide(one) for one in leaf_optimizers(self.model.optimizer)]
+            cuts = [cut for cut in cuts if cut]
+        if cuts:
+            self._reductions += 1
+            restored = self._restore()
+            self._say(f"{why}: learning rate {', '.join(cuts)}{restored}.")
+        elif self.at_limit == "stop":
+            self.model.stop_training = True
+            self._say(f"{why}, and the learning rate is not to be cut further: training stops.")
+
+    def _divide(self, optimizer):
+        """Cut one rate; "old → new", or "" where it is not to go lower."""
+        old = rate_of(optimizer)
+        new = max(old / self.divisor, self.min_lr)
+        if np.float32(new) >= np.float32(old):  # the optimizer's precision
+            return ""
+        optimizer.learning_rate = new
+        return f"{old:.4g} → {new:.4g}"
+
+    def _watched(self):
+        """The variables that go back to the best look's values."""
+        state = slots(self.model.optimizer) if self.restore == "state" else []
+        return [*self.model.weights, *state]
+
+    def _restore(self):
+        if not self.restore:
+            return ""
+        put_back(self._watched(), self._best)
+        return f", best {self.restore} restored"
+
+    def _say(self, sentence):
         if self.verbose:
-            best = self._monitor.cost(self._state.best)  # its own inverse
-            print(
-                f"\nEpoch {epoch + 1}: {self.monitor} did not improve on {best:.4g} for "
-                f"{self.patience} epochs: learning rate {', '.join(cuts)}"
-                f"{', best weights restored' if self.restore_best else ''}."
-            )
-
-
-def _rate(optimizer):
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            print(f"\n{sentence}")

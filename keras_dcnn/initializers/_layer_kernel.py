@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_dcnn._keras import all_layers, own_trainable_weights
 from keras_dcnn._kernels import kernels_of
-from keras_dcnn.initializers._model_run import shadowed
+from keras_dcnn._model_run import shadowed
 
 ops = keras.ops
 _ROUNDING = 1e-6  # a standard deviation below this share of the mean is float32's rounding

@@ -5,7 +5,7 @@ import functools
 import math
 
 from keras_dcnn._keras import assign, is_traced
-from keras_dcnn.initializers._model_run import intercepted, letting_go_of_activations
+from keras_dcnn._model_run import intercepted, letting_go_of_activations
 from keras_dcnn.initializers._orthonormal import orthonormal_kernel
 
 

@@ -5,9 +5,9 @@ import keras
 from keras_dcnn._layer_graph import walk_layers
 from keras_dcnn._model_copy import copy_model
 from keras_dcnn._validation import check_built_model, check_number
+from keras_dcnn._where import check_where, is_chosen, is_named
 from keras_dcnn.regularizers._dropout import insert_dropout
 from keras_dcnn.regularizers._penalties import put_on, warn_if_lost, weights_of
-from keras_dcnn.regularizers._where import check_where, is_chosen, is_named
 
 _FOR_DROPOUT = "Dense layer of a sequential or functional model, with weights before it"
 _LISTED = 20  # layers in an error

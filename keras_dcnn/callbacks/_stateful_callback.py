@@ -1,0 +1,150 @@
+"""What our callbacks share: a state that goes with the checkpoint, and each other's company."""
+
+import warnings
+
+import keras
+
+from keras_dcnn._keras import SavedWithWeights
+from keras_dcnn._random_state import get_random_state, set_random_state
+from keras_dcnn.callbacks._state import pack, unpack
+
+_PLACE = "_keras_dcnn_training_run"
+
+
+class TrainingRun(SavedWithWeights):
+    """Our callbacks of one `fit`, their states, and those of the random numbers.
+
+    Held by the model while it is trained, so that it is in every `.weights.h5` that is written:
+    that of `keras.callbacks.BackupAndRestore` too.
+    """
+
+    def __init__(self, params):
+        self.params = params  # one object for all callbacks of a `fit`
+        self.callbacks = []
+        self._restored = None
+
+    def named(self):
+        """The callbacks by a name that is the same in a run that is begun again."""
+        names = {}
+        for callback in self.callbacks:
+            kind = type(callback).__name__
+            count = sum(type(one) is type(callback) for one in names.values())
+            names[f"{kind} {count + 1}"] = callback
+        return names
+
+    def get_state(self):
+        states = {
+            name: {"epochs": callback.epochs_ended, "state": callback.get_state()}
+            for name, callback in self.named().items()
+        }
+        return {"format": 1, "random": get_random_state(), "callbacks": states}
+
+    def restore(self, state):
+        """Have each callback take its state when the first epoch begins."""
+        self._restored = state
+
+    def take(self, callback, epoch):
+        """The state that is to be restored to a callback, or None; the random numbers' as well."""
+        if self._restored is None:
+            return None
+        if "random" in self._restored:
+            set_random_state(self._restored.pop("random"))
+        name = next(name for name, one in self.named().items() if one is callback)
+        if name not in self._restored["callbacks"]:
+            return None
+        restored = self._restored["callbacks"].pop(name)
+        if restored["epochs"] != epoch:
+            warnings.warn(
+                f"the state of {type(callback).__name__} is that after {restored['epochs']} "
+                f"epochs, but the training begins after {epoch}, so it differs from one that was "
+                "not interrupted: put BackupAndRestore after the callbacks of keras_dcnn, or use "
+                "ResumeTraining, which writes one file where that writes two.",
+                stacklevel=3,
+            )
+        return restored["state"]
+
+    def pack(self):
+        return pack(self.get_state())
+
+    def unpack(self, text, arrays):
+        self.restore(unpack(text, arrays))
+
+
+def leave_run(model):
+    """Take the run off the model, as before files are written that are to hold weights only."""
+    return vars(model).pop(_PLACE, None)
+
+
+def join_run(model, run):
+    """Put a run onto the model."""
+    if run is not None:
+        vars(model)[_PLACE] = run
+
+
+class StatefulCallback(keras.callbacks.Callback):
+    """A callback whose state can be read, set, and restored in a run that was killed.
+
+    The order: `on_train_begin` of all callbacks, which may load a checkpoint; then, before the
+    first batch, the state that came with it, or `reset()` where there is none and the model is not
+    the one of the last `fit`.
+    """
+
+    excludes = ()  # names of the classes that this one can't work beside
+
+    def __init__(self):
+        super().__init__()
+        self._trained_model = None
+        self._state_is_set = False
+        self._begun = False
+        self.epochs_ended = 0
+
+    def get_state(self):
+        """The state as a dict of plain values and NumPy arrays."""
+        return {}
+
+    def set_state(self, state):
+        """Go on from a state of `get_state`; also before a `fit`."""
+        self._state_is_set = True
+
+    def reset(self):
+        """Begin anew."""
+
+    def goes_on(self):
+        """Whether a `fit` continues with the state that there is."""
+        return self._trained_model is self.model
+
+    def set_params(self, params):
+        super().set_params(params)
+        holder = vars(self._model)
+        if _PLACE not in holder or holder[_PLACE].params is not params:
+            holder[_PLACE] = TrainingRun(params)
+        self._run = holder[_PLACE]
+        self._run.callbacks.append(self)
+
+    def on_train_begin(self, logs=None):
+        self._begun = False
+        for other in self._run.callbacks:
+            if other is not self and type(other).__name__ in self.excludes:
+                raise ValueError(
+                    f"{type(self).__name__} and {type(other).__name__} would both set the learning "
+                    "rate: leave one out."
+                )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs_ended = epoch
+        if self._begun:
+            return
+        self._begun = True
+        restored = self._run.take(self, epoch)
+        if restored is not None:
+            self.set_state(restored)
+        elif not self._state_is_set and not self.goes_on():
+            self.reset()
+        self._state_is_set = False
+        self._trained_model = self.model
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs_ended = epoch + 1
+
+    def on_train_end(self, logs=None):
+        leave_run(self._model)

@@ -1,0 +1,217 @@
+"""GradualUnfreeze: groups of layers that begin to learn one after the other."""
+
+import contextlib
+import functools
+import re
+
+import keras
+
+from keras_dcnn._batch_norm import batch_norm_layers
+from keras_dcnn._keras import (
+    all_layers,
+    leaf_optimizers,
+    remake_train_function,
+    set_rate,
+    unsynced_model,
+)
+from keras_dcnn._layer_graph import walk_layers
+from keras_dcnn._model_run import shadowed
+from keras_dcnn._validation import check_built_model, check_choice, check_count
+from keras_dcnn._where import check_where, is_chosen
+from keras_dcnn.callbacks._rates import check_rates_can_be_set, log_rates, rate_of
+from keras_dcnn.callbacks._stateful_callback import StatefulCallback
+
+
+class GradualUnfreeze(StatefulCallback):
+    """Thaws a pretrained network group by group, from the head down.
+
+    While a new head is still random its gradients would spoil pretrained features; so those wait.
+    A group that waits has learning rate 0, which also stops the optimizer's weight decay (it is
+    scaled by the rate), and its BatchNorm layers run as at inference and keep their statistics.
+    `trainable` stays as it is: changed after `compile` it breaks the training.
+
+    Group i begins to learn after i·`every` epochs, i = 1, 2, …; its rate rises linearly, batch by
+    batch, over `ramp` epochs to that of the layers that learn from the start. Layers in no group
+    learn from the start. It works beside `DivideLROnPlateau`, which divides all rates. At each thaw
+    the training step is compiled once more. Gradients of waiting groups are computed all the same,
+    so no time is saved; constraints act on them too.
+
+    Args:
+        groups: For each group which layers, the first to thaw first: a layer class, a pattern for
+            names or paths such as `"block5_*"`, a function that takes a layer, or a list of these.
+            A layer's own inner layers go with it. The first group that a layer fits has it.
+        every: Epochs from one thaw to the next, ≥ 1.
+        ramp: Epochs in which the rate of a group rises, ≥ 0.
+        verbose: 1 prints a line at each thaw, 0 nothing.
+
+    Raises:
+        TypeError: for groups that can't pick layers and for an unknown keyword.
+        ValueError: for an argument outside the ranges above; from `optimizer()`, when a group has
+            no weights; at the start of `fit`, when the model is not compiled with the optimizer
+            that `optimizer()` made.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    model = keras.Sequential([keras.Input((8, 8, 3))])
+    model.add(keras.layers.Conv2D(4, 3, name="block1"))
+    model.add(keras.layers.Conv2D(4, 3, name="block2"))
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(2, activation="softmax", name="head"))
+    thaw = keras_dcnn.callbacks.GradualUnfreeze(["block2", "block1"])
+    optimizer = thaw.optimizer(model, keras.optimizers.SGD(0.01))
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    model.fit(np.ones((4, 8, 8, 3)), np.zeros(4), epochs=3, callbacks=[thaw], verbose=0)
+    ```
+
+    Reference:
+        Howard, Ruder: Universal Language Model Fine-tuning for Text Classification (2018), section
+        3.3. https://arxiv.org/abs/1801.06146
+    """
+
+    excludes = ("GradualUnfreeze", "SnapshotSchedule")
+
+    def __init__(self, groups, every=1, ramp=1, verbose=1):
+        super().__init__()
+        if not isinstance(groups, (list, tuple)) or not groups:
+            raise ValueError(f"`groups` must be a list with at least one group; got {groups!r}.")
+        check_where(groups)
+        check_count("every", every)
+        check_count("ramp", ramp, minimum=0)
+        check_choice("verbose", verbose, (0, 1))
+        self.groups = groups
+        self.every = every
+        self.ramp = ramp
+        self.verbose = verbose
+        self._held = contextlib.ExitStack()
+        self._waiting = 0
+
+    def optimizer(self, model, optimizer):
+        """An optimizer to compile the model with, in which each group has a rate of its own.
+
+        Args:
+            model: The built Keras model.
+            optimizer: The Keras optimizer for the layers that learn from the start; the groups get
+                their own, with the same settings.
+
+        Returns:
+            A `keras.optimizers.MultiOptimizer`.
+        """
+        check_built_model(model)
+        _check_optimizer(optimizer)
+        waiting = {}
+        for number, layers in enumerate(self._layers_of_groups(model), 1):
+            paths = {w.path for layer in layers for w in layer.trainable_variables}
+            if not paths:
+                raise ValueError(
+                    "each of `groups` must have weights that are trained; group "
+                    f"{number} ({self.groups[number - 1]!r}) has none: see the names in "
+                    "model.summary(), and that `trainable` is True."
+                )
+            config = {**optimizer.get_config(), "learning_rate": 0.0, "name": f"group{number}"}
+            pattern = "|".join(re.escape(path) for path in sorted(paths))
+            waiting[pattern] = type(optimizer).from_config(config)
+        return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, waiting))
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._held.close()
+        check_rates_can_be_set("GradualUnfreeze", self.model)
+        names = [one.name for one in leaf_optimizers(self.model.optimizer)]
+        if names[:-1] != [f"group{i + 1}" for i in range(len(self.groups))]:
+            raise ValueError(
+                "the model must be compiled with the optimizer that this callback makes; its "
+                f"optimizer holds {', '.join(names)}: model.compile(thaw.optimizer(model, "
+                "keras.optimizers.SGD(0.01)), …)."
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        waiting = sum(epoch < start for start in self._starts())
+        if waiting != self._waiting:
+            self._hold(waiting)
+            thawed = len(self.groups) - waiting
+            if self.verbose and thawed:
+                print(f"\nEpoch {epoch + 1}: group {thawed} of {len(self.groups)} learns from now.")
+        self._full = rate_of(leaf_optimizers(self.model.optimizer)[-1])
+        steps = self.params.get("steps")
+        self._set_rates(epoch if steps else epoch + 1, epoch)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        steps, epoch = self.params.get("steps"), self.epochs_ended
+        if steps and any(0 <= epoch - start < self.ramp for start in self._starts()):
+            self._set_rates(epoch + (batch + 1) / steps, epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        if logs is not None:
+            log_rates(self.model, logs)
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        if self._waiting:
+            self._hold(0)
+
+    def _starts(self):
+        """After how many epochs each group begins to learn."""
+        return [number * self.every for number in range(1, len(self.groups) + 1)]
+
+    def _set_rates(self, now, epoch):
+        """Set the rates of the groups that wait or rise; the others are left to other callbacks."""
+        model = unsynced_model(self)
+        for optimizer, start in zip(leaf_optimizers(model.optimizer), self._starts(), strict=False):
+            if epoch - start <= self.ramp:
+                set_rate(model, optimizer, self._full * risen(now - start, self.ramp))
+
+    def _hold(self, waiting):
+        """Have BatchNorm in the groups that wait run as at inference, from the next trace on."""
+        self._held.close()
+        groups = self._layers_of_groups(self.model)
+        for layer in [one for group in groups[len(groups) - waiting :] for one in group]:
+            for norm in batch_norm_layers(layer):
+                call = functools.partial(_as_at_inference, norm.call)
+                self._held.enter_context(shadowed(norm, call=call))
+        self._waiting = waiting
+        remake_train_function(self.model)
+
+    def _layers_of_groups(self, model):
+        """The layers of each group; a layer that is inside another goes with it."""
+        groups = [[] for _ in self.groups]
+        taken = set()
+        for path, layer in walk_layers(model):
+            if id(layer) in taken:
+                continue
+            for group, where in zip(groups, self.groups, strict=True):
+                if is_chosen(where, path, layer):
+                    group.append(layer)
+                    taken.update(id(inner) for inner in all_layers(layer))
+                    break
+        return groups
+
+
+def risen(epochs, ramp):
+    """The share of its rate that a group has so many epochs after its thaw."""
+    if epochs < 0:
+        return 0.0
+    return min(epochs / ramp, 1.0) if ramp else 1.0
+
+
+def _as_at_inference(call, inputs, training=None, mask=None):
+    return call(inputs, training=False, mask=mask)
+
+
+def _check_optimizer(optimizer):
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise TypeError(
+            f"`optimizer` must be a Keras optimizer; got {type(optimizer).__name__}: such as "
+            "keras.optimizers.SGD(0.01)."
+        )
+    if leaf_optimizers(optimizer) != [optimizer]:
+        raise ValueError(
+            f"`optimizer` must be a single optimizer; got {type(optimizer).__name__}: Keras wraps "
+            "it for loss scaling by itself."
+        )

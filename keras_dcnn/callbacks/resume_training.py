@@ -1,0 +1,129 @@
+"""ResumeTraining: a killed training goes on as if it had not been."""
+
+from pathlib import Path
+
+from keras_dcnn._keras import begin_at, build_optimizer, state_variables
+from keras_dcnn._validation import check_choice, check_count
+from keras_dcnn.callbacks._snapshot import put_back, snapshot
+from keras_dcnn.callbacks._state import read_state, write_state
+from keras_dcnn.callbacks._stateful_callback import StatefulCallback
+
+
+class ResumeTraining(StatefulCallback):
+    """Writes all that a training depends on, and goes on from it when the training was killed.
+
+    Start the same script again: the model gets its weights, optimizer, BatchNorm statistics and
+    seeds, our other callbacks their states, Python's, NumPy's and PyTorch's random numbers theirs,
+    and `fit` begins with the epoch that was not finished. On TensorFlow and JAX on a CPU the
+    result is that of the training that was not killed, bit for bit.
+
+    Fires before the first epoch and after every `every`-th, when all callbacks have seen its end,
+    so that its place among them does not matter. A file is there whole or not at all, its name
+    holds its checksum, and the one before it is kept: a damaged one is named and the older used.
+    When the disk is full the training goes on, with one line. `keras.callbacks.BackupAndRestore`
+    saves the states of our callbacks too, where it is behind them, but not atomically.
+
+    What does not come back: the state of Keras's own callbacks (EarlyStopping begins to wait anew);
+    the order of a `tf.data` set with `shuffle(reshuffle_each_iteration=True)`, which begins with
+    its first (arrays and PyDataset go on rightly; so do arrays on TensorFlow after
+    `keras.utils.set_random_seed`, where Keras shuffles each epoch alike); random layers inside
+    `tf.data`; the position in a generator. In the process in which a training has ended a second
+    `fit` does not go back to it.
+
+    Args:
+        state_path: Directory for the files, made if missing; of this training alone. Delete it to
+            train from the beginning.
+        every: Epochs from one file to the next, ≥ 1.
+        verbose: 1 prints a line when a training is resumed, 0 does not.
+
+    Raises:
+        ValueError: for an argument outside the ranges above; at the start of `fit`, when the files
+            are of another model or optimizer, or all damaged.
+        OSError: at the start of `fit`, when the directory can't be made.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import tempfile
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    callbacks = [
+        keras_dcnn.callbacks.DivideLROnPlateau(monitor="loss", patience=2),
+        keras_dcnn.callbacks.ResumeTraining(tempfile.mkdtemp()),
+    ]
+    model.fit(np.ones((8, 4)), np.ones(8), epochs=5, callbacks=callbacks, verbose=0)
+    ```
+
+    Reference:
+        Rojas et al.: A Study of Checkpointing in Large Scale Training of Deep Neural Networks
+        (2020). https://arxiv.org/abs/2012.00825
+    """
+
+    def __init__(self, state_path, every=1, verbose=1):
+        super().__init__()
+        check_count("every", every)
+        check_choice("verbose", verbose, (0, 1))
+        self.state_path = Path(state_path)
+        self.every = every
+        self.verbose = verbose
+        self._ended = False
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.state_path.mkdir(parents=True, exist_ok=True)
+        build_optimizer(self.model)
+        state = None if self._ended else read_state(self.state_path)
+        if state is None:
+            return
+        self._check(state)
+        put_back(state_variables(self.model), state["model"])
+        put_back(self.model.optimizer.variables, state["optimizer"])
+        self._run.restore(state["run"])
+        begin_at(self.model, state["epoch"])
+        if self.verbose:
+            print(f"\nThe training in {self.state_path} goes on after epoch {state['epoch']}.")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        first = not self._begun
+        super().on_epoch_begin(epoch, logs)
+        begin_at(self.model, None)  # where the next `fit` begins is its own affair
+        if first or epoch % self.every == 0:
+            self._write(epoch)
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._ended = True
+        begin_at(self.model, None)  # where there was no epoch left
+
+    def _write(self, epoch):
+        state = {
+            "epoch": epoch,
+            "shapes": self._shapes(),
+            "model": snapshot(state_variables(self.model)),
+            "optimizer": snapshot(self.model.optimizer.variables),
+            "run": self._run.get_state(),
+        }
+        try:
+            write_state(self.state_path, epoch, state)
+        except OSError as error:
+            print(f"\nResumeTraining could not write ({error}); the training goes on.")
+
+    def _shapes(self):
+        variables = [*state_variables(self.model), *self.model.optimizer.variables]
+        return [[str(variable.dtype), *variable.shape] for variable in variables]
+
+    def _check(self, state):
+        old, new = state["shapes"], self._shapes()
+        if old != new:
+            differ = sum(a != b for a, b in zip(old, new, strict=False)) + abs(len(old) - len(new))
+            raise ValueError(
+                f"the training in `state_path` must be of this model and optimizer; {differ} of "
+                f"{len(old)} variables in {self.state_path} differ in shape or type: choose "
+                "another directory, or delete it to train from the beginning."
+            )
