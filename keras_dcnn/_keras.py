@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from keras.src.models.functional import Functional  # noqa: F401, which keras.Mo
 from keras.src.random.seed_generator import global_seed_generator
 from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.utils import backend_utils, jax_utils
+from keras.src.utils.tracking import Tracker
 
 from keras_dcnn._draws import DrawStream
 from keras_dcnn._noise import torch_compiles
@@ -237,7 +239,8 @@ class SavedWithWeights(KerasSaveable):
         return "Loss"  # of the kinds that Keras knows, the one with nothing of its own
 
     def save_own_variables(self, store):
-        if str(getattr(store, "path_or_io", "")).endswith(".weights.h5"):
+        in_archive = getattr(store, "archive", None) is not None
+        if str(getattr(store, "path_or_io", "")).endswith(".weights.h5") and not in_archive:
             text, arrays = self.pack()
             store["text"] = np.frombuffer(text.encode(), "uint8")
             for i, array in enumerate(arrays):
@@ -265,6 +268,12 @@ def _state_on_jax(model):
 def state_variables(model):
     """All variables of a model but its metrics' and its optimizer's."""
     return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def seed_variables(model):
+    """The states of the random numbers in a model, which Keras leaves out of its weight files."""
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in state_variables(model) if id(variable) not in weights]
 
 
 def live_values(model, variables):
@@ -315,6 +324,15 @@ def slots(optimizer):
     """The variables of an optimizer but its learning rates: slots, iterations, loss scale."""
     rates = [one._learning_rate for one in leaf_optimizers(optimizer)]
     return [v for v in optimizer.variables if not any(v is rate for rate in rates)]
+
+
+def reset_slots(optimizer):
+    """Give the slots and iterations of a single optimizer the values that they began with."""
+    if optimizer.built:
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(optimizer._trainable_variables)
+        for variable, value in zip(slots(optimizer), slots(fresh), strict=True):
+            variable.assign(value)
 
 
 def build_optimizer(model):
@@ -463,6 +481,68 @@ def decaying_optimizer(optimizer, variable):
     return optimizer if optimizer.weight_decay and optimizer._use_weight_decay(variable) else None
 
 
-def global_seed_state():
-    """The variable that counts Keras's random numbers for which no seed is given."""
-    return global_seed_generator().state
+def global_seed():
+    """Keras's count of random numbers for which no seed is given; None where it has none yet."""
+    generator = global_state.get_global_attribute("global_seed_generator")
+    return None if generator is None else np.array(keras.ops.convert_to_numpy(generator.state))
+
+
+def set_global_seed(value):
+    """Set what `global_seed` got."""
+    if value is None:  # as `keras.utils.set_random_seed` leaves it
+        global_state.set_global_attribute("global_seed_generator", None)
+    else:
+        global_seed_generator().state.assign(value)
+
+
+_CONTAINERS = (list, dict, set, tuple, Tracker)
+_COMPILED_WITH = (keras.Optimizer, keras.Metric, keras.Loss)
+
+
+def contents(model):
+    """A function that puts back what a model and the parts it was compiled with hold.
+
+    Objects by identity, not the values of variables; so what the first step of a training builds
+    is gone.
+    """
+    kept, seen = [(vars(model), dict(vars(model)))], set()
+    parts = [*vars(model).values(), *model.metrics]
+    parts = [part for part in parts if isinstance(part, _COMPILED_WITH)]
+    while parts:
+        part = _inside(parts.pop())
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        inside = part.values() if isinstance(part, dict) else part
+        parts += [one for one in inside if isinstance(one, (*_COMPILED_WITH, *_CONTAINERS))]
+        kind = next(kind for kind in _CONTAINERS if isinstance(part, kind))
+        kept.append((part, kind(part)))
+    return functools.partial(_put_back_contents, kept)
+
+
+def _inside(part):
+    """The attributes of an object, the items of a container, past TensorFlow's wrappers."""
+    part = getattr(part, "__wrapped__", part)
+    wrapper = "_storage" in getattr(part, "__dict__", ())
+    return vars(part) if wrapper or not isinstance(part, _CONTAINERS[:-1]) else part
+
+
+def _put_back_contents(kept):
+    """Past the methods of Keras's tracking containers, which would track anew."""
+    for thing, content in kept:
+        if isinstance(thing, list):
+            list.__setitem__(thing, slice(None), content)
+        elif isinstance(thing, dict):
+            for key in thing.keys() - content.keys():
+                dict.__delitem__(thing, key)
+            dict.update(thing, content)
+        elif isinstance(thing, set):
+            set.clear(thing)
+            set.update(thing, content)
+
+
+def gradients(model):
+    """The gradients that PyTorch keeps beside the weights of a model, by weight."""
+    if keras.backend.backend() != "torch":
+        return {}
+    return {weight: weight.grad for weight in model.parameters()}

@@ -5,42 +5,47 @@ import random
 import keras
 import numpy as np
 
-from keras_dcnn._keras import global_seed_state
+from keras_dcnn._keras import global_seed, set_global_seed
 
 
 def get_random_state():
     """The states of Python's, NumPy's, Keras's and, on its backend, PyTorch's random numbers.
 
-    A dict of plain values and NumPy arrays.
+    A dict of plain JSON values and NumPy arrays. None of the generators is moved on.
     """
     version, words, gauss = random.getstate()
-    kind, key, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002, the global one
     state = {
-        "python": {"version": version, "words": np.array(words, "uint64"), "gauss": gauss},
-        "numpy": {
-            "kind": kind,
-            "key": key.copy(),
-            "rest": np.array([position, has_gauss, cached], "float64"),
-        },
-        "keras": np.array(keras.ops.convert_to_numpy(global_seed_state())),
+        "python": {"version": version, "words": np.array(words, "uint32"), "gauss": gauss},
+        "numpy": np.random.get_state(legacy=False),  # noqa: NPY002, the global one
+        "keras": global_seed(),
     }
     if keras.backend.backend() == "torch":
-        import torch
-
-        state["torch"] = torch.get_rng_state().numpy().copy()
+        state["torch"] = _torch_states()
     return state
 
 
 def set_random_state(state):
     """Set what `get_random_state` got."""
-    python, numpy = state["python"], state["numpy"]
+    set_global_seed(state["keras"])  # first, since Keras may ask Python for a random number
+    python = state["python"]
     random.setstate((python["version"], tuple(map(int, python["words"])), python["gauss"]))
-    position, has_gauss, cached = numpy["rest"]
-    np.random.set_state(  # noqa: NPY002
-        (numpy["kind"], numpy["key"], int(position), int(has_gauss), float(cached))
-    )
-    global_seed_state().assign(state["keras"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
     if keras.backend.backend() == "torch" and "torch" in state:
-        import torch
+        _set_torch_states(state["torch"])
 
-        torch.set_rng_state(torch.from_numpy(np.array(state["torch"])))
+
+def _torch_states():
+    """That of the CPU, then those of the GPUs that are in use."""
+    import torch
+
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [state.numpy().copy() for state in [torch.get_rng_state(), *gpus]]
+
+
+def _set_torch_states(states):
+    import torch
+
+    cpu, *gpus = [torch.from_numpy(np.array(state)) for state in states]
+    torch.set_rng_state(cpu)
+    for i, gpu in enumerate(gpus[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(gpu, i)

@@ -1,11 +1,13 @@
 """What our callbacks share: a state that goes with the checkpoint, and each other's company."""
 
 import warnings
+import weakref
 
 import keras
 
-from keras_dcnn._keras import SavedWithWeights
+from keras_dcnn._keras import SavedWithWeights, seed_variables
 from keras_dcnn._random_state import get_random_state, set_random_state
+from keras_dcnn.callbacks._snapshot import put_back, snapshot
 from keras_dcnn.callbacks._state import pack, unpack
 
 _PLACE = "_keras_dcnn_training_run"
@@ -18,7 +20,8 @@ class TrainingRun(SavedWithWeights):
     that of `keras.callbacks.BackupAndRestore` too.
     """
 
-    def __init__(self, params):
+    def __init__(self, model, params):
+        self._model = weakref.ref(model)  # Keras looks for what to save in all that it can reach
         self.params = params  # one object for all callbacks of a `fit`
         self.callbacks = []
         self._restored = None
@@ -37,7 +40,12 @@ class TrainingRun(SavedWithWeights):
             name: {"epochs": callback.epochs_ended, "state": callback.get_state()}
             for name, callback in self.named().items()
         }
-        return {"format": 1, "random": get_random_state(), "callbacks": states}
+        return {
+            "format": 1,
+            "random": get_random_state(),
+            "seeds": snapshot(seed_variables(self._model())),
+            "callbacks": states,
+        }
 
     def restore(self, state):
         """Have each callback take its state when the first epoch begins."""
@@ -49,6 +57,7 @@ class TrainingRun(SavedWithWeights):
             return None
         if "random" in self._restored:
             set_random_state(self._restored.pop("random"))
+            put_back(seed_variables(self._model()), self._restored["seeds"])
         name = next(name for name, one in self.named().items() if one is callback)
         if name not in self._restored["callbacks"]:
             return None
@@ -117,7 +126,7 @@ class StatefulCallback(keras.callbacks.Callback):
         super().set_params(params)
         holder = vars(self._model)
         if _PLACE not in holder or holder[_PLACE].params is not params:
-            holder[_PLACE] = TrainingRun(params)
+            holder[_PLACE] = TrainingRun(self._model, params)
         self._run = holder[_PLACE]
         self._run.callbacks.append(self)
 
@@ -132,8 +141,11 @@ class StatefulCallback(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epochs_ended = epoch
-        if self._begun:
-            return
+        if not self._begun:  # all together, so that a state of all can be taken from now on
+            for callback in self._run.callbacks:
+                callback._begin(epoch)
+
+    def _begin(self, epoch):
         self._begun = True
         restored = self._run.take(self, epoch)
         if restored is not None:
@@ -142,6 +154,7 @@ class StatefulCallback(keras.callbacks.Callback):
             self.reset()
         self._state_is_set = False
         self._trained_model = self.model
+        self.epochs_ended = epoch
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs_ended = epoch + 1

@@ -11,6 +11,7 @@ from keras_dcnn._keras import (
     all_layers,
     leaf_optimizers,
     remake_train_function,
+    reset_slots,
     set_rate,
     unsynced_model,
 )
@@ -113,7 +114,10 @@ class GradualUnfreeze(StatefulCallback):
                     "model.summary(), and that `trainable` is True."
                 )
             config = {**optimizer.get_config(), "learning_rate": 0.0, "name": f"group{number}"}
-            pattern = "|".join(re.escape(path) for path in sorted(paths))
+            # Keras begins the paths in a Sequential with its name, but not in one that was loaded.
+            own = f"{model.name}/"
+            tails = "|".join(re.escape(path.removeprefix(own)) for path in sorted(paths))
+            pattern = f"({re.escape(own)})?({tails})"
             waiting[pattern] = type(optimizer).from_config(config)
         return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, waiting))
 
@@ -128,6 +132,14 @@ class GradualUnfreeze(StatefulCallback):
                 f"optimizer holds {', '.join(names)}: model.compile(thaw.optimizer(model, "
                 "keras.optimizers.SGD(0.01)), …)."
             )
+
+    def goes_on(self):
+        return False
+
+    def reset(self):
+        """Let no momentum of an earlier `fit` move the groups while they wait."""
+        for optimizer in leaf_optimizers(self.model.optimizer)[:-1]:
+            reset_slots(optimizer)
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)

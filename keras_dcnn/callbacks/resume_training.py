@@ -78,6 +78,7 @@ class ResumeTraining(StatefulCallback):
         super().on_train_begin(logs)
         self.state_path.mkdir(parents=True, exist_ok=True)
         build_optimizer(self.model)
+        self._is_first = True
         state = None if self._ended else read_state(self.state_path)
         if state is None:
             return
@@ -90,9 +91,9 @@ class ResumeTraining(StatefulCallback):
             print(f"\nThe training in {self.state_path} goes on after epoch {state['epoch']}.")
 
     def on_epoch_begin(self, epoch, logs=None):
-        first = not self._begun
         super().on_epoch_begin(epoch, logs)
         begin_at(self.model, None)  # where the next `fit` begins is its own affair
+        first, self._is_first = self._is_first, False
         if first or epoch % self.every == 0:
             self._write(epoch)
 

@@ -66,6 +66,7 @@ class SnapshotSchedule(StatefulCallback):
     """
 
     excludes = ("DivideLROnPlateau", "GradualUnfreeze", "SnapshotSchedule")
+    async_safe = True  # only the setting of the rate must come in its turn, and it does
 
     def __init__(self, cycles, lr_max, lr_min=0.0):
         super().__init__()
@@ -99,16 +100,19 @@ class SnapshotSchedule(StatefulCallback):
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
+        self._batches = 0
         self._steps = self.params.get("steps") or self._steps
         if self._proportions is None:
             rates = [rate_of(one) for one in leaf_optimizers(self.model.optimizer)]
             self._proportions = [rate / max(rates) if max(rates) else 1.0 for rate in rates]
 
     def on_train_batch_begin(self, batch, logs=None):
-        self._batches = batch + 1
         within = batch / self._steps if self._steps else 0.0
         rate = cosine(self._progress(self.epochs_ended + within), self.lr_max, self.lr_min)
         set_rates(unsynced_model(self), [rate * share for share in self._proportions])
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches = max(self._batches, batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)

@@ -1,0 +1,206 @@
+"""GradualUnfreeze: what waits does not move, what thaws rises, and nothing touches `trainable`."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import trainings
+
+from keras_dcnn.callbacks import DivideLROnPlateau, GradualUnfreeze, ResumeTraining
+
+FEATURES, NORM, STATISTICS = slice(0, 2), slice(2, 4), slice(4, 6)
+
+
+def thawing(groups=("norm", "features"), optimizer=None, **arguments):
+    """A model compiled for the callback, and the callback."""
+    thaw = GradualUnfreeze(list(groups), verbose=0, **arguments)
+    model = trainings.network()
+    optimizer = thaw.optimizer(model, optimizer or keras.optimizers.SGD(0.1))
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=trainings.jit())
+    return model, thaw
+
+
+def moved(epochs, part):
+    """Whether this part of the weights changed in each epoch."""
+    pairs = itertools.pairwise(epochs)
+    return [not trainings.same(before[part], after[part]) for before, after in pairs]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.5),
+    ],
+)
+def test_groups_wait_with_their_statistics_and_decay_and_then_learn(optimizer):
+    """Twice: the second `fit` waits again."""
+    model, thaw = thawing(optimizer=optimizer(), every=2)
+    trainable = [layer.trainable for layer in model.layers]
+    for _ in range(2):
+        record = trainings.Record()
+        record.epochs.append(model.get_weights())
+        trainings.fit(model, [thaw, record], epochs=6)
+        assert moved(record.epochs, NORM) == [False] * 2 + [True] * 4
+        assert moved(record.epochs, STATISTICS) == [False] * 2 + [True] * 4
+        assert moved(record.epochs, FEATURES) == [False] * 4 + [True] * 2
+    assert [layer.trainable for layer in model.layers] == trainable
+
+
+def test_norms_that_wait_normalise_as_at_inference():
+    """The loss of the first batch is that of the model with training=False."""
+    model, thaw = thawing()
+    model.layers[1].moving_mean.assign([0.5, -0.5, 1.0, 0.0])
+    model.get_layer("dropout").rate = 0.0
+    x, y = trainings.X[:16], trainings.Y[:16]
+    expected = model.evaluate(x, y, verbose=0)
+    loss = model.fit(x, y, batch_size=16, callbacks=[thaw], verbose=0).history["loss"][0]
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("ramp", [0, 1, 2])
+def test_rates_rise_over_the_ramp_batch_by_batch(ramp):
+    model, thaw = thawing(ramp=ramp)
+    history = trainings.fit(model, [thaw], epochs=5)
+    rises = {0: [0.1] * 4, 1: [0.1] * 4, 2: [0.05, 0.1, 0.1, 0.1]}[ramp]  # at the epochs' ends
+    np.testing.assert_allclose(history["learning_rate_group1"], [0, *rises], atol=1e-7)
+    np.testing.assert_allclose(history["learning_rate_group2"], [0, 0, *rises[:-1]], atol=1e-7)
+    (default,) = [n for n in history if n.startswith("learning_rate") and "group" not in n]
+    np.testing.assert_allclose(history[default], 0.1)
+
+
+def test_between_two_batches_of_a_ramp_the_rate_rises():
+    thaw = GradualUnfreeze(["slow"], verbose=0)
+    model = keras.Sequential([keras.Input((1,))])
+    model.add(keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="slow"))
+    model.compile(
+        thaw.optimizer(model, keras.optimizers.SGD(0.1)),
+        lambda y, p: keras.ops.mean(p) + 0 * y[:, 0],
+        jit_compile=trainings.jit(),
+    )
+    record, x = trainings.Record(), np.ones((4, 1), "float32")
+    model.fit(x, x, batch_size=1, epochs=3, callbacks=[thaw, record], verbose=0)
+    steps = -np.diff([1.0, *(weights[0].item() for weights in record.batches)])
+    expected = [0] * 4 + [0.025, 0.05, 0.075, 0.1] + [0.1] * 4
+    np.testing.assert_allclose(steps, expected, atol=1e-6)
+
+
+def test_a_plateau_cuts_all_rates_and_later_groups_get_the_lower():
+    model, thaw = thawing(every=2)
+    plateau = DivideLROnPlateau("score", "min", patience=1, max_reductions=1, verbose=0)
+    script = trainings.Script([1, 1, 1, 1, 1, 1])
+    history = trainings.fit(model, [script, thaw, plateau], epochs=6)
+    np.testing.assert_allclose(history["learning_rate_group1"][2:], 0.05)
+    np.testing.assert_allclose(history["learning_rate_group2"][4:], 0.05)
+
+
+def test_layers_without_a_group_learn_as_with_one_optimizer():
+    model, thaw = thawing(["features"], every=9)
+    model.get_layer("dropout").rate = 0.0
+    twin = trainings.network()
+    twin.get_layer("dropout").rate = 0.0
+    twin.get_layer("features").trainable = False
+    twin.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    trainings.fit(model, [thaw], shuffle=False)
+    trainings.fit(twin, [], shuffle=False)
+    for layer in ("norm", "head"):
+        pairs = zip(
+            model.get_layer(layer).get_weights(), twin.get_layer(layer).get_weights(), strict=True
+        )
+        for one, other in pairs:
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_nested_models_go_as_a_whole():
+    inner = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(4), keras.layers.BatchNormalization()], name="base"
+    )
+    model = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(3, "softmax")])
+    thaw = GradualUnfreeze(["base"], every=5, verbose=0)
+    model.compile(thaw.optimizer(model, keras.optimizers.Adam()), "sparse_categorical_crossentropy")
+    before = inner.get_weights()
+    x = np.random.default_rng(0).normal(size=(8, 4))
+    model.fit(x, np.arange(8) % 3, epochs=2, callbacks=[thaw], verbose=0)
+    assert trainings.same(before, inner.get_weights())
+
+
+def test_after_the_training_norms_learn_as_ever():
+    model, thaw = thawing(every=9)
+    trainings.fit(model, [thaw], epochs=2)
+    before = model.get_weights()
+    trainings.fit(model, [], epochs=1)
+    assert not trainings.same(before[STATISTICS], model.get_weights()[STATISTICS])
+
+
+def test_a_resumed_training_is_one_that_was_not_stopped(tmp_path):
+    whole, thaw = thawing()
+    trainings.fit(whole, [thaw, ResumeTraining(tmp_path / "a", verbose=0)])
+    for epoch in (1, 2, 3):
+        model, thaw = thawing()
+        resume = ResumeTraining(tmp_path / "b", verbose=0)
+        with pytest.raises(KeyboardInterrupt):
+            trainings.fit(model, [thaw, resume, trainings.StopAt(epoch)])
+    model, thaw = thawing()
+    trainings.fit(model, [thaw, ResumeTraining(tmp_path / "b", verbose=0)])
+    assert trainings.same(model.get_weights(), whole.get_weights())
+
+
+def test_mixed_precision_and_saving(tmp_path):
+    """Keras wraps the optimizer for loss scaling; the model saves and loads compiled."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model, thaw = thawing()
+        trainings.fit(model, [thaw])
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert trainings.same(loaded.get_weights(), model.get_weights())
+
+
+def test_thaws_are_told(capsys):
+    model, thaw = thawing()
+    thaw.verbose = 1
+    trainings.fit(model, [thaw])
+    assert capsys.readouterr().out.split("\n\n") == [
+        "\nEpoch 2: group 1 of 2 learns from now.",
+        "Epoch 3: group 2 of 2 learns from now.\n",
+    ]
+
+
+def test_another_optimizer_is_refused():
+    with pytest.raises(ValueError, match=r"compiled with the optimizer that this callback makes"):
+        trainings.fit(trainings.compiled(), [GradualUnfreeze(["features"])])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([],), ValueError, "`groups` must be a list with at least one group"),
+        (("features",), ValueError, "`groups` must be a list with at least one group"),
+        (([3],), TypeError, "`where` must be a layer class"),
+        ((["a"], 0), ValueError, "`every` must be a whole number of at least 1; got 0"),
+        ((["a"], 1, -1), ValueError, "`ramp` must be a whole number of at least 0; got -1"),
+    ],
+)
+def test_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        GradualUnfreeze(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "error", "message"),
+    [
+        ("sgd", TypeError, "`optimizer` must be a Keras optimizer; got str"),
+        (keras.optimizers.SGD(0.1), ValueError, r"group 1 \('nowhere'\) has none"),
+        (
+            keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)),
+            ValueError,
+            "must be a single optimizer; got LossScaleOptimizer",
+        ),
+    ],
+)
+def test_bad_optimizers_and_groups(optimizer, error, message):
+    with pytest.raises(error, match=message):
+        GradualUnfreeze(["nowhere"]).optimizer(trainings.network(), optimizer)

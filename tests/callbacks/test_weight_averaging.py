@@ -1,0 +1,247 @@
+"""WeightAveraging: the averages of the definition, in the model when they are to be there."""
+
+import keras
+import numpy as np
+import pytest
+import trainings
+
+from keras_dcnn.callbacks import SnapshotSchedule, WeightAveraging
+from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
+from keras_dcnn.callbacks._state import pack, unpack
+
+STATISTICS = slice(4, 6)  # of BatchNorm, among the weights of `trainings.network()`
+
+
+def reference(kind, iterates, decay, window):
+    """The average of a list of lists of arrays, in float64."""
+    layers = [np.array(values, "float64") for values in zip(*iterates, strict=True)]
+    if kind == "swa":
+        return [values.mean(0) for values in layers]
+    if kind == "lawa":
+        return [values[-window:].mean(0) for values in layers]
+    averages = [values[0] for values in layers]
+    for values in list(zip(*layers, strict=True))[1:]:
+        averages = [decay * a + (1 - decay) * v for a, v in zip(averages, values, strict=True)]
+    return averages
+
+
+@pytest.mark.parametrize("every", ["batch", "epoch"])
+@pytest.mark.parametrize("kind", ["swa", "ema", "lawa"])
+def test_the_model_ends_with_the_average_of_the_definition(kind, every):
+    """Epochs 3 and 4 of 4, BatchNorm's statistics among the weights; twice, as for a second fit."""
+    model = trainings.compiled()
+    for _ in range(2):
+        record = trainings.Record()
+        averaging = WeightAveraging(kind, start=0.5, decay=0.6, window=2, every=every)
+        trainings.fit(model, [record, averaging], validation_data=None)
+        iterates = record.batches[6:] if every == "batch" else record.batches[8::3]
+        expected = reference(kind, iterates, 0.6, 2)
+        for value, weight in zip(expected, model.get_weights(), strict=True):
+            np.testing.assert_allclose(weight, value, atol=1e-6)
+        averages = averaging.averaged_weights()
+        assert trainings.same(averages, model.get_weights())
+
+
+def test_training_goes_on_from_its_own_weights():
+    """What is averaged changes nothing in what is trained."""
+    alone, beside = trainings.Record(), trainings.Record()
+    trainings.fit(trainings.compiled(), [alone], validation_data=None)
+    model = trainings.compiled()
+    trainings.fit(model, [beside, WeightAveraging(start=0.25)])
+    for one, other in zip(alone.batches, beside.batches, strict=True):
+        assert trainings.same(one, other)
+    # The seeds of dropout went on too, and no whole number was averaged.
+    seeds = [v for v in model.non_trainable_variables if "seed" in v.path]
+    assert all(keras.backend.is_int_dtype(v.dtype) for v in seeds)
+
+
+def test_what_is_validated_is_the_average():
+    model = trainings.compiled()
+    record = trainings.Record()
+    history = trainings.fit(model, [WeightAveraging(start=0.5), record])
+    for epoch in (0, 1, 2, 3):
+        model.set_weights(record.epochs[epoch])
+        loss = model.evaluate(*trainings.VALIDATION, verbose=0)[0]
+        assert loss == pytest.approx(history["val_loss"][epoch], rel=1e-5)
+    for weight, value in zip(
+        record.epochs[3], reference("swa", record.batches[6:], 0, 0), strict=True
+    ):
+        np.testing.assert_allclose(weight, value, atol=1e-6)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]])
+def test_early_stopping_keeps_the_averages_of_its_best_epoch_in_any_order(order):
+    model = trainings.compiled()
+    record = trainings.Record()
+    stopping = keras.callbacks.EarlyStopping(
+        "score", mode="min", patience=2, restore_best_weights=True
+    )
+    script = trainings.Script([5, 4, 1, 2, 3, 3])
+    parts = [WeightAveraging(start=0.2), stopping, record]
+    trainings.fit(model, [script, *(parts[i] for i in order)], epochs=6)
+    expected = reference("swa", record.batches[3:9], 0, 0)  # to the end of epoch 3
+    for weight, value in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(weight, value, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_raw_validation_leaves_what_early_stopping_restores(first):
+    model = trainings.compiled()
+    record = trainings.Record()
+    stopping = keras.callbacks.EarlyStopping(
+        "score", mode="min", patience=9, restore_best_weights=True
+    )
+    averaging = WeightAveraging(start=0.25, evaluate="raw")
+    parts = [averaging, stopping] if first else [stopping, averaging]
+    trainings.fit(model, [trainings.Script([5, 4, 1, 2]), record, *parts])
+    assert trainings.same(model.get_weights(), record.epochs[2])
+    for weight, value in zip(
+        averaging.averaged_weights(), reference("swa", record.batches[3:], 0, 0), strict=True
+    ):
+        np.testing.assert_allclose(weight, value, atol=1e-6)
+
+
+def test_raw_validation_sets_the_average_at_the_end():
+    model = trainings.compiled()
+    record = trainings.Record()
+    history = trainings.fit(model, [record, WeightAveraging(start=0.25, evaluate="raw")])
+    for weight, value in zip(
+        model.get_weights(), reference("swa", record.batches[3:], 0, 0), strict=True
+    ):
+        np.testing.assert_allclose(weight, value, atol=1e-6)
+    model.set_weights(record.batches[-1])
+    loss = model.evaluate(*trainings.VALIDATION, verbose=0)[0]
+    assert loss == pytest.approx(history["val_loss"][-1], rel=1e-5)
+
+
+def test_recomputed_statistics_are_those_of_a_direct_pass():
+    model = trainings.compiled()
+    averaging = WeightAveraging(start=0.5, batch_norm="recompute", data=(trainings.X, trainings.Y))
+    trainings.fit(model, [averaging])
+    x = model.layers[0](trainings.X)
+    x = keras.ops.convert_to_numpy(x).reshape(-1, 4).astype("float64")
+    mean, variance = model.get_weights()[STATISTICS]
+    np.testing.assert_allclose(mean, x.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(variance, x.var(0), rtol=1e-4)
+
+
+def test_kept_statistics_are_those_of_the_last_batch():
+    model = trainings.compiled()
+    record = trainings.Record()
+    trainings.fit(model, [record, WeightAveraging(start=0.5, batch_norm="keep")])
+    assert trainings.same(model.get_weights()[STATISTICS], record.batches[-1][STATISTICS])
+
+
+def test_best_is_what_validates_best_and_says_so(capsys):
+    """The losses that it prints are those of the three, measured here."""
+    model = trainings.compiled()
+    record = trainings.Record()
+    averaging = WeightAveraging(start=0.75, batch_norm="best", data=trainings.X)
+    trainings.fit(model, [record, averaging])
+    line = capsys.readouterr().out.strip()
+    weights, losses = averaging.averaged_weights(), {}
+    for choice in ("average", "recompute", "keep"):
+        twin = trainings.compiled()
+        other = WeightAveraging(start=0.75, batch_norm=choice, data=trainings.X)
+        trainings.fit(twin, [other])
+        losses[choice] = twin.evaluate(*trainings.VALIDATION, verbose=0)[0]
+    best = min(losses, key=losses.get)
+    assert line.startswith(f"Epoch 4: BatchNorm statistics by validation loss: {best} (")
+    for choice, loss in losses.items():
+        assert f"{choice} {loss:.4g}" in line
+    assert model.evaluate(*trainings.VALIDATION, verbose=0)[0] == pytest.approx(losses[best])
+    assert len(weights) == len(model.get_weights())
+
+
+def test_best_without_validation_says_that_it_averages():
+    averaging = WeightAveraging(start=0.75, batch_norm="best", data=trainings.X)
+    with pytest.warns(UserWarning, match="nothing to choose by, so the statistics are averaged"):
+        trainings.fit(trainings.compiled(), [averaging], validation_data=None)
+
+
+def test_the_loss_barrier_between_basins_is_told():
+    """Two cycles of a rate so high that each ends elsewhere; not told of a quiet training."""
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(3, activation="softmax"))
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    basins = [[sign * 20 * w for w in model.get_weights()] for sign in (1, -1)]
+    jump = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: model.set_weights(basins[epoch])
+    )
+    # Labels that the second basin gets right, about which the average, zero, knows nothing.
+    model.set_weights(basins[1])
+    x = trainings.VALIDATION[0]
+    labels = model.predict(x, verbose=0).argmax(1)
+    averaging = WeightAveraging(start=0.0, every="epoch")
+    with pytest.warns(UserWarning, match=r"different basins.*Average predictions"):
+        trainings.fit(model, [averaging, jump], epochs=2, validation_data=(x, labels))
+    trainings.fit(trainings.compiled(), [WeightAveraging(start=0.0)])  # warnings are errors
+
+
+def test_an_average_that_never_began_is_told():
+    stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=1)
+    with pytest.warns(UserWarning, match=r"begins after 15 epochs.* ended after \d: lower `start`"):
+        trainings.fit(trainings.compiled(), [WeightAveraging(), stopping], epochs=20)
+
+
+def test_mixed_precision_averages_in_float32():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = trainings.compiled()
+        record = trainings.Record()
+        trainings.fit(model, [record, WeightAveraging(start=0.5)], validation_data=None)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    expected = reference("swa", record.batches[6:], 0, 0)
+    for weight, value in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(weight, value, atol=1e-6)
+
+
+def test_float16_weights_have_float32_averages():
+    """1 + 2⁻¹⁰ is the next number after 1 in float16: a mean in that precision stays at 1."""
+    values = [keras.ops.convert_to_tensor(v, "float16") for v in (1.0, 1 + 2**-10)]
+    for mean in (RunningMean(), ExponentialMean(0.5), LatestMean(2)):
+        for value in values:
+            mean.add([value])
+        assert float(mean.value()[0]) == 1 + 2**-11
+
+
+def test_averages_come_back_from_their_state():
+    rng = np.random.default_rng(0)
+    values = [[keras.ops.convert_to_tensor(rng.normal(size=3), "float32")] for _ in range(9)]
+    for make in (RunningMean, lambda: ExponentialMean(0.9), lambda: LatestMean(4)):
+        whole, first, second = make(), make(), make()
+        for i, value in enumerate(values):
+            whole.add(value)
+            (first if i < 5 else second).add(value)
+            if i == 4:
+                second.set_state(unpack(*pack(first.get_state())))
+        assert trainings.same(
+            [keras.ops.convert_to_numpy(x) for x in whole.value()],
+            [keras.ops.convert_to_numpy(x) for x in second.value()],
+        )
+
+
+def test_it_works_beside_a_schedule():
+    model = trainings.compiled(keras.optimizers.SGD(0.1))
+    trainings.fit(model, [SnapshotSchedule(2, 0.05), WeightAveraging(start=0.5)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "polyak"}, "`kind` must be one of 'swa', 'ema', 'lawa'; got 'polyak'"),
+        ({"start": 1.0}, "`start` must be below 1; got 1.0"),
+        ({"start": -0.1}, "`start` must be a finite number of at least 0"),
+        ({"decay": 1}, "`decay` must be below 1; got 1"),
+        ({"decay": 0}, "`decay` must be a finite number above 0"),
+        ({"window": 0}, "`window` must be a whole number of at least 1; got 0"),
+        ({"every": 2}, "`every` must be one of 'batch', 'epoch'; got 2"),
+        ({"batch_norm": "mean"}, "`batch_norm` must be one of"),
+        ({"evaluate": "both"}, "`evaluate` must be one of 'averaged', 'raw'; got 'both'"),
+        ({"batch_norm": "recompute"}, "'recompute' needs `data` to measure on; got None"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        WeightAveraging(**arguments)
