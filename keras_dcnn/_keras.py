@@ -14,6 +14,7 @@ from keras.src.layers.preprocessing.data_layer import DataLayer
 from keras.src.models.functional import Functional  # noqa: F401, which keras.Model returns
 from keras.src.random.seed_generator import global_seed_generator
 from keras.src.saving.keras_saveable import KerasSaveable
+from keras.src.saving.saving_lib import save_weights_only
 from keras.src.utils import backend_utils, jax_utils
 from keras.src.utils.tracking import Tracker
 
@@ -318,6 +319,12 @@ def set_rate(model, optimizer, rate):
     variables = model.optimizer.variables
     (place,) = [i for i, v in enumerate(variables) if v is optimizer._learning_rate]
     model.train_function.rates[place] = rate
+
+
+def save_weights(model, path):
+    """Write a model's weights to a `.weights.h5` file, and nothing else that Keras would find."""
+    others = [one for one in vars(model).values() if isinstance(one, SavedWithWeights)]
+    save_weights_only(model, path, objects_to_skip=[model.optimizer, *others])
 
 
 def slots(optimizer):

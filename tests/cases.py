@@ -1,10 +1,11 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
-is; `statistics` are measured on data; a `finding` says what is wrong; `random` draws. `image` is a
-layer for images that runs in tf.data on every backend. Some change them in training: `colour` the
-RGB values only, `geometric` the places; `window` has a size of its own. `adapted` ones first
-measure a data set: `channels` each channel by itself; `vector` returns vectors.
+is; a `thawing` callback needs an optimizer that it makes; `statistics` are measured on data; a
+`finding` says what is wrong; `random` draws. `image` is a layer for images that runs in tf.data on
+every backend. Some change them in training: `colour` the RGB values only, `geometric` the places;
+`window` has a size of its own. `adapted` ones first measure a data set: `channels` each channel by
+itself; `vector` returns vectors.
 """
 
 import tempfile
@@ -57,12 +58,13 @@ class Case:
         part = self.make(**layer_arguments) if "layer" in self.tags else self.make()
         role = next((r for r in ("initializer", "constraint", "regularizer") if r in self.tags), 0)
         kernel = {f"kernel_{role}": part} if role else {}
+        convolution = {"activation": "relu"} if "callback" in self.tags else kernel
         return keras.Sequential(
             [
                 keras.Input(self.input_shape),
                 *([part] if "layer" in self.tags else []),
                 keras.layers.Rescaling(1 / 255 if "image" in self.tags else 1),
-                *([] if "vector" in self.tags else [keras.layers.Conv2D(4, 3, **kernel)]),
+                *([] if "vector" in self.tags else [keras.layers.Conv2D(4, 3, **convolution)]),
                 *([] if "vector" in self.tags else [keras.layers.GlobalAveragePooling2D()]),
                 keras.layers.Dense(3, activation="softmax", dtype="float32", **kernel),
             ]
@@ -113,17 +115,35 @@ CASES = [
     Case(constraints.MaxNorm, {"constraint"}, lambda: {"max_value": 0.5}),
     Case(regularizers.WeightDecay, {"regularizer"}, lambda: {"decay": 0.01}),
     Case(regularizers.ElasticNet, {"regularizer"}, lambda: {"l1": 0.01, "l2": 0.02}),
+    Case(callbacks.CurveRecorder, {"callback"}, lambda: {"path": f"{tempfile.mkdtemp()}/loss.csv"}),
+    Case(
+        callbacks.DeadUnits,
+        {"callback"},
+        lambda: {"data": np.random.default_rng(4).normal(size=(4, 8, 7, 3))},
+    ),
     Case(callbacks.DivideLROnPlateau, {"callback"}, lambda: {"monitor": "loss", "patience": 1}),
     Case(
         callbacks.CheckpointEnsemble,
         {"callback"},
         lambda: {"directory": tempfile.mkdtemp(), "monitor": "loss"},
     ),
+    Case(callbacks.SnapshotSchedule, {"callback"}, lambda: {"cycles": 2, "lr_max": 0.1}),
+    Case(callbacks.WeightAveraging, {"callback"}, lambda: {"start": 0.0}),
+    Case(callbacks.ResumeTraining, {"callback"}, lambda: {"state_path": tempfile.mkdtemp()}),
+    Case(callbacks.GradualUnfreeze, {"thawing"}, lambda: {"groups": ["dense"]}),
     Case(statistics.PixelMoments, {"statistics"}),
     Case(
         diagnosis.Finding,
         {"finding"},
         lambda: {"rule": "decayed_slopes", "message": "α is decayed", "advice": "take it off"},
+    ),
+    Case(
+        diagnosis.LearningRateCurve,
+        {"finding"},
+        lambda: {
+            **dict.fromkeys(("rates", "losses", "smoothed"), (0.1, 0.2)),
+            **{"steepest": 0.1, "valley": 0.1, "diverged": False},
+        },
     ),
     Case(ensemble.Ensemble, {"model"}, lambda: {"members": _classifiers(), "weights": [1, 3]}),
 ]

@@ -24,6 +24,7 @@ class TrainingRun(SavedWithWeights):
         self._model = weakref.ref(model)  # Keras looks for what to save in all that it can reach
         self.params = params  # one object for all callbacks of a `fit`
         self.callbacks = []
+        self._epoch = None
         self._restored = None
 
     def named(self):
@@ -46,6 +47,16 @@ class TrainingRun(SavedWithWeights):
             "seeds": snapshot(seed_variables(self._model())),
             "callbacks": states,
         }
+
+    def begin_epoch(self, epoch):
+        """What all callbacks do before the first of them does what it does in this epoch."""
+        if self._epoch is None:
+            for callback in self.callbacks:
+                callback.begin(epoch)
+        if self._epoch != epoch:
+            self._epoch = epoch
+            for callback in self.callbacks:
+                callback.enter_epoch(epoch)
 
     def restore(self, state):
         """Have each callback take its state when the first epoch begins."""
@@ -79,17 +90,6 @@ class TrainingRun(SavedWithWeights):
         self.restore(unpack(text, arrays))
 
 
-def leave_run(model):
-    """Take the run off the model, as before files are written that are to hold weights only."""
-    return vars(model).pop(_PLACE, None)
-
-
-def join_run(model, run):
-    """Put a run onto the model."""
-    if run is not None:
-        vars(model)[_PLACE] = run
-
-
 class StatefulCallback(keras.callbacks.Callback):
     """A callback whose state can be read, set, and restored in a run that was killed.
 
@@ -104,7 +104,6 @@ class StatefulCallback(keras.callbacks.Callback):
         super().__init__()
         self._trained_model = None
         self._state_is_set = False
-        self._begun = False
         self.epochs_ended = 0
 
     def get_state(self):
@@ -131,7 +130,6 @@ class StatefulCallback(keras.callbacks.Callback):
         self._run.callbacks.append(self)
 
     def on_train_begin(self, logs=None):
-        self._begun = False
         for other in self._run.callbacks:
             if other is not self and type(other).__name__ in self.excludes:
                 raise ValueError(
@@ -140,13 +138,10 @@ class StatefulCallback(keras.callbacks.Callback):
                 )
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epochs_ended = epoch
-        if not self._begun:  # all together, so that a state of all can be taken from now on
-            for callback in self._run.callbacks:
-                callback._begin(epoch)
+        self._run.begin_epoch(epoch)
 
-    def _begin(self, epoch):
-        self._begun = True
+    def begin(self, epoch):
+        """Take a restored state, or begin anew where a `fit` does not go on."""
         restored = self._run.take(self, epoch)
         if restored is not None:
             self.set_state(restored)
@@ -154,10 +149,13 @@ class StatefulCallback(keras.callbacks.Callback):
             self.reset()
         self._state_is_set = False
         self._trained_model = self.model
+
+    def enter_epoch(self, epoch):
+        """What must be so before any of our callbacks begins the epoch, such as the weights."""
         self.epochs_ended = epoch
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs_ended = epoch + 1
 
     def on_train_end(self, logs=None):
-        leave_run(self._model)
+        vars(self._model).pop(_PLACE, None)

@@ -5,12 +5,14 @@ import math
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from keras_dcnn._files import atomic_write, remove_leftovers, sha256, write_json
+from keras_dcnn._files import atomic_write, remove_leftovers, reserve, sha256, write_json
+from keras_dcnn._keras import all_layers, save_weights
 from keras_dcnn._validation import check_choice, check_count
 from keras_dcnn.callbacks._monitor import Monitor
 from keras_dcnn.callbacks._snapshot import digest
-from keras_dcnn.callbacks._stateful_callback import StatefulCallback, join_run, leave_run
+from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import Ensemble
 
 _MANIFEST = "manifest.json"
@@ -160,7 +162,7 @@ class CheckpointEnsemble(StatefulCallback):
         try:
             self._delete(self._turned_out)
             self._write(epoch, value, kept)
-        except (OSError, RuntimeError) as error:  # h5py's, where a file can't be closed
+        except OSError as error:
             print(
                 f"\nEpoch {epoch + 1}: CheckpointEnsemble could not write a member ({error}); the "
                 "training goes on."
@@ -218,12 +220,9 @@ class CheckpointEnsemble(StatefulCallback):
             config = keras.saving.serialize_keras_object(self.model)
             write_json(self.directory / _ARCHITECTURE, config)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
-        run = leave_run(self.model)  # a member is weights only
-        try:
-            with atomic_write(file) as temporary:
-                self.model.save_weights(temporary)
-        finally:
-            join_run(self.model, run)
+        with atomic_write(file) as temporary:
+            reserve(temporary, _size(self.model))
+            save_weights(self.model, temporary)
         entry = {
             "file": file.name,
             "epoch": epoch + 1,
@@ -272,3 +271,9 @@ class CheckpointEnsemble(StatefulCallback):
         if compile_config:
             ensemble.compile_for_evaluation(compile_config)
         return ensemble
+
+
+def _size(model):
+    """Bytes that a file of the weights has at most; HDF5 spends one or two thousand on a name."""
+    values = sum(8 * int(np.prod(w.shape)) for w in model.weights)
+    return values + 4096 * (len(model.weights) + len(all_layers(model)) + 4)

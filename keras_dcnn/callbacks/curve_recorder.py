@@ -1,41 +1,49 @@
-"""CurveRecorder: the training loss batch by batch."""
+"""CurveRecorder: the training loss of every batch, in bounded memory and on disk."""
 
-import os
-import threading
+import collections
+import math
 from pathlib import Path
 
 from keras_dcnn._validation import check_count
 from keras_dcnn.callbacks._batch_mean import BatchMean
-from keras_dcnn.callbacks._points import Points
+from keras_dcnn.callbacks._merged_curve import MergedCurve
+from keras_dcnn.callbacks._row_file import RowFile
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
-_HEADER = "step,epoch,batch,loss\n"
-_PILE = 1000  # batches that wait before they are worked on
+ROWS = 1000  # batches from one writing to the next, at most
+KEPT_ROWS = 100_000  # that are held while the disk is full
 
 
 class CurveRecorder(StatefulCallback):
-    """Records the training loss of every batch, in bounded memory and to a CSV file.
+    """Records the training loss batch by batch, for the curve that shows whether batches are noisy.
 
-    How wide the curve by batches is tells whether the batches are too small (the tutorial's figure
-    of the loss), which Keras's History, a mean per epoch, does not show.
+    Keras's logs hold the mean since the epoch began, which hides the noise by which the tutorial
+    judges the batch size and, by the curve's shape, the learning rate.
 
-    Fires after each batch, on `loss`, of which Keras's logs hold the mean since the epoch began;
-    that is undone. It changes nothing. Keras need not wait for it (`async_safe`). In memory there
-    are at most `max_points`: when they are full, neighbours are merged two by two, and from then on
-    a point stands for twice as many batches. The file has a row for each batch.
+    Fires after each batch, where it only notes the logged mean, and takes the batches' own losses
+    from these means after each 1,000 batches and at each end of an epoch. It changes nothing in
+    training, and JAX and PyTorch need not wait for it. It goes on in a second `fit` of the same
+    model, and where a killed run is resumed: then the file is cut back to the epoch that is resumed
+    and equals that of a run that was not killed.
 
-    A second `fit` of the same model goes on, and so does a killed run that is resumed: the file is
-    cut back to what was known. When the disk is full, one line says so, and the training goes on.
+    The last batch of an epoch, where it is smaller, is drawn towards the epoch's mean, since logs
+    do not say how large it is. Keras's means are float32: the t-th batch of an epoch is right to
+    t·6·10⁻⁸ of the mean. After a NaN the rest of the epoch is NaN, as Keras's mean is. With
+    `steps_per_execution` a value is the mean over an execution.
+
+    When the disk is full or closed to us one line says so, the training goes on, and what could not
+    be written is tried again.
 
     Args:
-        path: CSV file to write to, with the columns step, epoch, batch (from 1) and loss; None for
-            none.
-        max_points: Number of points in memory, ≥ 2.
+        path: CSV file with the header `step,epoch,batch,loss`, all counted from 1, and one row for
+            each batch; None writes no file.
+        max_points: Points in memory, ≥ 1. When there are more, neighbours are merged in pairs, so
+            that each point stands for twice as many batches.
 
     Raises:
-        ValueError: for an argument outside the ranges above; at the start of `fit`, when the file
-            has content already.
-        OSError: at the start of `fit`, when the file can't be written.
+        ValueError: for an argument outside the ranges above; before the first epoch, when the file
+            holds rows of another run.
+        OSError: before the first epoch, when the file can't be made.
         TypeError: for an unknown keyword.
 
     Example:
@@ -48,96 +56,121 @@ class CurveRecorder(StatefulCallback):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.1), "mse")
     curve = keras_dcnn.callbacks.CurveRecorder("loss.csv")
-    model.fit(np.ones((8, 4)), np.ones(8), batch_size=2, epochs=3, callbacks=[curve], verbose=0)
+    x, y = np.ones((32, 4)), np.ones(32)
+    model.fit(x, y, batch_size=4, epochs=2, callbacks=[curve], verbose=0)
     print(curve.points()["loss"])
     ```
 
     Reference:
-        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 7.
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 7, figure 2.
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
-    async_safe = True  # several calls at once, in any order: see _work
+    async_safe = True  # what comes from several threads is put in order before it is used
 
     def __init__(self, path=None, max_points=10_000):
         super().__init__()
-        check_count("max_points", max_points, minimum=2)
+        check_count("max_points", max_points)
         self.path = None if path is None else Path(path)
         self.max_points = max_points
-        self._lock = threading.Lock()
-        self._clear()
+        self._file = RowFile(self.path, "step,epoch,batch,loss\n") if self.path else None
+        self.reset()
 
-    def _clear(self):
-        self._points = Points(self.max_points)
-        self._size = 0
+    def points(self):
+        """A dict of NumPy arrays with one entry for each point, that is for a block of batches.
+
+        `step`: the last batch of the block, counted from 1; `loss`: the mean; `low` and `high`: the
+        least and the greatest loss.
+        """
+        return self._curve.points()
 
     def reset(self):
-        self._clear()
-        if self.path is None:
-            return
-        if self.path.is_file() and self.path.stat().st_size:
-            raise ValueError(
-                f"`path` must not hold the curve of another training; {self.path} has content: "
-                "choose another file, or delete it."
-            )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._append(_HEADER)
+        self._curve = MergedCurve(self.max_points)
+        self._step = 0
+        self._forget()
+        if self._file:
+            self._file.length = None
 
     def get_state(self):
-        return {"points": self._points.get_state(), "size": self._size}
+        return {
+            "curve": self._curve.get_state(),
+            "step": self._step,
+            "file_length": self._file.length if self._file else None,
+        }
 
     def set_state(self, state):
         super().set_state(state)
-        self._points.set_state(state["points"])
-        self._size = state["size"]
-        if self.path is None:
-            return
-        there = self.path.stat().st_size if self.path.is_file() else 0
-        if there < self._size:
-            print(f"\nCurveRecorder goes on in {self.path}, of which a part is no longer there.")
-        with open(self.path, "ab") as file:
-            file.truncate(min(self._size, there))
+        self._curve.set_state(state["curve"])
+        self._step = state["step"]
+        self._forget()
+        if self._file:
+            self._file.length = state["file_length"]
 
-    def points(self):
-        """The curve: `step`, the last batch of each point, counted from 1; `loss`, `low`, `high`.
+    def _forget(self):
+        self._rows = []  # that are to be written
+        self._means = {}  # of batches that have ended, by their number
+        self._begun_batches = collections.deque()
+        self._says_when_not_written = True
 
-        NumPy arrays of one length: mean, least and greatest loss of a point's batches.
-        """
-        return self._points.arrays()
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._take(sorted(self._means))  # of a `fit` that was interrupted
+
+    def begin(self, epoch):
+        super().begin(epoch)
+        if self._file and not self._file.open():
+            print(f"\nCurveRecorder goes on in {self.path}, of which rows are missing.")
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        self._batch_mean, self._next, self._pile = BatchMean(), 0, {}
+        self._means.clear()
+        self._begun_batches.clear()
+        self._batch_mean = BatchMean()
+        self._steps = self.params.get("steps") or math.inf
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._begun_batches.append(batch)
+        if len(self._means) >= ROWS:
+            self._take(self._contiguous())
 
     def on_train_batch_end(self, batch, logs=None):
-        with self._lock:
-            self._pile[batch] = logs["loss"]
-            if len(self._pile) >= _PILE:
-                self._work(len(self._pile) // 2)
+        # In any thread and any order: one assignment, which is atomic.
+        self._means[batch] = logs.get("loss", math.nan)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._work(len(self._pile))
+        self._take(sorted(self._means))
         super().on_epoch_end(epoch, logs)
 
-    def _work(self, number):
-        """Record the first so many batches; those behind may still have some before them to come."""
-        rows = []
-        for batch in sorted(self._pile)[:number]:
-            total, count = self._batch_mean.step(batch, float(self._pile.pop(batch)))
-            loss = total / count
-            self._points.add(loss, count)
-            rows.append(f"{self._points.step},{self.epochs_ended + 1},{batch + 1},{loss:.9g}\n")
-        if self.path is not None:
-            self._append("".join(rows))
+    def _contiguous(self):
+        """The batches that ended, in order, up to the first that has not."""
+        while len(self._begun_batches) > 1 and self._begun_batches[1] - 1 in self._means:
+            self._begun_batches.popleft()
+            yield self._begun_batches[0] - 1
 
-    def _append(self, text):
+    def _take(self, batches):
+        """The losses of batches, out of the means that were noted."""
+        for batch in batches:
+            mean = self._means.pop(batch)
+            batch = min(batch, self._steps - 1)  # an execution may reach past the last
+            total, count = self._batch_mean.step(batch, mean)
+            self._step += count
+            self._curve.add(self._step, total / count, count)
+            if self._file:
+                epoch = self.epochs_ended + 1
+                self._rows.append(f"{self._step},{epoch},{batch + 1},{total / count:.7g}\n")
+        if self._rows:
+            self._write()
+
+    def _write(self):
         try:
-            with open(self.path, "ab") as file:
-                self._size = file.tell() + file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            self._file.append(self._rows)
         except OSError as error:
-            if not text.startswith(_HEADER):
-                print(f"\nCurveRecorder could not write ({error}); the training goes on.")
-            else:
-                raise
+            del self._rows[:-KEPT_ROWS]
+            if self._says_when_not_written:
+                print(
+                    f"\nCurveRecorder could not write to {self.path} ({error}); the training goes "
+                    "on."
+                )
+            self._says_when_not_written = False
+        else:
+            self._rows.clear()

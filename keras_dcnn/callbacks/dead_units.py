@@ -1,49 +1,53 @@
-"""DeadUnits: the share of rectified units that never fire."""
+"""DeadUnits: the share of ReLU units that never fire."""
 
-import contextlib
-import functools
-
-import keras
 import numpy as np
 
-from keras_dcnn._data import first_batch, input_batches
-from keras_dcnn._keras import compiled_run
-from keras_dcnn._layer_graph import walk_layers
-from keras_dcnn._model_run import shadowed
+from keras_dcnn._data import first_batch
 from keras_dcnn._validation import check_choice, check_count, check_number
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
+from keras_dcnn.callbacks._unit_activity import UnitActivity
 
-ops = keras.ops
-MANY = 0.4  # the tutorial: as much as 40 % may be dead when the learning rate is too high
-_BATCH = 32
+ALARM = 0.4  # the share of which the tutorial tells
+
+
+def dead_fraction(firing):
+    """The share of units that do not fire, of all units of a dict of boolean arrays."""
+    return float(np.mean(~np.concatenate(list(firing.values()))))
 
 
 class DeadUnits(StatefulCallback):
-    """Measures the share of rectified units that never fire, over a sample of the data.
+    """Writes to the logs which share of the ReLU units never fires on a sample.
 
-    A unit whose input is negative for every sample has gradient 0 and learns no more. Many of them
-    are the sign of a learning rate that is too high.
+    A ReLU unit that is pushed below zero for all inputs gets no gradient and stays there: with too
+    high a learning rate as much as 40 % of a network can be dead, which the loss does not show.
 
-    Fires at the end of every `every`-th epoch, with the weights that the model has then, and runs
-    the model as at inference on the sample; it changes nothing. A unit is a neuron or a channel; it
-    fires when its activation exceeds `threshold` at any place of any sample. Counted are layers
-    with `activation="relu"` or `"relu6"`, `ReLU` without a negative slope and `Activation`, in
-    models and layers at any depth; leaky rectifiers never die. Writes `dead_fraction`, of all such
-    units, to the logs, for the History and for callbacks behind this one to monitor; between two
-    looks the last value. `fractions` has the share of each layer.
+    Fires at the end of the first epoch and of every `every`-th, runs the model on the sample as at
+    inference, compiled, and changes nothing in it. A unit is a neuron of a dense layer or a channel
+    of a convolution; it fires when its activation exceeds `threshold` for any sample at any place
+    (NaN does not). The logs, and so the History and callbacks behind this one, get `dead_fraction`:
+    dead units over all such units; in epochs without a look, the last value again. The attribute
+    `dead_unit_fractions` has the share of each layer, by its path, at the last look.
+
+    Counted are layers with `activation="relu"` or `"relu6"`, `ReLU` without a slope and
+    `Activation` layers, at any depth; recurrent layers by their output. A layer that is called
+    several times fires when it does in one of the calls. Not counted: leaky rectifiers, which can't
+    die, and layers inside loops and other transformations of the backend, as the cells of recurrent
+    layers. Of separate activations on three axes or more the channels are where
+    `keras.config.image_data_format()` says.
 
     Args:
-        data: Inputs, as for `fit`: of arrays `num_samples`, evenly spread; of tf.data, PyDataset or
-            DataLoader the first batch.
+        data: The sample, as `fit` takes it: an array, a list or dict of them, or `(inputs, …)` of
+            these; of tf.data, PyDataset, generator, DataLoader the first batch. Read once.
         threshold: Activation above which a unit fires, ≥ 0.
         every: Epochs from one look to the next, ≥ 1.
-        num_samples: Number of samples, ≥ 1. A look costs a forward pass of these.
-        verbose: 1 prints a line when the share rises above 40 %, 0 nothing.
+        num_samples: Samples to take of arrays, evenly spread, ≥ 1. More samples find fewer dead.
+        verbose: 1 prints one line when more than 40 % are dead for the first time in a run, 0 does
+            not.
 
     Raises:
-        ValueError: for an argument outside the ranges above; at the start of `fit` for a model
-            without such units, and for data that are empty or not finite.
-        TypeError: for data of another type and for an unknown keyword.
+        ValueError: for an argument outside the ranges above; before the first epoch, when the
+            sample is empty or not finite, or when the model calls no such layer.
+        TypeError: for an unknown keyword; before the first epoch, for data of another kind.
 
     Example:
 
@@ -52,17 +56,18 @@ class DeadUnits(StatefulCallback):
     import numpy as np
     import keras_dcnn
 
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, activation="relu")])
-    model.add(keras.layers.Dense(1))
+    layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
     model.compile(keras.optimizers.SGD(0.1), "mse")
-    x, y = np.random.default_rng(0).normal(size=(8, 4)), np.ones(8)
+    x, y = np.random.default_rng(0).normal(size=(32, 4)), np.ones(32)
     dead = keras_dcnn.callbacks.DeadUnits(x)
-    history = model.fit(x, y, epochs=2, callbacks=[dead], verbose=0)
-    print(history.history["dead_fraction"], dead.fractions)
+    stop = keras.callbacks.EarlyStopping("dead_fraction", mode="min", patience=2)
+    history = model.fit(x, y, epochs=3, callbacks=[dead, stop], verbose=0)
+    print(history.history["dead_fraction"], dead.dead_unit_fractions)
     ```
 
     Reference:
-        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 5.
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 5.2.
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
@@ -77,99 +82,73 @@ class DeadUnits(StatefulCallback):
         self.every = every
         self.num_samples = num_samples
         self.verbose = verbose
+        self._inputs = None
         self.reset()
 
     def reset(self):
-        self.fractions = {}
+        self.dead_unit_fractions = {}
         self._dead_fraction = None
         self._epochs_seen = 0
+        self._has_alarmed = False
 
     def get_state(self):
         return {
-            "fractions": self.fractions,
+            "names": list(self.dead_unit_fractions),
+            "fractions": list(self.dead_unit_fractions.values()),
             "dead_fraction": self._dead_fraction,
             "epochs_seen": self._epochs_seen,
+            "has_alarmed": self._has_alarmed,
         }
 
     def set_state(self, state):
         super().set_state(state)
-        self.fractions = state["fractions"]
+        self.dead_unit_fractions = dict(zip(state["names"], state["fractions"], strict=True))
         self._dead_fraction = state["dead_fraction"]
         self._epochs_seen = state["epochs_seen"]
+        self._has_alarmed = state["has_alarmed"]
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self._sample = first_batch(self.data, self.num_samples)
-        self._layers = [(path, one) for path, one in walk_layers(self.model) if _dies(one)]
-        if not self._layers:
-            raise ValueError(
-                "DeadUnits needs a model with units that can die: layers with activation 'relu' or "
-                "'relu6', or ReLU without a negative slope; this one has none: leave it out."
-            )
-        layers = [layer for _, layer in self._layers]
-        self._run_model = compiled_run(
-            self.model, functools.partial(greatest_outputs, self.model, layers)
-        )
+        self._activity = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        if self._activity is None:
+            self._activity = self._prepare()
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         self._epochs_seen += 1
-        if self._epochs_seen % self.every == 0:
+        if self._dead_fraction is None or self._epochs_seen % self.every == 0:
             self._look(epoch)
-        if logs is not None and self._dead_fraction is not None:
+        if logs is not None:
             logs["dead_fraction"] = self._dead_fraction
 
-    def _look(self, epoch):
-        greatest = {}
-        for x in input_batches(self._sample, _BATCH):
-            x = keras.tree.map_structure(ops.convert_to_tensor, x)
-            for place, value in self._run_model(x).items():
-                value = ops.convert_to_numpy(value)
-                greatest[place] = np.maximum(greatest.get(place, value), value)
-        dead = {self._layers[int(i)][0]: value <= self.threshold for i, value in greatest.items()}
-        self.fractions = {path: float(np.mean(flags)) for path, flags in dead.items()}
-        before, self._dead_fraction = (
-            self._dead_fraction,
-            float(np.mean(np.concatenate(list(dead.values())))),
-        )
-        if self.verbose and self._dead_fraction > MANY >= (before or 0):
-            worst = max(self.fractions, key=self.fractions.get)
-            print(
-                f"\nEpoch {epoch + 1}: {self._dead_fraction:.0%} of the rectified units never fire "
-                f"({worst}: {self.fractions[worst]:.0%}): lower the learning rate, or use He "
-                "initialisation or a leaky rectifier."
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._activity = None  # with its compiled function
+
+    def _prepare(self):
+        if self._inputs is None:
+            self._inputs = first_batch(self.data, self.num_samples)
+        activity = UnitActivity(self.model, self._inputs, self.threshold)
+        if not activity.layers:
+            raise ValueError(
+                'the model must call a layer with activation="relu" or "relu6", ReLU or '
+                f"Activation, outside of loops; `{self.model.name}` calls none: leave DeadUnits "
+                "out. Leaky rectifiers can't die."
             )
+        return activity
 
-
-def greatest_outputs(model, layers, x):
-    """The greatest activation of each unit, by the place of its layer among those given."""
-    found = {}
-    with contextlib.ExitStack() as stack:
-        for i, layer in enumerate(layers):
-            call = functools.partial(_note_greatest, found, str(i), layer, layer.call)
-            stack.enter_context(shadowed(layer, call=call))
-        model(x, training=False)
-    return found
-
-
-def _note_greatest(found, place, layer, call, *args, **kwargs):
-    out = call(*args, **kwargs)
-    axes = list(range(len(out.shape)))
-    del axes[_unit_axis(layer, len(axes))]
-    greatest = ops.cast(ops.max(out, axis=axes) if axes else out, "float32")
-    found[place] = ops.maximum(found[place], greatest) if place in found else greatest
-    return out
-
-
-def _unit_axis(layer, rank):
-    first = getattr(layer, "data_format", None) or keras.config.image_data_format()
-    return 1 if first == "channels_first" and rank > 2 else -1
-
-
-def _dies(layer):
-    """Whether a layer's units can stop firing for good. Cells are called inside loops."""
-    if isinstance(layer, keras.layers.ReLU):
-        return not layer.negative_slope
-    is_cell = hasattr(layer, "state_size") and not isinstance(layer, keras.layers.RNN)
-    rectifiers = (keras.activations.relu, keras.activations.relu6)
-    return not is_cell and getattr(layer, "activation", None) in rectifiers
+    def _look(self, epoch):
+        firing = self._activity.look()
+        self._dead_fraction = dead_fraction(firing)
+        self.dead_unit_fractions = {name: dead_fraction({name: f}) for name, f in firing.items()}
+        if self.verbose and self._dead_fraction > ALARM and not self._has_alarmed:
+            self._has_alarmed = True
+            worst = max(self.dead_unit_fractions, key=self.dead_unit_fractions.get)
+            print(
+                f"\nEpoch {epoch + 1}: {self._dead_fraction:.0%} of the ReLU units never fire, of "
+                f"{worst} {self.dead_unit_fractions[worst]:.0%}: lower the learning rate, begin "
+                "with He's initialisation (HeNormal), or take leaky rectifiers (RReLU, PReLU)."
+            )

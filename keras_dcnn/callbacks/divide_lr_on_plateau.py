@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_dcnn._keras import leaf_optimizers, slots, unsynced_model
+from keras_dcnn._rates import check_rates_can_be_set, log_rates, rate_of, set_rates
 from keras_dcnn._validation import check_choice, check_count, check_number
 from keras_dcnn.callbacks._batch_mean import BatchMean
 from keras_dcnn.callbacks._monitor import Monitor
-from keras_dcnn.callbacks._rates import check_rates_can_be_set, log_rates, rate_of, set_rates
 from keras_dcnn.callbacks._snapshot import put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
@@ -65,9 +65,10 @@ class DivideLROnPlateau(StatefulCallback):
         max_reductions: Number of cuts, ≥ 1, or None for any number.
         at_limit: What to do at a plateau when `max_reductions` or `min_lr` allow no further cut:
             `"stay"` goes on training, `"stop"` ends it.
-        restore: What to set back to the best look's at each cut: `None`, `"weights"` (BatchNorm's
-            statistics among them), or `"state"`, the weights and the optimizer's slots and
-            iterations. Kept in memory. Random seeds go on, so that no draw is repeated.
+        restore: What the next epoch (or batch) after a cut begins with from the best look: `None`,
+            `"weights"` (BatchNorm's statistics among them), or `"state"`, the weights and the
+            optimizer's slots and iterations. Kept in memory. Random seeds go on, so that no draw
+            is repeated.
         every: `"epoch"`, or a number of batches ≥ 1. Then the value is the mean of the monitor over
             these batches; it must be a mean over samples that is in the logs of batches, such as
             `"loss"` or `"accuracy"`.
@@ -157,6 +158,7 @@ class DivideLROnPlateau(StatefulCallback):
         self._plateau = PlateauState()
         self._reductions = 0
         self._best = None
+        self._goes_back = False
         self._epochs_seen = 0
         self._full_rates = None
         self._sum, self._count = 0.0, 0
@@ -167,6 +169,7 @@ class DivideLROnPlateau(StatefulCallback):
             "plateau": list(self._plateau),
             "reductions": self._reductions,
             "best": self._best,
+            "goes_back": self._goes_back,
             "epochs_seen": self._epochs_seen,
             "full_rates": self._full_rates,
             "block": [self._sum if np.isfinite(self._sum) else None, self._count],
@@ -178,6 +181,7 @@ class DivideLROnPlateau(StatefulCallback):
         self._plateau = PlateauState(*state["plateau"])
         self._reductions = state["reductions"]
         self._best = state["best"]
+        self._goes_back = state["goes_back"]
         self._epochs_seen = state["epochs_seen"]
         self._full_rates = state["full_rates"]
         total, self._count = state["block"]
@@ -190,6 +194,9 @@ class DivideLROnPlateau(StatefulCallback):
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         self._batch_mean = BatchMean()
+        if self._goes_back:
+            self._goes_back = False
+            put_back(self._watched(), self._best)
         if self._warming and self._full_rates is None:
             self._full_rates = [rate_of(one) for one in leaf_optimizers(self.model.optimizer)]
 
@@ -249,8 +256,9 @@ class DivideLROnPlateau(StatefulCallback):
             cuts = [cut for cut in cuts if cut]
         if cuts:
             self._reductions += 1
-            restored = self._restore()
+            restored = f", best {self.restore} restored" if self.restore else ""
             self._say(f"{why}: learning rate {', '.join(cuts)}{restored}.")
+            self._go_back()
         elif self.at_limit == "stop":
             self.model.stop_training = True
             self._say(f"{why}, and the learning rate is not to be cut further: training stops.")
@@ -264,16 +272,17 @@ class DivideLROnPlateau(StatefulCallback):
         optimizer.learning_rate = new
         return f"{old:.4g} → {new:.4g}"
 
+    def _go_back(self):
+        """To the best look; after an epoch not before others have seen what it ended with."""
+        if self.restore and self.every == "epoch":
+            self._goes_back = True
+        elif self.restore:
+            put_back(self._watched(), self._best)
+
     def _watched(self):
         """The variables that go back to the best look's values."""
         state = slots(self.model.optimizer) if self.restore == "state" else []
         return [*self.model.weights, *state]
-
-    def _restore(self):
-        if not self.restore:
-            return ""
-        put_back(self._watched(), self._best)
-        return f", best {self.restore} restored"
 
     def _say(self, sentence):
         if self.verbose:

@@ -17,9 +17,9 @@ from keras_dcnn._keras import (
 )
 from keras_dcnn._layer_graph import walk_layers
 from keras_dcnn._model_run import shadowed
+from keras_dcnn._rates import check_rates_can_be_set, log_rates, rate_of
 from keras_dcnn._validation import check_built_model, check_choice, check_count
 from keras_dcnn._where import check_where, is_chosen
-from keras_dcnn.callbacks._rates import check_rates_can_be_set, log_rates, rate_of
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 

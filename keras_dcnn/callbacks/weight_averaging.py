@@ -151,8 +151,8 @@ class WeightAveraging(StatefulCallback):
         self._variables = None
         self._first_epoch = math.floor(self.start * self.params["epochs"] + 1e-9)
 
-    def on_epoch_begin(self, epoch, logs=None):
-        super().on_epoch_begin(epoch, logs)
+    def enter_epoch(self, epoch):
+        super().enter_epoch(epoch)
         if self._raw is not None and self.evaluate == "averaged":
             self._find_variables()
             put_back(self._averaged, self._raw)

@@ -1,6 +1,7 @@
 """CheckpointEnsemble: the right members, whole on disk, that answer as the model did."""
 
 import json
+import os
 
 import keras
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_dcnn.callbacks import CheckpointEnsemble
+from keras_dcnn._keras import save_weights
+from keras_dcnn.callbacks import CheckpointEnsemble, checkpoint_ensemble
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.arange(8) % 3
@@ -107,23 +109,123 @@ def test_a_changed_or_missing_member_is_named(tmp_path):
         callback.ensemble()
 
 
-def test_an_interrupted_write_leaves_the_members_that_were(tmp_path, monkeypatch):
+def test_damage_is_found_a_hundred_times_of_a_hundred(tmp_path):
+    callback = CheckpointEnsemble(tmp_path, "last", 2, "score")
+    train(callback, SCORES)
+    path = tmp_path / callback.members[0]["file"]
+    content, rng = path.read_bytes(), np.random.default_rng(1)
+    for number in range(100):
+        place = int(rng.integers(len(content)))
+        if number % 2:
+            path.write_bytes(content[:place])
+        else:
+            flipped = content[place] ^ (1 << int(rng.integers(8)))
+            path.write_bytes(content[:place] + bytes([flipped]) + content[place + 1 :])
+        with pytest.raises(ValueError, match=f"{path.name} is missing or was changed"):
+            callback.ensemble()
+    path.write_bytes(content)
+    assert callback.ensemble().predict(X, verbose=0).shape == (8, 3)
+
+
+def test_a_damaged_manifest_is_named(tmp_path):
+    callback = CheckpointEnsemble(tmp_path, "last", 2, "score")
+    train(callback, SCORES)
+    (tmp_path / "manifest.json").write_text('{"members": [')
+    with pytest.raises(ValueError, match=r"manifest\.json must be what CheckpointEnsemble wrote"):
+        callback.ensemble()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")],
+)
+def test_what_cannot_be_written_is_told_in_a_line_and_training_goes_on(
+    tmp_path, monkeypatch, capsys, error
+):
     callback = CheckpointEnsemble(tmp_path, "last", 2, "score")
     model = classifier()
-    save = model.save_weights
+    calls = []
 
-    def fail_at_the_third(path):
-        if len(callback.members) == 2:
+    def fail_at_the_third(model, path):
+        calls.append(path)
+        if len(calls) == 3:
             path.write_bytes(b"half")
-            raise OSError("disk full")
-        save(path)
+            raise error
+        save_weights(model, path)
 
-    monkeypatch.setattr(model, "save_weights", fail_at_the_third)
-    with pytest.raises(OSError, match="disk full"):
-        train(callback, SCORES, model)
-    assert [member["epoch"] for member in callback.members] == [1, 2]
+    monkeypatch.setattr(checkpoint_ensemble, "save_weights", fail_at_the_third)
+    train(callback, SCORES, model)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines == [
+        f"Epoch 3: CheckpointEnsemble could not write a member ({error}); the training goes on."
+    ]
+    assert [member["epoch"] for member in callback.members] == [5, 6]
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_real_full_disk(tmp_path, capsys):
+    """The limit of the file size stands for it: h5py's own errors, not ours."""
+    resource = pytest.importorskip("resource")
+    signal = pytest.importorskip("signal")
+    callback = CheckpointEnsemble(tmp_path, "all", monitor="score")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def tighten_at(epoch, logs):
+        small = 4000 if epoch in (2, 3) else limits[0]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (small, limits[1]))
+
+    tighten = keras.callbacks.LambdaCallback(on_epoch_begin=tighten_at)
+    try:
+        scores = iter(SCORES)
+        script = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: logs.update(score=next(scores))
+        )
+        classifier().fit(X, Y, epochs=6, verbose=0, callbacks=[tighten, script, callback])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert [member["epoch"] for member in callback.members] == [1, 2, 5, 6]
+    assert capsys.readouterr().out.count("could not write a member") == 2
     assert callback.ensemble().predict(X, verbose=0).shape == (8, 3)
+
+
+def test_never_more_than_one_member_beyond_the_limit(tmp_path, monkeypatch):
+    """Seen at each of the operations by which files come and go."""
+    seen = []
+
+    def watched(operation):
+        def wrapped(*args, **kwargs):
+            seen.append(len(list(tmp_path.glob("*member-*"))))
+            result = operation(*args, **kwargs)
+            seen.append(len(list(tmp_path.glob("*member-*"))))
+            return result
+
+        return wrapped
+
+    monkeypatch.setattr(os, "replace", watched(os.replace))
+    monkeypatch.setattr(os, "fsync", watched(os.fsync))
+    callback = CheckpointEnsemble(tmp_path, "last", 2, "score")
+    train(callback, SCORES)
+    assert max(seen) == 3
+
+
+def test_a_run_killed_in_its_first_epoch_begins_again(tmp_path):
+    """There was no state yet to go on from, but a member, perhaps half listed."""
+
+    def begin(epochs):
+        keras.utils.set_random_seed(5)
+        callback = CheckpointEnsemble(tmp_path, "last", 3, "loss")
+        classifier().fit(X, Y, epochs=epochs, callbacks=[callback], verbose=0)
+        return callback
+
+    begin(1)
+    (tmp_path / ".123-member-0002.weights.h5").write_bytes(b"left by a killed process")
+    callback = begin(2)
+    assert [member["epoch"] for member in callback.members] == [1, 2]
+    assert not list(tmp_path.glob(".*"))
+    with pytest.raises(ValueError, match="members of another run"):
+        begin(1)
 
 
 def test_a_second_fit_goes_on(tmp_path):
@@ -181,7 +283,7 @@ def test_manifest_is_plain_json(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": "newest"}, "`keep` must be one of 'best', 'last', 'all'; got 'newest'"),
+        ({"keep": "newest"}, "`keep` must be one of 'best', 'last', 'all', 'cycle'; got 'newest'"),
         ({"max_members": 0}, "`max_members` must be a whole number of at least 1"),
         ({"every": 0}, "`every` must be a whole number of at least 1"),
         ({"mode": "up"}, "`mode` must be one of"),

@@ -207,7 +207,7 @@ def test_restore_goes_back_to_the_best_epoch(restore):
 
     record = keras.callbacks.LambdaCallback(on_epoch_begin=look)
     callback = DivideLROnPlateau("score", "min", patience=2, restore=restore)
-    trainings.fit(model, [trainings.Script([3, 1, 2, 2, 2]), record, callback], epochs=5)
+    trainings.fit(model, [trainings.Script([3, 1, 2, 2, 2]), callback, record], epochs=5)
     # Best is the end of epoch 2, that is the start of 3; the cut comes at the end of 4.
     assert trainings.same(begin[4], begin[2])  # BatchNorm's statistics among them
     assert not trainings.same(begin[3], begin[2])

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
+from keras_dcnn.diagnosis import LearningRateCurve
 from keras_dcnn.layers import FancyPCA, RandomHSV
-from keras_dcnn.visualization import plot_accuracy_gap, plot_augmentation, plot_loss
+from keras_dcnn.visualization import (
+    plot_accuracy_gap,
+    plot_augmentation,
+    plot_learning_rate,
+    plot_loss,
+)
 
 HISTORY = {
     "loss": [3.0, 2.0, 1.0, 0.5],
@@ -43,6 +49,19 @@ def test_plot_accuracy_gap():
     np.testing.assert_array_equal(lines(ax)["validation"][:, 1], HISTORY["val_accuracy"])
     assert "gap, last +0.300" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert ax.get_title() == "mine"
+
+
+def test_plot_learning_rate():
+    rates, losses, smoothed = (0.01, 0.1, 1.0, 10.0), (2.0, 1.6, 0.5, 1e9), (2.0, 1.8, 1.1, 1e8)
+    curve = LearningRateCurve(rates, losses, smoothed, 1.0, 0.1, True)
+    ax = plot_learning_rate(curve)
+    np.testing.assert_array_equal(lines(ax)["smoothed"], np.transpose([rates, smoothed]))
+    np.testing.assert_array_equal(lines(ax)["of a batch"], np.transpose([rates, losses]))
+    assert lines(ax)["valley, 0.1"].tolist() == [[0.1, 1.8]]
+    assert lines(ax)["steepest, 1"].tolist() == [[1.0, 1.1]]
+    assert ax.get_xscale() == "log"
+    assert ax.get_ylim()[0] < 0.5 < 2.0 < ax.get_ylim()[1] < 3
+    assert len(plot_learning_rate(curve, ax).lines) == 8
 
 
 def test_plot_augmentation_shows_originals_and_draws():

@@ -1,0 +1,150 @@
+"""find_learning_rate: a short training with a rising rate, after which nothing has changed."""
+
+import numpy as np
+
+from keras_dcnn._validation import (
+    check_built_model,
+    check_choice,
+    check_count,
+    check_number,
+    check_seed,
+)
+from keras_dcnn.diagnosis._rate_curve import smooth, steepest_place, valley_place
+from keras_dcnn.diagnosis._rate_sweep import check_rates, sweep
+from keras_dcnn.diagnosis._training_batches import check_data, training_batches
+from keras_dcnn.diagnosis._training_state import left_as_it_was
+from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
+
+FEWEST = 10  # losses from which a rate can be suggested
+
+
+def find_learning_rate(
+    model,
+    data,
+    min_lr=1e-6,
+    max_lr=10.0,
+    num_steps=100,
+    batch_size=32,
+    smoothing=0.85,
+    seed=None,
+    verbose=1,
+):
+    """Suggest a learning rate by a short training in which the rate rises to where it diverges.
+
+    The learning-rate range test: one batch at each of `num_steps` rates, log η rising evenly. It
+    stops where the smoothed loss is above 4 × its best, or not finite. The steepest descent is the
+    bolder of the two suggestions, the valley the safer. They hold for this model, data, optimizer
+    and batch size; of an untrained model, for the beginning of its training.
+
+    Afterwards all is as before, also after an error or Ctrl-C: weights, BatchNorm statistics,
+    seeds, the optimizer, metrics, Python's, NumPy's, PyTorch's and Keras's random numbers, and the
+    order in which the data come. A tf.data set is copied for that, what it holds in memory too,
+    which takes seconds and several times the memory: from 1 GB on give arrays; beyond 2 GB it is
+    read itself, with a warning. What can't be put back: a state that a data set of one's own keeps
+    otherwise than in generators that are its attributes, and files that reading it writes.
+
+    Args:
+        model: A built Keras model, compiled. The rates of several optimizers rise in proportion.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)`; tf.data, PyDataset, DataLoader or any
+            iterable of such batches that can be read again, as it is where batches are too few.
+        min_lr: The first rate, > 0.
+        max_lr: The last rate, > `min_lr`. Of several optimizers it is that of the highest.
+        num_steps: Training steps, ≥ 10.
+        batch_size: Samples in a batch of arrays, ≥ 1; take that of the training.
+        smoothing: β of the exponential average of the losses, 0 ≤ β < 1: that of 1/(1−β) steps.
+        seed: Integer ≥ 0 for the order of arrays, or None: from NumPy's random numbers, which are
+            not moved on.
+        verbose: 1 prints the suggestions, with a progress bar in a terminal; 0 neither.
+
+    Returns:
+        A `LearningRateCurve`, with the suggestions `steepest` and `valley`.
+
+    Raises:
+        TypeError: for a `model` or `data` of another type.
+        ValueError: for arguments out of range, a model that is not built or compiled, a learning
+            rate that is a schedule, a generator, which could be read only once, and where the
+            losses suggest no rate.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(), "mse")
+    x = np.random.default_rng(0).normal(size=(64, 4))
+    curve = keras_dcnn.diagnosis.find_learning_rate(model, (x, x.sum(axis=1)))
+    model.optimizer.learning_rate = curve.valley
+    ```
+
+    Reference:
+        Smith: Cyclical Learning Rates for Training Neural Networks (2015), section 3.3.
+        https://arxiv.org/abs/1506.01186. Smoothing, stopping and both suggestions are fastai's,
+        https://docs.fast.ai/callback.schedule.html, but its smoothing, 0.98, lags by 50 steps.
+    """
+    _check_model(model)
+    check_data(data)
+    _check_numbers(min_lr, max_lr, num_steps, batch_size, smoothing)
+    check_seed(seed)
+    check_choice("verbose", verbose, (0, 1))
+    rates = np.geomspace(min_lr, max_lr, num_steps)
+    with left_as_it_was(model):
+        generator = np.random.default_rng(_seed(seed))
+        with training_batches(data, batch_size, generator) as batches:
+            losses, diverged = sweep(model, rates, batches, smoothing, verbose)
+    curve = _curve(rates, losses, smoothing, diverged)
+    if verbose:
+        print(curve)
+    return curve
+
+
+def _check_model(model):
+    check_built_model(model)
+    if not model.compiled or model.optimizer is None:
+        raise ValueError(
+            "`model` must be compiled with an optimizer and a loss, as for training: call "
+            "model.compile first."
+        )
+    check_rates(model.optimizer)
+
+
+def _check_numbers(min_lr, max_lr, num_steps, batch_size, smoothing):
+    check_number("min_lr", min_lr, above=0)
+    check_number("max_lr", max_lr, above=min_lr)
+    check_count("num_steps", num_steps, minimum=FEWEST)
+    check_count("batch_size", batch_size)
+    check_number("smoothing", smoothing, minimum=0)
+    if smoothing >= 1:
+        raise ValueError(f"`smoothing` must be below 1; got {smoothing!r}.")
+
+
+def _seed(seed):
+    return np.random.randint(2**31) if seed is None else seed  # noqa: NPY002, put back afterwards
+
+
+def _curve(rates, losses, smoothing, diverged):
+    """The curve with its suggestions; ValueError where there are none."""
+    tried = len(losses) + (diverged and len(losses) < len(rates))
+    if len(losses) < FEWEST:
+        raise ValueError(
+            f"a learning rate needs {FEWEST} losses to be suggested from; got {len(losses)}: at "
+            f"{rates[tried - 1]:.2g} the loss had diverged. Lower `min_lr`, or look for NaN and "
+            "values far too large in the data."
+        )
+    smoothed = smooth(losses, smoothing)
+    rates = rates[: len(losses)]
+    steepest, valley = steepest_place(rates, smoothed), valley_place(smoothed)
+    if steepest is None or valley is None:
+        raise ValueError(
+            "the loss must fall as the rate rises for one to be suggested; smoothed, it was "
+            f"lowest, {smoothed.min():.3g}, at {rates[smoothed.argmin()]:.2g}, near the first: "
+            "lower `min_lr` or raise `max_lr`, and see whether the model can learn at all."
+        )
+    return LearningRateCurve(
+        *(tuple(map(float, values)) for values in (rates, losses, smoothed)),
+        steepest=float(rates[steepest]),
+        valley=float(rates[valley]),
+        diverged=diverged,
+    )

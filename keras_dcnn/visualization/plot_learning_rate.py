@@ -1,0 +1,65 @@
+"""plot_learning_rate: the loss by learning rate, with the rates to begin with."""
+
+from keras_dcnn.visualization._axes import COLOURS, axes
+
+
+def plot_learning_rate(curve, ax=None, title="Learning rate"):
+    """Plot the loss of a range test by learning rate, and the two rates that it suggests.
+
+    A good rate lies where the loss falls fast, well before the rise at the right. Where the curve
+    is flat up to there, the model did not learn at any rate.
+
+    Args:
+        curve: What `keras_dcnn.diagnosis.find_learning_rate` returns.
+        ax: Matplotlib axes to draw on, or None for a new figure.
+        title: Title of the axes.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ImportError: without matplotlib.
+
+    Example:
+
+    ```python
+    import keras_dcnn
+
+    curve = keras_dcnn.diagnosis.LearningRateCurve(
+        rates=(0.01, 0.1, 1.0), losses=(2.0, 1.0, 9.0), smoothed=(2.0, 1.4, 5.0),
+        steepest=0.1, valley=0.1, diverged=True,
+    )
+    keras_dcnn.visualization.plot_learning_rate(curve)
+    ```
+
+    Reference:
+        Smith: Cyclical Learning Rates for Training Neural Networks (2015), figure 3.
+        https://arxiv.org/abs/1506.01186
+    """
+    if ax is not None:
+        ax.set_xscale("linear")  # where a curve is drawn already: only then are ticks made whole
+    ax = axes(ax, title, "loss")
+    ax.set(xscale="log", xlabel="learning rate")
+    colour = COLOURS["train"]
+    ax.plot(curve.rates, curve.losses, color=colour, linewidth=0.7, alpha=0.5, label="of a batch")
+    ax.plot(curve.rates, curve.smoothed, color=colour, linewidth=2, label="smoothed")
+    _mark(ax, curve, curve.valley, "valley", "o")
+    _mark(ax, curve, curve.steepest, "steepest", "D")
+    _keep_in_view(ax, curve)
+    ax.legend(frameon=False)
+    return ax
+
+
+def _mark(ax, curve, rate, name, marker):
+    """A point on the smoothed curve, with the rate in the legend."""
+    loss = curve.smoothed[curve.rates.index(rate)]
+    label = f"{name}, {rate:.2g}"
+    ax.plot([rate], [loss], marker, color=COLOURS["validation"], zorder=3, label=label)
+
+
+def _keep_in_view(ax, curve):
+    """Let what is right of the lowest loss, which may be huge, go out at the top."""
+    lowest = curve.smoothed.index(min(curve.smoothed))
+    top, bottom = max(curve.losses[: lowest + 1]), min(curve.losses)
+    margin = 0.1 * (top - bottom) or 1
+    ax.set_ylim(bottom - margin, top + margin)

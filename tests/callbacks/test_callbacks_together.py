@@ -1,0 +1,183 @@
+"""All our callbacks in one `fit`, with Keras's own, in any order, on one device and on several."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import trainings
+
+from keras_dcnn.callbacks import (
+    CheckpointEnsemble,
+    CurveRecorder,
+    DeadUnits,
+    DivideLROnPlateau,
+    GradualUnfreeze,
+    ResumeTraining,
+    SnapshotSchedule,
+    WeightAveraging,
+)
+
+
+def ours(folder):
+    return [
+        DivideLROnPlateau(patience=1, min_delta=0.3, restore="state", verbose=0),
+        CheckpointEnsemble(folder / "members", max_members=2),
+        WeightAveraging("ema", start=0.2, decay=0.5),
+        CurveRecorder(folder / "loss.csv"),
+        DeadUnits(trainings.X),
+        ResumeTraining(folder / "state"),
+    ]
+
+
+def keras_own(folder, backend):
+    return [
+        keras.callbacks.EarlyStopping(patience=9, restore_best_weights=True),
+        keras.callbacks.ModelCheckpoint(folder / "best.weights.h5", save_weights_only=True),
+        keras.callbacks.CSVLogger(folder / "log.csv"),
+        *([keras.callbacks.TensorBoard(folder / "board")] if backend == "tensorflow" else []),
+    ]
+
+
+def test_the_order_changes_nothing(tmp_path, backend):
+    """But BackupAndRestore comes last, and DeadUnits before what watches its value."""
+    outcomes = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        parts = [*ours(folder), *keras_own(folder, backend)]
+        order = np.random.default_rng(number).permutation(len(parts)) if number else range(99)
+        parts_in_order = [parts[i] for i in order if i < len(parts)]
+        backup = keras.callbacks.BackupAndRestore(folder / "backup")
+        model = trainings.compiled()
+        history = trainings.fit(model, [*parts_in_order, backup], epochs=5)
+        members = [{key: member[key] for key in ("epoch", "value")} for member in parts[1].members]
+        best = trainings.network()
+        best.load_weights(folder / "best.weights.h5")
+        csv = (folder / "loss.csv").read_text()
+        outcomes.append((model.get_weights(), best.get_weights(), members, csv, history))
+    for weights, best, members, csv, history in outcomes[1:]:
+        assert trainings.same(weights, outcomes[0][0])
+        assert trainings.same(best, outcomes[0][1])
+        assert members == outcomes[0][2]
+        assert csv == outcomes[0][3]
+        assert {**history} == outcomes[0][4]
+
+
+def test_a_second_fit_works_with_the_same_callbacks(tmp_path):
+    model, parts = trainings.compiled(), ours(tmp_path)
+    for _ in range(2):
+        history = trainings.fit(model, parts, epochs=3)
+        assert np.isfinite(history["val_loss"]).all()
+    assert len(parts[3].points()["loss"]) == 18
+
+
+class NeverSynced(keras.callbacks.Callback):
+    """Whether anybody took JAX's state back into the model between two batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch:
+            self.seen.append(self._model._jax_state_synced)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(self._model._jax_state_synced)
+
+
+def test_between_batches_nobody_touches_the_weights_on_jax(tmp_path, backend):
+    if backend != "jax":
+        pytest.skip("of JAX only")
+    thaw = GradualUnfreeze(["norm"], verbose=0)
+    optimizer = thaw.optimizer(trainings.network(), keras.optimizers.SGD(0.1))
+    by_batch = DivideLROnPlateau("loss", "min", every=1, patience=99, warmup=2)
+    for given, parts in (
+        (None, [*ours(tmp_path)[1:], by_batch]),
+        (None, [SnapshotSchedule(2, 0.1), WeightAveraging("lawa", start=0.0)]),
+        (optimizer, [thaw]),
+    ):
+        watch = NeverSynced()
+        model = trainings.compiled(given)
+        trainings.fit(model, [*parts, watch])
+        assert len(watch.seen) == 20
+        assert not any(watch.seen)
+
+
+ON_SEVERAL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import contextlib, pathlib, tempfile
+import keras, numpy as np
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
+else:
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    scope = contextlib.nullcontext
+import trainings, test_callbacks_together
+from keras_dcnn.callbacks import *
+from keras_dcnn.diagnosis import find_learning_rate
+folder = pathlib.Path(tempfile.mkdtemp())
+def make(optimizer=None):
+    with scope():
+        model = trainings.network(dropout=0.0)
+        model.compile(optimizer and optimizer(model) or keras.optimizers.Adam(0.01),
+                      "sparse_categorical_crossentropy")
+    return model
+expected = None
+for attempt in range(2):
+    model = make()
+    parts = test_callbacks_together.ours(folder)
+    stop = [trainings.StopAt(3)] if attempt == 0 else []
+    try:
+        trainings.fit(model, [*parts, *stop], epochs=5)
+    except KeyboardInterrupt:
+        pass
+whole = make()
+trainings.fit(whole, test_callbacks_together.ours(pathlib.Path(tempfile.mkdtemp())), epochs=5)
+close = all(np.allclose(a, b, atol=1e-5)
+            for a, b in zip(model.get_weights(), whole.get_weights()))
+print("resumed", close)
+averaging, record = WeightAveraging(start=0.5, batch_norm="recompute", data=trainings.X), \\
+    trainings.Record()
+model = make()
+trainings.fit(model, [averaging, record, SnapshotSchedule(2, 0.05)])
+mean = np.mean([weights[0] for weights in record.batches[6:]], 0)
+print("averaged", np.allclose(model.get_weights()[0], mean, atol=1e-6))
+thaw = GradualUnfreeze(["features"], every=3, verbose=0)
+model = make(lambda model: thaw.optimizer(model, keras.optimizers.SGD(0.1)))
+before = model.get_weights()
+trainings.fit(model, [thaw], epochs=2)
+print("held", np.array_equal(before[0], model.get_weights()[0]))
+before = model.get_weights()
+curve = find_learning_rate(model, (trainings.X, trainings.Y), num_steps=30, verbose=0)
+print("as before", trainings.same(before, model.get_weights()))
+"""
+
+
+def test_on_several_devices(backend):
+    """MirroredStrategy with 2 logical CPUs, JAX's DataParallel with 8 virtual devices."""
+    if backend == "torch":
+        pytest.skip("Keras distributes over devices on TensorFlow and JAX")
+    tests = Path(trainings.__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", ON_SEVERAL, str(tests / "callbacks")],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env={
+            **os.environ,
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+            "PYTHONPATH": str(tests),
+        },
+    )
+    said = [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
+    expected = ["resumed True", "averaged True", "held True", "as before True"]
+    assert said == expected, done.stderr[-3000:]

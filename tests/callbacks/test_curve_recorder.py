@@ -1,0 +1,332 @@
+"""CurveRecorder: every batch's own loss, on disk and merged in memory, also after a kill."""
+
+import concurrent.futures
+import csv
+import errno
+import os
+
+import keras
+import numpy as np
+import pytest
+import trainings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_dcnn.callbacks import CurveRecorder, ResumeTraining
+from keras_dcnn.callbacks import curve_recorder as module
+from keras_dcnn.callbacks._merged_curve import MergedCurve
+from keras_dcnn.callbacks._state import pack, unpack
+
+HEADER = "step,epoch,batch,loss\n"
+
+
+def blocks(values, max_points):
+    """From the definition: the smallest power of two for which the blocks are few enough."""
+    size = 1
+    while -(-len(values) // size) > max_points:
+        size *= 2
+    return [np.array(values[i : i + size]) for i in range(0, len(values), size)]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.one_of(st.floats(-9, 9), st.just(np.nan), st.just(np.inf)), max_size=70),
+    st.integers(1, 9),
+    st.integers(0, 70),
+)
+def test_points_are_direct_block_means(values, max_points, cut):
+    curve = MergedCurve(max_points)
+    for i, value in enumerate(values):
+        if i == cut:  # goes on from a state
+            state, curve = curve.get_state(), MergedCurve(max_points)
+            curve.set_state(unpack(*pack(state)))
+        curve.add(i + 1, value, 1)
+    points = curve.points()
+    expected = blocks(values, max_points)
+    assert len(points["step"]) == len(expected) <= max_points
+    np.testing.assert_array_equal(points["step"], np.cumsum([len(block) for block in expected]))
+    for i, block in enumerate(expected):
+        finite = block[~np.isnan(block)]
+        np.testing.assert_allclose(points["loss"][i], block.mean(), atol=1e-9)
+        low, high = (finite.min(), finite.max()) if len(finite) else (np.nan, np.nan)
+        np.testing.assert_array_equal([points["low"][i], points["high"][i]], [low, high])
+
+
+def drive(callback, losses, order=lambda batches: batches, epochs=1, executions=1):
+    """What a `fit` with these losses calls; the ends of batches come in any order."""
+    model = keras.Sequential()
+    callback.set_model(model)
+    steps = -(-len(losses) // epochs)
+    callback.set_params({"epochs": epochs, "steps": steps})
+    callback.on_train_begin()
+    for epoch in range(epochs):
+        own = np.asarray(losses[epoch * steps : (epoch + 1) * steps], "float64")
+        means = np.cumsum(own) / np.arange(1, len(own) + 1)
+        callback.on_epoch_begin(epoch)
+        for group in order(list(range(0, len(own), executions))):
+            group = group if isinstance(group, list) else [group]
+            for batch in sorted(group):
+                callback.on_train_batch_begin(batch)
+            for batch in group:
+                end = batch + executions - 1
+                callback.on_train_batch_end(end, {"loss": float(means[min(end, len(own) - 1)])})
+        callback.on_epoch_end(epoch)
+    callback.on_train_end()
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_file_has_each_batch_s_own_loss(tmp_path):
+    losses = np.random.default_rng(0).random(12) + 1
+    callback = CurveRecorder(tmp_path / "new" / "loss.csv")
+    drive(callback, losses, epochs=3)
+    read = rows(tmp_path / "new" / "loss.csv")
+    assert [int(row["step"]) for row in read] == list(range(1, 13))
+    assert [int(row["epoch"]) for row in read] == [1] * 4 + [2] * 4 + [3] * 4
+    assert [int(row["batch"]) for row in read] == [1, 2, 3, 4] * 3
+    np.testing.assert_allclose([float(row["loss"]) for row in read], losses, rtol=1e-5)
+    np.testing.assert_allclose(callback.points()["loss"], losses, rtol=1e-9)
+
+
+def own_losses(model, callbacks=(), **more):
+    """The losses of batches by the definition: those of the weights before each step."""
+    losses = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.before = self.model.get_weights()
+
+        def on_train_batch_end(self, batch, logs=None):
+            x, y = (data[16 * batch : 16 * batch + 16] for data in (trainings.X, trainings.Y))
+            twin.set_weights(self.before)
+            losses.append(twin.evaluate(x, y, verbose=0))
+
+    twin = keras.models.clone_model(model)
+    twin.compile("sgd", "sparse_categorical_crossentropy")
+    trainings.fit(model, [Look(), *callbacks], shuffle=False, **more)
+    return losses
+
+
+def classifier(**options):
+    """Without BatchNorm and dropout, whose losses in training differ from those in a test."""
+    keras.utils.set_random_seed(7)
+    head = keras.layers.Dense(3, "softmax", dtype="float32")
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten(), head])
+    arguments = {"jit_compile": trainings.jit(), **options}
+    model.compile(keras.optimizers.SGD(0.3), "sparse_categorical_crossentropy", **arguments)
+    return model
+
+
+def test_records_a_real_training_also_in_threads(tmp_path):
+    """With callbacks that are all safe for threads, Keras calls them from several."""
+    expected = own_losses(classifier())
+    curve = CurveRecorder(tmp_path / "loss.csv")
+    trainings.fit(classifier(), [curve], shuffle=False)
+    np.testing.assert_allclose(curve.points()["loss"], expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        [float(row["loss"]) for row in rows(tmp_path / "loss.csv")], expected, rtol=1e-4
+    )
+    merged = CurveRecorder(max_points=5)
+    trainings.fit(classifier(), [merged], shuffle=False)
+    for i, block in enumerate(blocks(expected, 5)):
+        point = [merged.points()[key][i] for key in ("loss", "low", "high")]
+        np.testing.assert_allclose(point, [block.mean(), block.min(), block.max()], rtol=1e-4)
+
+
+def test_executions_of_several_batches(backend):
+    if backend == "torch":
+        pytest.skip("Keras has none on PyTorch")
+    expected = own_losses(classifier(), epochs=1)
+    curve = CurveRecorder()
+    trainings.fit(classifier(steps_per_execution=2), [curve], epochs=2, shuffle=False)
+    points = curve.points()
+    np.testing.assert_array_equal(points["step"], [2, 3, 5, 6])
+    means = [np.mean(expected[:2]), expected[2]]
+    np.testing.assert_allclose(points["loss"][:2], means, rtol=1e-4)
+
+
+def backwards(batches):
+    return [batches[i : i + 7][::-1] for i in range(0, len(batches), 7)]
+
+
+@pytest.mark.parametrize("executions", [1, 4])
+@pytest.mark.parametrize("order", [backwards, list])
+def test_any_order_in_an_endless_epoch_takes_bounded_memory(
+    tmp_path, monkeypatch, order, executions
+):
+    monkeypatch.setattr(module, "ROWS", 20)
+    losses = np.random.default_rng(1).random(500) + 1
+    callback = CurveRecorder(tmp_path / "loss.csv", 10_000)
+    most = []
+    end = callback.on_train_batch_end
+    callback.on_train_batch_end = lambda batch, logs: (
+        end(batch, logs),
+        most.append(max(len(callback._means), len(callback._begun_batches), len(callback._rows))),
+    )
+    drive(callback, losses, order, executions=executions)
+    assert max(most) <= 20 + 7 + 1
+    expected = losses.reshape(-1, executions).mean(axis=1)
+    np.testing.assert_allclose(callback.points()["loss"], expected, rtol=1e-9)
+    read = rows(tmp_path / "loss.csv")
+    np.testing.assert_allclose([float(row["loss"]) for row in read], expected, rtol=1e-6)
+
+
+def test_threads_lose_nothing():
+    callback = CurveRecorder()
+    callback.set_model(keras.Sequential())
+    callback.set_params({"epochs": 1, "steps": None})
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for batch in range(5000):
+            callback.on_train_batch_begin(batch)
+            pool.submit(callback.on_train_batch_end, batch, {"loss": (batch + 2) / 2})
+    callback.on_epoch_end(0)
+    np.testing.assert_array_equal(callback.points()["loss"], np.arange(1, 5001))
+
+
+def test_nan_is_recorded(tmp_path):
+    callback = CurveRecorder(tmp_path / "loss.csv", max_points=3)
+    drive(callback, [1.0, 2.0, np.nan, 1.0, 3.0, 4.0], epochs=3)
+    np.testing.assert_array_equal(callback.points()["loss"], [1.5, np.nan, 3.5])
+    np.testing.assert_array_equal(callback.points()["low"], [1, np.nan, 3])
+    assert [row["loss"] for row in rows(tmp_path / "loss.csv")] == [
+        "1",
+        "2",
+        "nan",
+        "nan",
+        "3",
+        "4",
+    ]
+    pack(callback.get_state())
+
+
+class Kill(trainings.StopAt):
+    """With a hook for which Keras waits after each batch, so that it is known what has ended."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+def run(folder, *more, epochs=5, every=1):
+    curve = CurveRecorder(folder / "loss.csv", max_points=6)
+    resume = ResumeTraining(folder / "state", every=every, verbose=0)
+    callbacks = [resume, curve] if every == 1 else [curve, resume]  # their order doesn't matter
+    trainings.fit(classifier(), [*callbacks, *more], epochs=epochs, validation_data=None)
+    return curve
+
+
+@pytest.mark.parametrize(("epoch", "every"), [(0, 1), (3, 1), (3, 2)])
+def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, epoch, every):
+    monkeypatch.setattr(module, "ROWS", 1)  # rows of the epoch that is killed are on disk
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    expected = run(whole, every=every).points()
+    for _ in range(2):  # killed twice in the same epoch
+        with pytest.raises(KeyboardInterrupt):
+            run(killed, Kill(epoch, batch=2), every=every)
+        assert len(rows(killed / "loss.csv")) > epoch * 3
+    points = run(killed, every=every).points()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(points[key], value)
+    assert (killed / "loss.csv").read_bytes() == (whole / "loss.csv").read_bytes()
+
+
+def test_a_file_that_was_shortened_is_told_of(tmp_path, capsys):
+    run(tmp_path, epochs=2)
+    (tmp_path / "loss.csv").unlink()
+    run(tmp_path, epochs=3)
+    assert "of which rows are missing" in capsys.readouterr().out
+    assert (tmp_path / "loss.csv").read_text().startswith(HEADER + "4,2,1,")
+
+
+def test_a_second_fit_goes_on(tmp_path):
+    callback = CurveRecorder(tmp_path / "loss.csv")
+    model = classifier()
+    trainings.fit(model, [callback], epochs=2)
+    trainings.fit(model, [callback], epochs=1)
+    steps = [int(row["step"]) for row in rows(tmp_path / "loss.csv")]
+    assert steps == list(callback.points()["step"]) == list(range(1, 10))
+    with pytest.raises(ValueError, match="must be a new or an empty file"):
+        trainings.fit(classifier(), [callback], epochs=1)
+
+
+def test_a_second_fit_after_an_interrupted_one_goes_on(tmp_path):
+    callback = CurveRecorder(tmp_path / "loss.csv")
+    model = classifier()
+    with pytest.raises(KeyboardInterrupt):
+        trainings.fit(model, [callback, Kill(1, batch=2)])
+    trainings.fit(model, [callback], epochs=1)
+    read = [(row["epoch"], row["batch"]) for row in rows(tmp_path / "loss.csv")]
+    batches = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (1, 1), (1, 2), (1, 3)]
+    assert read == [(str(epoch), str(batch)) for epoch, batch in batches]
+
+
+def test_another_runs_file_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "loss.csv"
+    for text in ("", HEADER):  # of a run that was killed before its first row
+        path.write_text(text)
+        drive(CurveRecorder(path), [1.0])
+        assert path.read_text() == HEADER + "1,1,1,1\n"
+    with pytest.raises(ValueError, match=r"holds 30 bytes, of another run: choose another path"):
+        drive(CurveRecorder(path), [2.0])
+    assert path.read_text() == HEADER + "1,1,1,1\n"
+
+
+def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch, capsys):
+    path, full = tmp_path / "loss.csv", []
+    fsync = os.fsync
+
+    def fail(descriptor):
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    def script(epoch, logs):
+        full[:] = [1] if epoch in (1, 2) else []
+        sizes.append(len(rows(path)))
+
+    sizes = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_begin=script)
+    trainings.fit(classifier(), [CurveRecorder(path), watch], epochs=5)
+    assert sizes == [0, 3, 3, 3, 12]  # no half rows, and all of them in the end
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert len(lines) == 1
+    assert "could not write" in lines[0]
+    assert "No space left on device" in lines[0]
+    assert [int(row["step"]) for row in rows(path)] == list(range(1, 16))
+
+
+def test_no_permission_is_told_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        drive(CurveRecorder(tmp_path / "file" / "loss.csv"), [1.0])
+
+
+def test_state_goes_on_in_another_callback(tmp_path):
+    losses = [1.0, 2.0, 3.0, 4.0, 5.0]
+    first = CurveRecorder(tmp_path / "loss.csv", max_points=2)
+    drive(first, losses)
+    second = CurveRecorder(tmp_path / "loss.csv", max_points=2)
+    second.set_state(unpack(*pack(first.get_state())))
+    drive(second, [7.0])
+    np.testing.assert_array_equal(second.points()["loss"], [2.5, 6.0])
+    np.testing.assert_array_equal(second.points()["step"], [4, 6])
+    assert len(rows(tmp_path / "loss.csv")) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"max_points": 0}, ValueError, "`max_points` must be a whole number of at least 1; got 0"),
+        ({"max_points": 1.5}, ValueError, "`max_points` must be a whole number"),
+        ({"path": 3}, TypeError, "PathLike"),
+    ],
+)
+def test_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        CurveRecorder(**arguments)
