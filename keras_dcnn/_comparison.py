@@ -69,7 +69,7 @@ def compare(data, folder, epochs, seed, mirror=False, callback=None):
     cast_images = tint(data.test[0], COLOR_CAST, np.random.default_rng(seed))
     tests = {"clean": data.test, "colour cast": (cast_images, data.test[1])}
     checkpoints = CheckpointEnsemble(folder / "members", max_members=3)
-    callbacks = {"plain": [], "parts": [DivideLROnPlateau(patience=3), checkpoints]}
+    callbacks = {"plain": [], "parts": [DivideLROnPlateau(patience=3, verbose=0), checkpoints]}
     models = build(data, seed, mirror)
     histories, runs = {}, {}
     for name, model in models.items():

@@ -7,7 +7,7 @@ import keras
 
 from keras_dcnn._keras import SavedWithWeights, seed_variables
 from keras_dcnn._random_state import get_random_state, set_random_state
-from keras_dcnn.callbacks._snapshot import put_back, snapshot
+from keras_dcnn._snapshot import put_back, snapshot
 from keras_dcnn.callbacks._state import pack, unpack
 
 _PLACE = "_keras_dcnn_training_run"

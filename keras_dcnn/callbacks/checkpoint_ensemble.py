@@ -9,9 +9,9 @@ import numpy as np
 
 from keras_dcnn._files import atomic_write, remove_leftovers, reserve, sha256, write_json
 from keras_dcnn._keras import all_layers, save_weights
+from keras_dcnn._snapshot import digest
 from keras_dcnn._validation import check_choice, check_count
 from keras_dcnn.callbacks._monitor import Monitor
-from keras_dcnn.callbacks._snapshot import digest
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import Ensemble
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from keras_dcnn._keras import begin_at, build_optimizer, state_variables
+from keras_dcnn._snapshot import put_back, snapshot
 from keras_dcnn._validation import check_choice, check_count
-from keras_dcnn.callbacks._snapshot import put_back, snapshot
 from keras_dcnn.callbacks._state import read_state, write_state
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 

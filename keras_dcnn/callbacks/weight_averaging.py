@@ -9,9 +9,9 @@ import numpy as np
 from keras_dcnn._batch_norm import batch_norm_layers, recompute_statistics, statistics_of
 from keras_dcnn._data import input_batches
 from keras_dcnn._keras import has_validation, live_values, state_variables, unsynced_model, validate
+from keras_dcnn._snapshot import put_back, snapshot
 from keras_dcnn._validation import check_choice, check_count, check_number
 from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
-from keras_dcnn.callbacks._snapshot import put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 # The loss of the average, beside that of the weights it is made of, at which it is called worse.
@@ -56,7 +56,7 @@ class WeightAveraging(StatefulCallback):
 
     Raises:
         ValueError: for an argument outside the ranges above; for "recompute" and "best" without
-            `data`.
+            `data`, and for "best" with `evaluate="raw"`.
         TypeError: for an unknown keyword.
 
     Example:
@@ -107,6 +107,11 @@ class WeightAveraging(StatefulCallback):
             raise ValueError(
                 f"batch_norm={batch_norm!r} needs `data` to measure on; got None: pass what `fit` "
                 "gets."
+            )
+        if batch_norm == "best" and evaluate == "raw":
+            raise ValueError(
+                "batch_norm='best' chooses by the validation of the average, which evaluate='raw' "
+                "leaves out: use evaluate='averaged'."
             )
         self.kind = kind
         self.start = start

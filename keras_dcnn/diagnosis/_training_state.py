@@ -2,11 +2,9 @@
 
 import contextlib
 
-import keras
-import numpy as np
-
 from keras_dcnn._keras import contents, gradients, state_variables
 from keras_dcnn._random_state import get_random_state, set_random_state
+from keras_dcnn._snapshot import put_back, snapshot
 
 
 @contextlib.contextmanager
@@ -14,14 +12,14 @@ def left_as_it_was(model):
     """Within, a model may be trained; afterwards all is as before, also after an error."""
     random_state = get_random_state()
     put_back_contents = contents(model)
-    values = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in _variables(model)]
+    variables = _variables(model)
+    values = snapshot(variables)
     grads = gradients(model)
     try:
         yield
     finally:
         put_back_contents()
-        for variable, value in values:
-            variable.assign(value)
+        put_back(variables, values)
         for weight, grad in grads.items():
             weight.grad = grad
         set_random_state(random_state)

@@ -240,6 +240,7 @@ def test_it_works_beside_a_schedule():
         ({"batch_norm": "mean"}, "`batch_norm` must be one of"),
         ({"evaluate": "both"}, "`evaluate` must be one of 'averaged', 'raw'; got 'both'"),
         ({"batch_norm": "recompute"}, "'recompute' needs `data` to measure on; got None"),
+        ({"batch_norm": "best", "data": 0, "evaluate": "raw"}, "use evaluate='averaged'"),
     ],
 )
 def test_bad_arguments(arguments, message):
