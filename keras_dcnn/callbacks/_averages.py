@@ -1,5 +1,6 @@
 """Running averages of lists of tensors: all of them, exponential, or of the latest."""
 
+import functools
 from collections import deque
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from keras_dcnn._keras import compiled
 
 ops = keras.ops
+compiled_once = functools.cache(compiled)  # for all models, or TensorFlow warns of many tracings
 
 
 def wide(dtype):
@@ -35,7 +37,7 @@ class RunningMean:
     def __init__(self):
         self.number = 0
         self._average = None
-        self._copy, self._blend = compiled(copy), compiled(blend)
+        self._copy, self._blend = compiled_once(copy), compiled_once(blend)
 
     def add(self, values):
         self.number += 1
@@ -77,7 +79,7 @@ class LatestMean:
     def __init__(self, window):
         self.number = 0
         self._latest = deque(maxlen=window)
-        self._copy = compiled(copy)
+        self._copy = compiled_once(copy)
 
     def add(self, values):
         self.number += 1
