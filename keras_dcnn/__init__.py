@@ -4,9 +4,9 @@
 |---|---|
 | §1 augmentation, §2 pre-processing, §5 activations | `keras_dcnn.layers` |
 | §3 initialisation | `keras_dcnn.initializers` |
-| §4 training | `keras_dcnn.callbacks` |
+| §4 training | `keras_dcnn.callbacks`, `keras_dcnn.diagnosis` |
 | §6 regularisation | `keras_dcnn.constraints`, `keras_dcnn.regularizers` |
-| §7 figures | `keras_dcnn.diagnosis`, `keras_dcnn.visualization` |
+| §7 figures | `keras_dcnn.callbacks`, `keras_dcnn.diagnosis`, `keras_dcnn.visualization` |
 | §8 ensembles | `keras_dcnn.ensemble`, `keras_dcnn.callbacks` |
 | what `adapt` measures | `keras_dcnn.statistics` |
 | for demos and experiments | `keras_dcnn.models`, `keras_dcnn.datasets` |

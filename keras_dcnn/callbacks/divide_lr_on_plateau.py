@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_dcnn._keras import leaf_optimizers, slots, unsynced_model
-from keras_dcnn._rates import check_rates_can_be_set, log_rates, rate_of, set_rates
+from keras_dcnn._keras import leaf_optimizers, set_rate, slots, unsynced_model
+from keras_dcnn._rates import check_rates_can_be_set, log_rates, rate_of
 from keras_dcnn._snapshot import put_back, snapshot
 from keras_dcnn._validation import check_choice, check_count, check_number
 from keras_dcnn.callbacks._batch_mean import BatchMean
@@ -68,7 +68,7 @@ class DivideLROnPlateau(StatefulCallback):
         restore: What the next epoch (or batch) after a cut begins with from the best look: `None`,
             `"weights"` (BatchNorm's statistics among them), or `"state"`, the weights and the
             optimizer's slots and iterations. Kept in memory. Random seeds go on, so that no draw
-            is repeated.
+            is repeated. With `every` batches JAX's compiled training stops at each improvement.
         every: `"epoch"`, or a number of batches ≥ 1. Then the value is the mean of the monitor over
             these batches; it must be a mean over samples that is in the logs of batches, such as
             `"loss"` or `"accuracy"`.
@@ -209,7 +209,11 @@ class DivideLROnPlateau(StatefulCallback):
             steps = self.params.get("steps")
             done = (batch + 1) / steps if steps else 1.0
             share = min((self._epochs_seen + done) / self.warmup, 1.0)
-            set_rates(unsynced_model(self), [rate * share for rate in self._full_rates])
+            model = unsynced_model(self)
+            optimizers = leaf_optimizers(model.optimizer)
+            for optimizer, rate in zip(optimizers, self._full_rates, strict=True):
+                if rate:  # groups that wait for GradualUnfreeze are its own
+                    set_rate(model, optimizer, rate * share)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.every == "epoch" or self._warming:

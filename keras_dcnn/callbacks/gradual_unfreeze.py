@@ -49,7 +49,7 @@ class GradualUnfreeze(StatefulCallback):
         TypeError: for groups that can't pick layers and for an unknown keyword.
         ValueError: for an argument outside the ranges above; from `optimizer()`, when a group has
             no weights; at the start of `fit`, when the model is not compiled with the optimizer
-            that `optimizer()` made.
+            that `optimizer()` made, and beside a warm-up that is longer than `every`.
 
     Example:
 
@@ -131,6 +131,13 @@ class GradualUnfreeze(StatefulCallback):
                 "the model must be compiled with the optimizer that this callback makes; its "
                 f"optimizer holds {', '.join(names)}: model.compile(thaw.optimizer(model, "
                 "keras.optimizers.SGD(0.01)), …)."
+            )
+
+        warmup = max(getattr(one, "warmup", 0) for one in self._run.callbacks)
+        if warmup > self.every:
+            raise ValueError(
+                "the warm-up of DivideLROnPlateau must end before the first group thaws; got "
+                f"warmup={warmup} and every={self.every}: shorten the one or lengthen the other."
             )
 
     def goes_on(self):

@@ -95,6 +95,22 @@ def test_a_plateau_cuts_all_rates_and_later_groups_get_the_lower():
     np.testing.assert_allclose(history["learning_rate_group2"][4:], 0.05)
 
 
+@pytest.mark.parametrize("plateau_first", [True, False])
+def test_a_warmup_beside_it_leaves_the_groups_to_it(plateau_first):
+    model, thaw = thawing(ramp=0, every=2)
+    plateau = DivideLROnPlateau("loss", patience=9, warmup=2, verbose=0)
+    parts = [plateau, thaw] if plateau_first else [thaw, plateau]
+    history = trainings.fit(model, parts, epochs=5)
+    np.testing.assert_allclose(history["learning_rate_group1"], [0, 0, 0.1, 0.1, 0.1], atol=1e-7)
+    np.testing.assert_allclose(history["learning_rate_group2"], [0, 0, 0, 0, 0.1], atol=1e-7)
+
+
+def test_a_warmup_longer_than_the_wait_is_refused():
+    model, thaw = thawing(every=2)
+    with pytest.raises(ValueError, match=r"must end before the first .* warmup=3 and every=2"):
+        trainings.fit(model, [thaw, DivideLROnPlateau("loss", warmup=3)])
+
+
 def test_layers_without_a_group_learn_as_with_one_optimizer():
     model, thaw = thawing(["features"], every=9)
     model.get_layer("dropout").rate = 0.0
