@@ -12,6 +12,8 @@ import pytest
 from cases import CASES, cases
 from public import public_objects
 
+from keras_dcnn.callbacks._state import pack, unpack
+
 FRESH_PROCESS = """
 import json, sys
 import keras, numpy as np
@@ -111,6 +113,20 @@ def test_batch_of_unknown_size_and_a_last_partial_batch(case):
     batched = model.predict(x, batch_size=2, verbose=0)
     single = np.concatenate([model.predict(x[i : i + 1], verbose=0) for i in range(5)])
     np.testing.assert_allclose(batched, single, rtol=1e-4, atol=1e-5)
+
+
+@each("callback")
+def test_state_of_a_callback_is_plain_and_makes_it_anew(case):
+    callback = case.make()
+    compile_and_fit(case.model(), case.inputs(8), False, 2, [callback])
+    text, arrays = pack(callback.get_state())
+    arguments = inspect.signature(case.part).parameters
+    twin = case.part(**{name: getattr(callback, name) for name in arguments})
+    twin.set_state(unpack(text, arrays))
+    again, arrays_again = pack(twin.get_state())
+    assert again == text
+    for one, other in zip(arrays, arrays_again, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @each("layer", "initializer", "constraint", "regularizer", "callback", "model")
