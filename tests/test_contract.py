@@ -115,6 +115,12 @@ def test_batch_of_unknown_size_and_a_last_partial_batch(case):
     np.testing.assert_allclose(batched, single, rtol=1e-4, atol=1e-5)
 
 
+@each("callback", "thawing")
+def test_state_before_a_training(case):
+    callback = case.make()
+    callback.set_state(unpack(*pack(callback.get_state())))
+
+
 @each("callback")
 def test_state_of_a_callback_is_plain_and_makes_it_anew(case):
     callback = case.make()

@@ -91,6 +91,8 @@ class CheckpointEnsemble(StatefulCallback):
         self.every = every
         self.mode = mode
         self._epochs_seen = 0
+        self._beginning = None
+        self._turned_out = []
 
     @property
     def members(self):
