@@ -44,9 +44,9 @@ def reserve(path, size):
                 file.write(bytes(1 << 20))
 
 
-def remove_leftovers(folder):
-    """Delete the temporary files that killed processes left in a folder."""
-    for path in Path(folder).glob(".*-*"):
+def remove_leftovers(folder, pattern):
+    """Delete the temporary files of such names that killed processes left in a folder."""
+    for path in Path(folder).glob(f".*-{pattern}"):
         if path.name[1:].partition("-")[0].isdigit():
             path.unlink(missing_ok=True)
 

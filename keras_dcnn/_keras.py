@@ -241,7 +241,8 @@ class SavedWithWeights(KerasSaveable):
 
     def save_own_variables(self, store):
         in_archive = getattr(store, "archive", None) is not None
-        if str(getattr(store, "path_or_io", "")).endswith(".weights.h5") and not in_archive:
+        to_weights = str(getattr(store, "path_or_io", "")).endswith(".weights.h5")
+        if to_weights and not in_archive and self.is_running():
             text, arrays = self.pack()
             store["text"] = np.frombuffer(text.encode(), "uint8")
             for i, array in enumerate(arrays):

@@ -70,7 +70,7 @@ def read_state(folder):
     """
     if not folder.is_dir():
         return None
-    remove_leftovers(folder)
+    remove_leftovers(folder, "state.npz")
     damaged = []
     for path in reversed(_files(folder)):
         content = path.read_bytes()

@@ -83,6 +83,16 @@ class TrainingRun(SavedWithWeights):
             )
         return restored["state"]
 
+    @property
+    def has_begun(self):
+        """Whether an epoch began."""
+        return self._epoch is not None
+
+    def is_running(self):
+        """False for what a `fit` that was interrupted left on the model, once another began."""
+        history = getattr(self._model(), "history", None)
+        return history is None or history.params is self.params
+
     def pack(self):
         return pack(self.get_state())
 
@@ -153,6 +163,9 @@ class StatefulCallback(keras.callbacks.Callback):
     def enter_epoch(self, epoch):
         """What must be so before any of our callbacks begins the epoch, such as the weights."""
         self.epochs_ended = epoch
+
+    def rates_were_set(self):
+        """Another of our callbacks has set learning rates, in the middle of an epoch perhaps."""
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs_ended = epoch + 1

@@ -17,6 +17,7 @@ from keras_dcnn.ensemble import Ensemble
 
 _MANIFEST = "manifest.json"
 _ARCHITECTURE = "architecture.json"
+_MEMBERS = "member-*.weights.h5"
 
 
 class CheckpointEnsemble(StatefulCallback):
@@ -102,11 +103,17 @@ class CheckpointEnsemble(StatefulCallback):
     def reset(self):
         manifest, beginning = self._manifest(), digest(self.model.weights)
         # Killed before there was a state to go on from: the first epoch is trained again.
-        begun_again = manifest["beginning"] == beginning and manifest["epochs_seen"] <= self.every
-        if manifest["members"] and not begun_again:
+        begun_again = (
+            manifest["beginning"] == beginning
+            and manifest["epochs_seen"] <= self.every
+            and not manifest["ended"]
+        )
+        found = len(list(self.directory.glob(_MEMBERS)))
+        # A member without a manifest is all that a kill in the first write can leave.
+        if not begun_again and found > (not (self.directory / _MANIFEST).is_file()):
             raise ValueError(
                 f"`directory` must not hold the members of another run; {self.directory} holds "
-                f"{len(manifest['members'])}: choose another directory, or delete them."
+                f"{found}: choose another directory, or delete them."
             )
         self._epochs_seen = 0
         self._monitor.mode = self.mode
@@ -138,7 +145,8 @@ class CheckpointEnsemble(StatefulCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.directory)
+        for pattern in ("member-*.weights.h5", _MANIFEST, _ARCHITECTURE):
+            remove_leftovers(self.directory, pattern)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
         self._schedule = next((c for c in self._run.callbacks if hasattr(c, "ends_cycle")), None)
         if self.keep == "cycle" and self._schedule is None:
@@ -149,6 +157,8 @@ class CheckpointEnsemble(StatefulCallback):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         self._epochs_seen += 1
+        if self._epochs_seen == self.every + 1 and self.members:  # a run that is worth keeping
+            self._try("its manifest", lambda: self._write_manifest(self.members))
         if not self._is_candidate(epoch):
             return
         logs = logs or {}
@@ -161,21 +171,29 @@ class CheckpointEnsemble(StatefulCallback):
         kept, dropped = self._select(self.members, value)
         if kept is None:
             return
-        try:
-            self._delete(self._turned_out)
-            self._write(epoch, value, kept)
-        except OSError as error:
-            print(
-                f"\nEpoch {epoch + 1}: CheckpointEnsemble could not write a member ({error}); the "
-                "training goes on."
-            )
-        else:
+        self._delete(self._turned_out)
+        if self._try("a member", lambda: self._write(epoch, value, kept)):
             self._turned_out = [member["file"] for member in dropped]
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
         self._delete(self._turned_out)
         self._turned_out = []
+        members = self.members
+        if members:
+            self._try("its manifest", lambda: self._write_manifest(members, ended=True))
+
+    def _try(self, what, write):
+        """Write; where that can't be done, say so in a line and let the training go on."""
+        try:
+            write()
+        except OSError as error:
+            print(
+                f"\nEpoch {self.epochs_ended}: CheckpointEnsemble could not write {what} "
+                f"({error}); the training goes on."
+            )
+            return False
+        return True
 
     def _is_candidate(self, epoch):
         if self.keep == "cycle":
@@ -185,7 +203,7 @@ class CheckpointEnsemble(StatefulCallback):
     def _manifest(self):
         path = self.directory / _MANIFEST
         if not path.is_file():
-            return {"members": [], "epochs_seen": 0, "beginning": None}
+            return {"members": [], "epochs_seen": 0, "beginning": None, "ended": False}
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -203,15 +221,16 @@ class CheckpointEnsemble(StatefulCallback):
         if members or (self.directory / _MANIFEST).is_file():
             self._write_manifest(members)
         known = {member["file"] for member in members} | set(self._turned_out)
-        paths = self.directory.glob("member-*.weights.h5")
+        paths = self.directory.glob(_MEMBERS)
         self._delete(path.name for path in paths if path.name not in known)
 
-    def _write_manifest(self, members):
+    def _write_manifest(self, members, ended=False):
         manifest = {
             "format": 1,
             "monitor": self.monitor,
             "beginning": self._beginning,
             "epochs_seen": self._epochs_seen,
+            "ended": ended,
             "members": members,
         }
         write_json(self.directory / _MANIFEST, manifest)

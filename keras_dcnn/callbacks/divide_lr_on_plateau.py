@@ -208,12 +208,14 @@ class DivideLROnPlateau(StatefulCallback):
         if self._warming:
             steps = self.params.get("steps")
             done = (batch + 1) / steps if steps else 1.0
-            share = min((self._epochs_seen + done) / self.warmup, 1.0)
-            model = unsynced_model(self)
-            optimizers = leaf_optimizers(model.optimizer)
-            for optimizer, rate in zip(optimizers, self._full_rates, strict=True):
-                if rate:  # groups that wait for GradualUnfreeze are its own
-                    set_rate(model, optimizer, rate * share)
+            self._warm_to(unsynced_model(self), self._epochs_seen + done)
+
+    def _warm_to(self, model, epochs):
+        share = min(epochs / self.warmup, 1.0)
+        optimizers = leaf_optimizers(model.optimizer)
+        for optimizer, rate in zip(optimizers, self._full_rates, strict=True):
+            if rate:  # groups that wait for GradualUnfreeze are its own
+                set_rate(model, optimizer, rate * share)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.every == "epoch" or self._warming:
@@ -233,10 +235,16 @@ class DivideLROnPlateau(StatefulCallback):
         log_rates(self.model, logs)
         warming = self._warming
         self._epochs_seen += 1
+        if warming:  # steps of several batches, or fewer batches than were said, end below
+            self._warm_to(self.model, self._epochs_seen)
         if self.every == "epoch" and not warming:
             value = self._monitor.read(self.model, logs)
             if value is not None:
                 self._decide(value, f"Epoch {epoch + 1}")
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._goes_back = False  # there is no next epoch, and the next `fit` is the user's affair
 
     def _decide(self, value, when):
         self._plateau, verdict = plateau_step(
@@ -260,9 +268,11 @@ class DivideLROnPlateau(StatefulCallback):
             cuts = [cut for cut in cuts if cut]
         if cuts:
             self._reductions += 1
-            restored = f", best {self.restore} restored" if self.restore else ""
+            restored = f"; on from the best {self.restore}" if self.restore else ""
             self._say(f"{why}: learning rate {', '.join(cuts)}{restored}.")
             self._go_back()
+            for callback in self._run.callbacks:
+                callback.rates_were_set()
         elif self.at_limit == "stop":
             self.model.stop_training = True
             self._say(f"{why}, and the learning rate is not to be cut further: training stops.")

@@ -22,6 +22,8 @@ from keras_dcnn._validation import check_built_model, check_choice, check_count
 from keras_dcnn._where import check_where, is_chosen
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
+_HELD = "_keras_dcnn_held_norms"
+
 
 class GradualUnfreeze(StatefulCallback):
     """Thaws a pretrained network group by group, from the head down.
@@ -35,7 +37,8 @@ class GradualUnfreeze(StatefulCallback):
     batch, over `ramp` epochs to that of the layers that learn from the start. Layers in no group
     learn from the start. It works beside `DivideLROnPlateau`, which divides all rates. At each thaw
     the training step is compiled once more. Gradients of waiting groups are computed all the same,
-    so no time is saved; constraints act on them too.
+    so no time is saved; constraints act on them too. After a `fit` that was interrupted BatchNorm
+    of the groups that waited stays held until the next `fit` with a GradualUnfreeze.
 
     Args:
         groups: For each group which layers, the first to thaw first: a layer class, a pattern for
@@ -88,7 +91,6 @@ class GradualUnfreeze(StatefulCallback):
         self.every = every
         self.ramp = ramp
         self.verbose = verbose
-        self._held = contextlib.ExitStack()
         self._waiting = 0
 
     def optimizer(self, model, optimizer):
@@ -123,7 +125,7 @@ class GradualUnfreeze(StatefulCallback):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self._held.close()
+        self._release()
         check_rates_can_be_set("GradualUnfreeze", self.model)
         names = [one.name for one in leaf_optimizers(self.model.optimizer)]
         if names[:-1] != [f"group{i + 1}" for i in range(len(self.groups))]:
@@ -175,6 +177,14 @@ class GradualUnfreeze(StatefulCallback):
         if self._waiting:
             self._hold(0)
 
+    def rates_were_set(self):
+        self._full = rate_of(leaf_optimizers(self.model.optimizer)[-1])
+
+    def _release(self):
+        """Let BatchNorm run as ever again, also what an interrupted `fit` left held."""
+        vars(self.model).pop(_HELD, contextlib.ExitStack()).close()
+        self._waiting = 0
+
     def _starts(self):
         """After how many epochs each group begins to learn."""
         return [number * self.every for number in range(1, len(self.groups) + 1)]
@@ -188,12 +198,13 @@ class GradualUnfreeze(StatefulCallback):
 
     def _hold(self, waiting):
         """Have BatchNorm in the groups that wait run as at inference, from the next trace on."""
-        self._held.close()
+        self._release()
+        held = vars(self.model)[_HELD] = contextlib.ExitStack()
         groups = self._layers_of_groups(self.model)
         for layer in [one for group in groups[len(groups) - waiting :] for one in group]:
             for norm in batch_norm_layers(layer):
                 call = functools.partial(_as_at_inference, norm.call)
-                self._held.enter_context(shadowed(norm, call=call))
+                held.enter_context(shadowed(norm, call=call))
         self._waiting = waiting
         remake_train_function(self.model)
 

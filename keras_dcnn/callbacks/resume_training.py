@@ -8,6 +8,8 @@ from keras_dcnn._validation import check_choice, check_count
 from keras_dcnn.callbacks._state import read_state, write_state
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
+_ENDED = set()  # the directories of trainings that ended in this process
+
 
 class ResumeTraining(StatefulCallback):
     """Writes all that a training depends on, and goes on from it when the training was killed.
@@ -23,12 +25,13 @@ class ResumeTraining(StatefulCallback):
     When the disk is full the training goes on, with one line. `keras.callbacks.BackupAndRestore`
     saves the states of our callbacks too, where it is behind them, but not atomically.
 
-    What does not come back: the state of Keras's own callbacks (EarlyStopping begins to wait anew);
+    What does not come back: the state of Keras's own callbacks (EarlyStopping begins to wait anew,
+    and knows no weights from before);
     the order of a `tf.data` set with `shuffle(reshuffle_each_iteration=True)`, which begins with
     its first (arrays and PyDataset go on rightly; so do arrays on TensorFlow after
     `keras.utils.set_random_seed`, where Keras shuffles each epoch alike); random layers inside
-    `tf.data`; the position in a generator. In the process in which a training has ended a second
-    `fit` does not go back to it.
+    `tf.data`; the position in a generator. A script that has ended and is started again repeats the
+    last epoch and has its result; in the same process a second `fit` is another training.
 
     Args:
         state_path: Directory for the files, made if missing; of this training alone. Delete it to
@@ -72,14 +75,14 @@ class ResumeTraining(StatefulCallback):
         self.state_path = Path(state_path)
         self.every = every
         self.verbose = verbose
-        self._ended = False
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.state_path.mkdir(parents=True, exist_ok=True)
         build_optimizer(self.model)
         self._is_first = True
-        state = None if self._ended else read_state(self.state_path)
+        ended = self.state_path.resolve() in _ENDED
+        state = None if ended else read_state(self.state_path)
         if state is None:
             return
         self._check(state)
@@ -99,7 +102,8 @@ class ResumeTraining(StatefulCallback):
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
-        self._ended = True
+        if self._run.has_begun:
+            _ENDED.add(self.state_path.resolve())
         begin_at(self.model, None)  # where there was no epoch left
 
     def _write(self, epoch):

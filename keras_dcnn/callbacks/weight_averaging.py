@@ -49,7 +49,8 @@ class WeightAveraging(StatefulCallback):
             averaged weights, at each end of an epoch; `"keep"`: those of the last batch;
             `"best"`: of these three what validates best, each time, with one line that says which.
         evaluate: `"averaged"`: as above; `"raw"`: validate and keep the weights in training, and
-            set the average at the end of `fit`, unless another callback has put back weights.
+            set the average at the end of `fit`; list it before EarlyStopping then, whose best
+            weights, where it puts them back, are the last word.
         data: Inputs to recompute on, as for `fit`: arrays, `(inputs, labels)`, tf.data, PyDataset,
             DataLoader. A pass over them is one epoch's forward passes.
         verbose: 1 prints the choice of `"best"`, 0 nothing.
@@ -108,6 +109,8 @@ class WeightAveraging(StatefulCallback):
                 f"batch_norm={batch_norm!r} needs `data` to measure on; got None: pass what `fit` "
                 "gets."
             )
+        if hasattr(data, "__next__"):
+            raise ValueError("`data` must be readable again and again; got a generator.")
         if batch_norm == "best" and evaluate == "raw":
             raise ValueError(
                 "batch_norm='best' chooses by the validation of the average, which evaluate='raw' "
@@ -139,6 +142,7 @@ class WeightAveraging(StatefulCallback):
 
     def get_state(self):
         return {
+            "kind": self.kind,
             "averages": self._averages.get_state(),
             "epochs_averaged": self._epochs_averaged,
             "raw": self._raw,
@@ -146,6 +150,11 @@ class WeightAveraging(StatefulCallback):
 
     def set_state(self, state):
         super().set_state(state)
+        if state["kind"] != self.kind:
+            raise ValueError(
+                f"a training goes on with the averages that it began; they are {state['kind']!r}, "
+                f"got kind={self.kind!r}: set it back, or train from the beginning."
+            )
         self._averages.set_state(state["averages"])
         self._epochs_averaged = state["epochs_averaged"]
         self._raw = state["raw"]
@@ -179,6 +188,8 @@ class WeightAveraging(StatefulCallback):
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
         self._within_fit = False
+        if not self._run.has_begun:  # a training that had ended was started again
+            return
         if not self._averages.number:
             warnings.warn(
                 f"WeightAveraging averaged nothing: it begins after {self._first_epoch} epochs, "
@@ -201,7 +212,14 @@ class WeightAveraging(StatefulCallback):
             self._statistics = statistics_of(batch_norm_layers(model))
 
     def averaged_weights(self):
-        """The average, with the rest of the weights as they are, for `model.set_weights`."""
+        """The average, with the rest of the weights as they are, for `model.set_weights`.
+
+        Raises:
+            ValueError: before anything was averaged.
+        """
+        if not self._averages.number:
+            raise ValueError("there must be an average; nothing was averaged yet: train first.")
+        self._find_variables()
         averages = {
             id(variable): np.array(keras.ops.convert_to_numpy(value))
             for variable, value in zip(self._averaged, self._averages.value(), strict=True)

@@ -213,13 +213,19 @@ def test_never_more_than_one_member_beyond_the_limit(tmp_path, monkeypatch):
 def test_a_run_killed_in_its_first_epoch_begins_again(tmp_path):
     """There was no state yet to go on from, but a member, perhaps half listed."""
 
-    def begin(epochs):
+    def begin(epochs, killed_after=99):
+        def kill(epoch, logs):
+            if epoch == killed_after:
+                raise KeyboardInterrupt
+
         keras.utils.set_random_seed(5)
         callback = CheckpointEnsemble(tmp_path, "last", 3, "loss")
-        classifier().fit(X, Y, epochs=epochs, callbacks=[callback], verbose=0)
+        killer = keras.callbacks.LambdaCallback(on_epoch_begin=kill)
+        classifier().fit(X, Y, epochs=epochs, callbacks=[callback, killer], verbose=0)
         return callback
 
-    begin(1)
+    with pytest.raises(KeyboardInterrupt):
+        begin(2, killed_after=1)
     (tmp_path / ".123-member-0002.weights.h5").write_bytes(b"left by a killed process")
     callback = begin(2)
     assert [member["epoch"] for member in callback.members] == [1, 2]
@@ -247,6 +253,27 @@ def test_another_runs_directory_is_refused(tmp_path):
     train(CheckpointEnsemble(tmp_path, "last", monitor="score"), SCORES)
     with pytest.raises(ValueError, match=r"members of another run.*holds 5"):
         train(CheckpointEnsemble(tmp_path, "last", monitor="score"), SCORES)
+
+
+@pytest.mark.parametrize(("keep", "every"), [("last", 3), ("best", 1)])
+def test_a_finished_run_is_not_begun_again(tmp_path, keep, every):
+    def run():
+        keras.utils.set_random_seed(5)
+        callback = CheckpointEnsemble(tmp_path, keep, 1, "score", every, "max")
+        scores = iter([3.0, 2.0, 1.0])
+        script = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: logs.update(score=next(scores))
+        )
+        classifier().fit(X, Y, epochs=3, callbacks=[script, callback], verbose=0)
+
+    run()
+    with pytest.raises(ValueError, match="members of another run"):
+        run()
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "member-0009.weights.h5").write_bytes(b"")
+    with pytest.raises(ValueError, match="members of another run"):
+        run()
+    assert len(list(tmp_path.glob("member-*"))) == 2
 
 
 def test_no_member(tmp_path):

@@ -268,6 +268,27 @@ def test_warmup_rises_to_the_rate_and_is_not_counted(known):
     np.testing.assert_allclose(history["learning_rate"], rates, rtol=1e-6)
 
 
+@pytest.mark.parametrize("together", [2, 4])
+def test_warmup_reaches_the_rate_in_steps_of_several_batches(together, backend):
+    if backend == "torch":
+        pytest.skip("Keras has no steps_per_execution there")
+    model = trainings.network()
+    model.compile("sgd", "sparse_categorical_crossentropy", steps_per_execution=together)
+    model.optimizer.learning_rate = 0.1
+    trainings.fit(model, [DivideLROnPlateau("loss", warmup=1, verbose=0)], epochs=2)
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.1)
+
+
+def test_a_cut_in_the_last_epoch_leaves_the_next_fits_weights_alone():
+    model, x, y = model_and_data()
+    callback = DivideLROnPlateau("score", "min", patience=1, restore="weights", verbose=0)
+    fit(model, x, y, [1, 2], callback)
+    model.set_weights([np.full((4, 1), 7.0), np.zeros(1)])
+    model.optimizer.learning_rate = 0.0
+    fit(model, x, y, [3], callback)
+    assert (model.get_weights()[0] == 7).all()
+
+
 def test_state_goes_on_in_another_callback():
     curve = [3, 2, 2.5, 2.5, 2.5, 1, 1, 1, 1, 1]
     whole = DivideLROnPlateau("score", "min", patience=2, cooldown=1, verbose=0)

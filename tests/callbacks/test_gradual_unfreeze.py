@@ -149,6 +149,29 @@ def test_after_the_training_norms_learn_as_ever():
     assert not trainings.same(before[STATISTICS], model.get_weights()[STATISTICS])
 
 
+@pytest.mark.parametrize("same_object", [True, False])
+def test_after_an_interrupted_fit_norms_wait_and_thaw_as_ever(same_object):
+    model, thaw = thawing(every=2)
+    with pytest.raises(KeyboardInterrupt):
+        trainings.fit(model, [thaw, trainings.StopAt(1)])
+    if not same_object:
+        thaw = GradualUnfreeze(["norm", "features"], every=2, verbose=0)
+    record = trainings.Record()
+    record.epochs.append(model.get_weights())
+    trainings.fit(model, [thaw, record])
+    assert moved(record.epochs, STATISTICS) == [False] * 2 + [True] * 2
+
+
+def test_a_cut_within_a_ramp_holds_for_the_groups():
+    model, thaw = thawing(ramp=2)
+    plateau = DivideLROnPlateau(
+        "loss", "max", every=5, patience=1, max_reductions=1, min_delta=9, verbose=0
+    )
+    history = trainings.fit(model, [thaw, plateau], epochs=5)
+    np.testing.assert_allclose(history["learning_rate_group1"][3:], 0.05, atol=1e-7)
+    np.testing.assert_allclose(history["learning_rate_group2"][4:], 0.05, atol=1e-7)
+
+
 def test_a_resumed_training_is_one_that_was_not_stopped(tmp_path):
     whole, thaw = thawing()
     trainings.fit(whole, [thaw, ResumeTraining(tmp_path / "a", verbose=0)])

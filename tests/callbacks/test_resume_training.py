@@ -98,6 +98,26 @@ def test_a_second_fit_is_a_training_of_its_own(tmp_path):
     model = trainings.compiled()
     assert len(trainings.fit(model, [resume], epochs=2)["loss"]) == 2
     assert len(trainings.fit(model, [resume], epochs=3)["loss"]) == 3
+    assert len(trainings.fit(model, [ResumeTraining(tmp_path)], epochs=3)["loss"]) == 3
+
+
+def test_two_fits_of_one_script_go_on_in_the_second(tmp_path, monkeypatch):
+    """A head, then all: the first `fit` of the script that is started again has nothing to do."""
+
+    def script(*stop):
+        monkeypatch.setattr("keras_dcnn.callbacks.resume_training._ENDED", set())
+        model, resume = trainings.compiled(), ResumeTraining(tmp_path, verbose=0)
+        trainings.fit(model, [resume, *stop], epochs=2)
+        return model, trainings.fit(model, [resume, *stop], epochs=5, initial_epoch=2)
+
+    with pytest.raises(KeyboardInterrupt):
+        script(trainings.StopAt(4))
+    model, history = script()
+    assert len(history["loss"]) == 1
+    whole = trainings.compiled()
+    trainings.fit(whole, [], epochs=2)
+    trainings.fit(whole, [], epochs=5, initial_epoch=2)
+    assert trainings.same(model.get_weights(), whole.get_weights())
 
 
 def test_an_interrupted_fit_goes_on_in_the_same_process(tmp_path, capsys):
@@ -194,12 +214,17 @@ def test_files_of_ready_models_hold_no_state(tmp_path):
         keras.callbacks.ModelCheckpoint(tmp_path / "model.keras"),
     ]
     model = trainings.compiled()
+    with pytest.raises(KeyboardInterrupt):
+        trainings.fit(model, [WeightAveraging("lawa", start=0.0), trainings.StopAt(1)])
+    trainings.fit(model, [], epochs=1)
+    model.save_weights(tmp_path / "interrupted.weights.h5")
     trainings.fit(model, callbacks)
     model.save(tmp_path / "after.keras")
     model.save_weights(tmp_path / "after.weights.h5")
     import h5py
 
-    files = [tmp_path / "after.weights.h5", *(tmp_path / "members").glob("*.h5")]
+    files = [tmp_path / "after.weights.h5", tmp_path / "interrupted.weights.h5"]
+    files = [*files, *(tmp_path / "members").glob("*.h5")]
     assert not [f for f in files if any("keras_dcnn" in name for name in h5py.File(f))]
     sizes = [(tmp_path / name).stat().st_size for name in ("model.keras", "after.keras")]
     assert abs(sizes[0] - sizes[1]) < 2000

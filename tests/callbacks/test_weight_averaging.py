@@ -45,7 +45,7 @@ def test_the_model_ends_with_the_average_of_the_definition(kind, every):
 def test_training_goes_on_from_its_own_weights():
     """What is averaged changes nothing in what is trained."""
     alone, beside = trainings.Record(), trainings.Record()
-    trainings.fit(trainings.compiled(), [alone], validation_data=None)
+    trainings.fit(trainings.compiled(), [alone])
     model = trainings.compiled()
     trainings.fit(model, [beside, WeightAveraging(start=0.25)])
     for one, other in zip(alone.batches, beside.batches, strict=True):
@@ -178,6 +178,18 @@ def test_the_loss_barrier_between_basins_is_told():
     trainings.fit(trainings.compiled(), [WeightAveraging(start=0.0)])  # warnings are errors
 
 
+def test_averages_of_another_kind_are_refused():
+    averaging = WeightAveraging("swa", start=0.0)
+    trainings.fit(trainings.compiled(), [averaging], epochs=1)
+    with pytest.raises(ValueError, match=r"they are 'swa', got kind='lawa'"):
+        WeightAveraging("lawa").set_state(averaging.get_state())
+
+
+def test_no_average_yet():
+    with pytest.raises(ValueError, match="nothing was averaged yet: train first"):
+        WeightAveraging().averaged_weights()
+
+
 def test_an_average_that_never_began_is_told():
     stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=1)
     with pytest.warns(UserWarning, match=r"begins after 15 epochs.* ended after \d: lower `start`"):
@@ -240,6 +252,7 @@ def test_it_works_beside_a_schedule():
         ({"batch_norm": "mean"}, "`batch_norm` must be one of"),
         ({"evaluate": "both"}, "`evaluate` must be one of 'averaged', 'raw'; got 'both'"),
         ({"batch_norm": "recompute"}, "'recompute' needs `data` to measure on; got None"),
+        ({"data": iter([])}, "`data` must be readable again and again; got a generator"),
         ({"batch_norm": "best", "data": 0, "evaluate": "raw"}, "use evaluate='averaged'"),
     ],
 )
