@@ -1,5 +1,6 @@
 """The states of the global random number generators."""
 
+import contextlib
 import random
 
 import keras
@@ -32,6 +33,16 @@ def set_random_state(state):
     np.random.set_state(state["numpy"])  # noqa: NPY002
     if keras.backend.backend() == "torch" and "torch" in state:
         _set_torch_states(state["torch"])
+
+
+@contextlib.contextmanager
+def random_state_kept():
+    """Put back the states at the end, as where PyTorch's loaders draw a seed for each pass."""
+    state = get_random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)
 
 
 def _torch_states():

@@ -9,6 +9,7 @@ import numpy as np
 from keras_dcnn._batch_norm import batch_norm_layers, recompute_statistics, statistics_of
 from keras_dcnn._data import input_batches
 from keras_dcnn._keras import has_validation, live_values, state_variables, unsynced_model, validate
+from keras_dcnn._random_state import random_state_kept
 from keras_dcnn._snapshot import put_back, snapshot
 from keras_dcnn._validation import check_choice, check_count, check_number
 from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
@@ -243,6 +244,10 @@ class WeightAveraging(StatefulCallback):
         self._take()
         self._epochs_averaged += 1
         self._raw = snapshot(self._averaged)
+        with random_state_kept():
+            self._judge_and_set()
+
+    def _judge_and_set(self):
         number = self._epochs_averaged
         looks = number > 1 and number & (number - 1) == 0 and has_validation(self.model)
         raw_loss = validate(self.model)["loss"] if looks else None
