@@ -145,7 +145,7 @@ class CheckpointEnsemble(StatefulCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
-        for pattern in ("member-*.weights.h5", _MANIFEST, _ARCHITECTURE):
+        for pattern in (_MEMBERS, _MANIFEST, _ARCHITECTURE):
             remove_leftovers(self.directory, pattern)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
         self._schedule = next((c for c in self._run.callbacks if hasattr(c, "ends_cycle")), None)

@@ -134,7 +134,6 @@ class GradualUnfreeze(StatefulCallback):
                 f"optimizer holds {', '.join(names)}: model.compile(thaw.optimizer(model, "
                 "keras.optimizers.SGD(0.01)), …)."
             )
-
         warmup = max(getattr(one, "warmup", 0) for one in self._run.callbacks)
         if warmup > self.every:
             raise ValueError(
@@ -158,7 +157,7 @@ class GradualUnfreeze(StatefulCallback):
             thawed = len(self.groups) - waiting
             if self.verbose and thawed:
                 print(f"\nEpoch {epoch + 1}: group {thawed} of {len(self.groups)} learns from now.")
-        self._full = rate_of(leaf_optimizers(self.model.optimizer)[-1])
+        self.rates_were_set()
         steps = self.params.get("steps")
         self._set_rates(epoch if steps else epoch + 1, epoch)
 
