@@ -5,18 +5,22 @@ import math
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from keras_dcnn._files import atomic_write, remove_leftovers, reserve, sha256, write_json
-from keras_dcnn._keras import all_layers, save_weights
+from keras_dcnn._files import remove_leftovers, write_json
+from keras_dcnn._member_files import (
+    ARCHITECTURE,
+    MANIFEST,
+    check_member,
+    read_architecture,
+    write_architecture,
+    write_member,
+)
 from keras_dcnn._snapshot import digest
 from keras_dcnn._validation import check_choice, check_count
 from keras_dcnn.callbacks._monitor import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import Ensemble
 
-_MANIFEST = "manifest.json"
-_ARCHITECTURE = "architecture.json"
 _MEMBERS = "member-*.weights.h5"
 
 
@@ -110,7 +114,7 @@ class CheckpointEnsemble(StatefulCallback):
         )
         found = len(list(self.directory.glob(_MEMBERS)))
         # A member without a manifest is all that a kill in the first write can leave.
-        if not begun_again and found > (not (self.directory / _MANIFEST).is_file()):
+        if not begun_again and found > (not (self.directory / MANIFEST).is_file()):
             raise ValueError(
                 f"`directory` must not hold the members of another run; {self.directory} holds "
                 f"{found}: choose another directory, or delete them."
@@ -145,7 +149,7 @@ class CheckpointEnsemble(StatefulCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
-        for pattern in (_MEMBERS, _MANIFEST, _ARCHITECTURE):
+        for pattern in (_MEMBERS, MANIFEST, ARCHITECTURE):
             remove_leftovers(self.directory, pattern)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
         self._schedule = next((c for c in self._run.callbacks if hasattr(c, "ends_cycle")), None)
@@ -201,7 +205,7 @@ class CheckpointEnsemble(StatefulCallback):
         return self._epochs_seen % self.every == 0
 
     def _manifest(self):
-        path = self.directory / _MANIFEST
+        path = self.directory / MANIFEST
         if not path.is_file():
             return {"members": [], "epochs_seen": 0, "beginning": None, "ended": False}
         try:
@@ -218,7 +222,7 @@ class CheckpointEnsemble(StatefulCallback):
 
     def _keep_only(self, members):
         """List these members, and delete what others a run left that was killed."""
-        if members or (self.directory / _MANIFEST).is_file():
+        if members or (self.directory / MANIFEST).is_file():
             self._write_manifest(members)
         known = {member["file"] for member in members} | set(self._turned_out)
         paths = self.directory.glob(_MEMBERS)
@@ -233,22 +237,17 @@ class CheckpointEnsemble(StatefulCallback):
             "ended": ended,
             "members": members,
         }
-        write_json(self.directory / _MANIFEST, manifest)
+        write_json(self.directory / MANIFEST, manifest)
 
     def _write(self, epoch, value, kept):
         """The member first, then the manifest that lists it: a crash leaves the old list right."""
         if not kept:
-            config = keras.saving.serialize_keras_object(self.model)
-            write_json(self.directory / _ARCHITECTURE, config)
+            write_architecture(self.model, self.directory / ARCHITECTURE)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
-        with atomic_write(file) as temporary:
-            reserve(temporary, _size(self.model))
-            save_weights(self.model, temporary)
         entry = {
-            "file": file.name,
+            **write_member(self.model, file),
             "epoch": epoch + 1,
             "value": value if math.isfinite(value) else None,
-            "sha256": sha256(file),
         }
         try:
             self._write_manifest([*kept, entry])
@@ -276,25 +275,14 @@ class CheckpointEnsemble(StatefulCallback):
                 f"there must be at least one member; {self.directory} holds none: train with this "
                 f"callback first, and see that '{self.monitor}' is among the logs."
             )
-        config = json.loads((self.directory / _ARCHITECTURE).read_text(encoding="utf-8"))
-        compile_config = config.pop("compile_config", None)
+        config, compile_config = read_architecture(self.directory / ARCHITECTURE)
         models = []
         for member in members:
             path = self.directory / member["file"]
-            if not path.is_file() or sha256(path) != member["sha256"]:
-                raise ValueError(
-                    f"every member must match its checksum; {path} is missing or was changed: "
-                    f"restore it, or take it out of {_MANIFEST}."
-                )
+            check_member(path, member["sha256"])
             models.append(keras.saving.deserialize_keras_object(config))
             models[-1].load_weights(path)
         ensemble = Ensemble(models, combine=combine, weights=weights)
         if compile_config:
             ensemble.compile_for_evaluation(compile_config)
         return ensemble
-
-
-def _size(model):
-    """Bytes that a file of the weights has at most; HDF5 spends one or two thousand on a name."""
-    values = sum(8 * int(np.prod(w.shape)) for w in model.weights)
-    return values + 4096 * (len(model.weights) + len(all_layers(model)) + 4)

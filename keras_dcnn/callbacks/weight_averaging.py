@@ -9,14 +9,12 @@ import numpy as np
 from keras_dcnn._batch_norm import batch_norm_layers, recompute_statistics, statistics_of
 from keras_dcnn._data import input_batches
 from keras_dcnn._keras import has_validation, live_values, state_variables, unsynced_model, validate
+from keras_dcnn._loss_barrier import behind_barrier
 from keras_dcnn._random_state import random_state_kept
 from keras_dcnn._snapshot import put_back, snapshot
 from keras_dcnn._validation import check_choice, check_count, check_number
 from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-
-# The loss of the average, beside that of the weights it is made of, at which it is called worse.
-BARRIER_RATIO, BARRIER_MARGIN = 1.25, 0.05
 
 
 class WeightAveraging(StatefulCallback):
@@ -297,7 +295,7 @@ class WeightAveraging(StatefulCallback):
         return best
 
     def _compare(self, raw, averaged):
-        if not averaged <= BARRIER_RATIO * raw + BARRIER_MARGIN:
+        if behind_barrier(averaged, raw):
             warnings.warn(
                 f"the averaged weights have a validation loss of {averaged:.4g}, those in training "
                 f"{raw:.4g}: they lie in different basins, or far apart. Average predictions "

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_dcnn import _member_files
 from keras_dcnn._keras import save_weights
-from keras_dcnn.callbacks import CheckpointEnsemble, checkpoint_ensemble
+from keras_dcnn.callbacks import CheckpointEnsemble
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.arange(8) % 3
@@ -153,7 +154,7 @@ def test_what_cannot_be_written_is_told_in_a_line_and_training_goes_on(
             raise error
         save_weights(model, path)
 
-    monkeypatch.setattr(checkpoint_ensemble, "save_weights", fail_at_the_third)
+    monkeypatch.setattr(_member_files, "save_weights", fail_at_the_third)
     train(callback, SCORES, model)
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines == [
