@@ -10,8 +10,6 @@ from keras_dcnn._files import remove_leftovers, write_json
 from keras_dcnn._member_files import (
     ARCHITECTURE,
     MANIFEST,
-    check_member,
-    read_architecture,
     write_architecture,
     write_member,
 )
@@ -19,7 +17,7 @@ from keras_dcnn._snapshot import digest
 from keras_dcnn._validation import check_choice, check_count
 from keras_dcnn.callbacks._monitor import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-from keras_dcnn.ensemble import Ensemble
+from keras_dcnn.ensemble import EnsembleOnDisk
 
 _MEMBERS = "member-*.weights.h5"
 
@@ -64,8 +62,7 @@ class CheckpointEnsemble(StatefulCallback):
 
     ```python
     import tempfile
-    import keras
-    import numpy as np
+        import numpy as np
     import keras_dcnn
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
@@ -267,22 +264,15 @@ class CheckpointEnsemble(StatefulCallback):
             return None, []
         return [m for m in members if m is not worst], [worst]
 
-    def ensemble(self, combine="probability", weights=None):
-        """Load the members and combine them; see `keras_dcnn.ensemble.Ensemble`."""
-        members = self.members
-        if not members:
+    def ensemble(self, combine="probability", weights=None, damaged="raise"):
+        """Load the members and combine them; see `keras_dcnn.ensemble.Ensemble`.
+
+        `damaged="skip"` goes on without members whose file is missing or damaged, with a warning.
+        `keras_dcnn.ensemble.EnsembleOnDisk` of the directory keeps them on disk.
+        """
+        if not self.members:
             raise ValueError(
                 f"there must be at least one member; {self.directory} holds none: train with this "
                 f"callback first, and see that '{self.monitor}' is among the logs."
             )
-        config, compile_config = read_architecture(self.directory / ARCHITECTURE)
-        models = []
-        for member in members:
-            path = self.directory / member["file"]
-            check_member(path, member["sha256"])
-            models.append(keras.saving.deserialize_keras_object(config))
-            models[-1].load_weights(path)
-        ensemble = Ensemble(models, combine=combine, weights=weights)
-        if compile_config:
-            ensemble.compile_for_evaluation(compile_config)
-        return ensemble
+        return EnsembleOnDisk(self.directory, combine, weights, damaged=damaged).load()

@@ -1,49 +1,22 @@
 """Ensemble: several models that answer as one."""
 
-import warnings
-
 import keras
 
 from keras_dcnn._keras import output_layer
-from keras_dcnn._validation import check_choice, check_keywords, check_number
-
-ops = keras.ops
-_TINY = 1e-30  # log of a probability that underflowed to 0 stays finite
-
-
-def weighted_mean(outputs, weights):
-    """Σₘ wₘ yₘ over the first axis of `outputs`, which is (members, …)."""
-    return ops.tensordot(weights, outputs, axes=1)
-
-
-def geometric_mean(probabilities, weights):
-    """Πₘ pₘ^wₘ, normalised over the classes (one class: over it and its complement)."""
-    log_p = ops.log(ops.maximum(probabilities, _TINY))
-    if probabilities.shape[-1] == 1:
-        log_q = ops.log(ops.maximum(1 - probabilities, _TINY))
-        return ops.sigmoid(weighted_mean(log_p - log_q, weights))
-    return ops.softmax(weighted_mean(log_p, weights), axis=-1)
-
-
-def vote_share(outputs, weights):
-    """Weighted share of the members whose highest output is the class (one class: p > ½)."""
-    classes = outputs.shape[-1]
-    if classes == 1:
-        return weighted_mean(ops.cast(outputs > 0.5, outputs.dtype), weights)
-    votes = ops.one_hot(ops.argmax(outputs, axis=-1), classes, dtype=outputs.dtype)
-    return weighted_mean(votes, weights)
-
-
-_COMBINE = {
-    "probability": weighted_mean,
-    "logit": weighted_mean,
-    "geometric": geometric_mean,
-    "vote": vote_share,
-}
+from keras_dcnn._validation import (
+    check_choice,
+    check_flag,
+    check_keywords,
+    check_number,
+    warn_no_effect,
+)
+from keras_dcnn.ensemble._combination import COMBINE, combine
+from keras_dcnn.ensemble._combined_model import CombinedModel
+from keras_dcnn.ensemble._members import MembersInMemory
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
-class Ensemble(keras.Model):
+class Ensemble(CombinedModel):
     """Several models as one Keras model, whose prediction is their combination.
 
     Almost all first places in image competitions went to ensembles. Predict, evaluate and save it
@@ -61,7 +34,12 @@ class Ensemble(keras.Model):
             for members without a softmax and for regression; `"geometric"` multiplies
             probabilities; `"vote"` counts the members' choices. The last two take an image to have
             one class; where it may have several, use the first two.
-        weights: One number ≥ 0 per member, or None for equal weights; divided by their sum.
+        weights: One number ≥ 0 per member, or None for equal weights; divided by their sum. Members
+            of weight 0 are not run.
+        vectorize: On JAX, whether `predict` and `evaluate` stack the weights of all members, which
+            must be of one architecture, and run them as one. Faster where one member leaves the
+            device idle: dense networks, small batches; takes a copy of the weights. Elsewhere it
+            changes nothing, and a warning says so: there convolutions don't take stacked kernels.
         **kwargs: Keras's own model arguments, such as `name`.
 
     Input shape:
@@ -98,43 +76,27 @@ class Ensemble(keras.Model):
         https://doi.org/10.1201/b12207
     """
 
-    def __init__(self, members, combine="probability", weights=None, **kwargs):
+    def __init__(self, members, combine="probability", weights=None, vectorize=False, **kwargs):
         check_keywords(self, kwargs)
-        check_choice("combine", combine, tuple(_COMBINE))
-        members = _check_members(members, combine)
+        check_flag("vectorize", vectorize)
+        check_choice("combine", combine, tuple(COMBINE))
+        members = check_members(members, combine)
         super().__init__(**kwargs)
         self.members = members
         self.combine = combine
-        self.member_weights = _check_weights(weights, len(members))
+        self.member_weights = check_weights(weights, len(members))
+        self.vectorize = vectorize
+        on_jax = keras.backend.backend() == "jax"
+        if vectorize and not on_jax:
+            warn_no_effect("Ensemble", f"vectorize=True on {keras.backend.backend()}")
+        self._pool = MembersInMemory(members, vectorize and on_jax)
         self.build(_shapes(members[0])[0])
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
     def call(self, inputs, training=False):
-        weights = self.member_weights or (1.0,) * len(self.members)
-        shares = ops.convert_to_tensor([w / sum(weights) for w in weights], "float32")
-
-        def combine(*outputs):
-            return _COMBINE[self.combine](ops.cast(ops.stack(outputs), "float32"), shares)
-
         outputs = [member(inputs, training=training) for member in self.members]
-        return keras.tree.map_structure(combine, *outputs)
-
-    def compile_for_evaluation(self, config):
-        """Compile with the loss and metrics of a member's compile configuration, no optimizer.
-
-        Args:
-            config: What `get_compile_config()` of a compiled Keras model returns.
-        """
-        try:
-            arguments = keras.saving.deserialize_keras_object(config)
-        except (TypeError, ValueError) as error:  # a loss that isn't registered with Keras
-            warnings.warn(
-                f"the ensemble is not compiled ({error}): call `compile` before `evaluate`.",
-                stacklevel=2,
-            )
-            return
-        self.compile(**{**arguments, "optimizer": None})
+        return combine(self.combine, outputs, keras.ops.convert_to_tensor(self.shares(), "float32"))
 
     def compile_from_config(self, config):
         if config.get("optimizer") is None:
@@ -156,6 +118,7 @@ class Ensemble(keras.Model):
             "members": [_config_without_optimizer(m) for m in self.members],
             "combine": self.combine,
             "weights": self.member_weights,
+            "vectorize": self.vectorize,
         }
 
     @classmethod
@@ -179,7 +142,7 @@ def _shapes(model):
     return input_shape, keras.tree.map_structure(lambda output: output.shape, outputs)
 
 
-def _check_members(members, combine):
+def check_members(members, combine):
     if not isinstance(members, (list, tuple)):
         raise TypeError(f"`members` must be a list of models; got {type(members).__name__}.")
     if not members:
@@ -230,7 +193,7 @@ def _check_last_activation(i, member, combine):
         )
 
 
-def _check_weights(weights, count):
+def check_weights(weights, count):
     if weights is None:
         return None
     if len(weights) != count:

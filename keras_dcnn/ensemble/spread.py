@@ -1,0 +1,71 @@
+"""Spread: how far the members of an ensemble are apart, sample by sample."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Spread(NamedTuple):
+    """How far the members are apart on each sample: where not to trust the ensemble.
+
+    The members agree about what they learnt and part where they did not: on rare classes and on
+    images unlike those of the training. `Ensemble.predict_spread` measures it. Entropies are in
+    nats; for members of raw outputs they and the disagreement are of their softmax (one output:
+    sigmoid), and for regression `standard_deviation` alone has a meaning.
+
+    Args:
+        standard_deviation: (samples, …) of the members' outputs, weighted.
+        disagreement: (samples,), the weighted share of members with another class than the mean.
+        entropy: (samples,), H(mean): how uncertain the mean is, 0 to ln(classes).
+        mutual_information: (samples,), H(mean) − mean H: what of that comes from the members'
+            parting (epistemic) and not from the image (aleatoric).
+
+    Raises:
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    def build():
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+
+    ensemble = keras_dcnn.ensemble.Ensemble([build(), build()])
+    spread = ensemble.predict_spread(np.ones((5, 4)))
+    print(np.argsort(-spread.mutual_information))  # the most doubtful first
+    ```
+
+    Reference:
+        Lakshminarayanan et al.: Simple and Scalable Predictive Uncertainty Estimation using Deep
+        Ensembles (2017). https://arxiv.org/abs/1612.01474
+    """
+
+    standard_deviation: np.ndarray
+    disagreement: np.ndarray
+    entropy: np.ndarray
+    mutual_information: np.ndarray
+
+
+def spread(outputs, probabilities, weights):
+    """The `Spread` of members' outputs (members, samples, …) and what they say in probabilities."""
+    outputs, p = np.asarray(outputs, "float64"), np.asarray(probabilities, "float64")
+    if p.shape[-1] == 1:
+        p = np.concatenate([1 - p, p], axis=-1)
+    p = p.reshape(*p.shape[:2], -1, p.shape[-1])
+    around = outputs - np.tensordot(weights, outputs, 1)
+    mean = np.tensordot(weights, p, 1)
+    other = p.argmax(-1) != mean.argmax(-1)
+    of_mean, of_each = _entropy(mean), np.tensordot(weights, _entropy(p), 1)
+    return Spread(
+        np.sqrt(np.tensordot(weights, around**2, 1)),
+        np.tensordot(weights, other, 1).mean(-1),
+        of_mean.mean(-1),
+        np.maximum(of_mean - of_each, 0).mean(-1),
+    )
+
+
+def _entropy(p):
+    return -(p * np.log(np.maximum(p, 1e-300))).sum(-1)
