@@ -112,6 +112,17 @@ class Ensemble(CombinedModel):
             )
         return super().fit(*args, **kwargs)
 
+    def export(self, *args, **kwargs):
+        """Write a SavedModel or what else `keras.Model.export` writes, of all members in one."""
+        first = self.members[0]
+        if hasattr(first, "input"):
+            self(
+                keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), first.input)
+            )
+        else:
+            self(keras.KerasTensor(_shapes(first)[0]))
+        super().export(*args, **kwargs)
+
     def get_config(self):
         return {
             **super().get_config(),
