@@ -9,6 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from contestants import WORKS
+from ensemble_report import with_ensembles
 from measure import BATCH, CIFAR, CORES, MAPS, SIZE
 from tables import median_ratio, number, spread, table
 from targets import kept_rows, peak_rows, target_rows
@@ -104,9 +105,9 @@ def _figures(label, measured):
 
 
 def markdown(measured):
-    """The whole report."""
+    """The whole report, with what is known of ensembles at its end."""
     count = max(map(len, measured.rates.values()))
-    return "\n".join(
+    text = "\n".join(
         [
             "# Speed",
             "",
@@ -135,6 +136,7 @@ def markdown(measured):
             Path(__file__).with_name("NOTES.md").read_text(encoding="utf-8"),
         ]
     )
+    return with_ensembles(text)
 
 
 def _shape(sizes):

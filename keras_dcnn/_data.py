@@ -92,7 +92,8 @@ def input_batches(data, batch_size=64):
         )
     batches = (data[i] for i in range(data.num_batches)) if hasattr(data, "num_batches") else data
     for batch in batches:
-        yield keras.tree.map_structure(as_array, batch[0] if isinstance(batch, tuple) else batch)
+        first = batch[0] if isinstance(batch, (tuple, list)) else batch  # a DataLoader yields lists
+        yield keras.tree.map_structure(as_array, first)
 
 
 def _first_of(data):

@@ -2,7 +2,12 @@
 
 import collections
 import contextlib
+import copy
 import functools
+import itertools
+import random
+import sys
+import threading
 
 import keras
 import numpy as np
@@ -12,10 +17,15 @@ from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.layers.preprocessing.data_layer import DataLayer
 from keras.src.models.functional import Functional  # noqa: F401, which keras.Model returns
+from keras.src.random import seed_generator
 from keras.src.random.seed_generator import global_seed_generator
 from keras.src.saving.keras_saveable import KerasSaveable
-from keras.src.saving.saving_lib import save_weights_only
+from keras.src.saving.saving_lib import H5IOStore, _save_state, save_weights_only
+from keras.src.saving.saving_lib import safe_get_h5_dataset as dataset_in  # noqa: F401
+from keras.src.trainers.data_adapters import get_data_adapter
 from keras.src.utils import backend_utils, jax_utils
+from keras.src.utils.python_utils import pythonify_logs
+from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 from keras.src.utils.tracking import Tracker
 
 from keras_dcnn._draws import DrawStream
@@ -325,7 +335,7 @@ def set_rate(model, optimizer, rate):
 def save_weights(model, path):
     """Write a model's weights to a `.weights.h5` file, and nothing else that Keras would find."""
     others = [one for one in vars(model).values() if isinstance(one, SavedWithWeights)]
-    save_weights_only(model, path, objects_to_skip=[model.optimizer, *others])
+    save_weights_only(model, path, objects_to_skip=[getattr(model, "optimizer", None), *others])
 
 
 def slots(optimizer):
@@ -554,3 +564,161 @@ def gradients(model):
     if keras.backend.backend() != "torch":
         return {}
     return {weight: weight.grad for weight in model.parameters()}
+
+
+class _Places(H5IOStore):
+    """Writes nothing, and notes what a model would save under which name."""
+
+    def __init__(self):
+        self.values = {}
+
+    def __bool__(self):
+        return True
+
+    def make(self, path, metadata=None):
+        self._path = f"{path}/vars" if path else "vars"
+        return self
+
+    def __setitem__(self, key, value):
+        self.values[f"{self._path}/{key}"] = value
+
+
+def weight_places(model):
+    """What `save_weights` would write, by its name in the file: variables, as a rule."""
+    others = [one for one in vars(model).values() if isinstance(one, SavedWithWeights)]
+    skipped = {id(one) for one in [getattr(model, "optimizer", None), *others]}
+    places = _Places()
+    _save_state(model, places, None, inner_path="", visited_saveables=skipped)
+    return places.values
+
+
+@contextlib.contextmanager
+def seed_kept():
+    """Put back what `keras.utils.set_random_seed` sets beside generators: its seed, TensorFlow's.
+
+    Around `random_state_kept`, which puts back the generators.
+    """
+    seed, tensorflow = global_state.get_global_attribute(GLOBAL_RANDOM_SEED), _tensorflow_seed()
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
+        if "tensorflow" in sys.modules:
+            from tensorflow.python.eager import context
+
+            context.context()._seed, context.context()._rng = tensorflow
+
+
+def _tensorflow_seed():
+    """TensorFlow's seed, and what draws the seeds of its single operations."""
+    if "tensorflow" not in sys.modules:
+        return None, None
+    from tensorflow.python.eager import context
+
+    here = context.context()
+    return here._seed, copy.copy(getattr(here, "_rng", None))  # none before the first seed
+
+
+def inference_step(model, variables, vectorize=False):
+    """`step(values, x)` → outputs, losses, state of what draws; compiled once for many values.
+
+    `variables` are the model's `state_variables`; so it serves all models of its architecture, with
+    `vectorize` all at once, on values that are stacked.
+    """
+    seeds = seed_variables(model)
+
+    def step(values, x):
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            outputs = model(x, training=False)
+            losses = list(model.losses)
+        return outputs, losses, [scope.get_current_value(seed) for seed in seeds]
+
+    def all_at_once(values, x):
+        return keras.ops.vectorized_map(lambda one: step(one, x), values)
+
+    function = all_at_once if vectorize else step
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(
+            function, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
+        )
+    return compiled(function)
+
+
+def batches_as_fit_takes_them(x, y=None, sample_weight=None, batch_size=None, steps=None):
+    """The number of batches, or None, and an iterator of (x, y, sample_weight)."""
+    data = get_data_adapter(x, y, sample_weight, batch_size, steps)
+    count = steps or data.num_batches
+
+    def each():
+        data.on_epoch_begin()
+        batches = itertools.islice(data.get_numpy_iterator(), count)
+        yield from (keras.utils.unpack_x_y_sample_weight(batch) for batch in batches)
+        data.on_epoch_end()
+
+    return count, each()
+
+
+def is_distributed(model):
+    """Whether the model runs on several devices, so that only Keras's own loops know the way."""
+    strategy = getattr(model, "distribute_strategy", None)  # of TensorFlow
+    if strategy is not None:
+        return strategy.num_replicas_in_sync > 1
+    return keras.distribution.distribution() is not None
+
+
+def update_metrics(model, x, y, sample_weight, y_pred, losses):
+    """What Keras's `test_step` does with predictions that are there already; returns the logs."""
+    model._losses_override = list(losses)
+    try:
+        loss = model._compute_loss(x, y, y_pred, sample_weight, training=False)
+    finally:
+        model._losses_override = []
+    size = len(keras.tree.flatten(x)[0])
+    model._loss_tracker.update_state(loss, sample_weight=size)
+    return model.compute_metrics(x, y, y_pred, sample_weight)
+
+
+def metrics_in_order(model, logs):
+    """Logs as floats, and as the list or number that `evaluate` returns."""
+    logs = pythonify_logs(model._get_metrics_result_or_logs(logs))
+    return logs, model._flatten_metrics_in_order(logs)
+
+
+def check_compiled(model, method):
+    """Raise ValueError, in Keras's words, unless the model is compiled."""
+    model._assert_compile_called(method)
+
+
+def compile_arguments(model):
+    """What a compiled model was compiled with, as it was given, with the optimizer that it has."""
+    return {**model._compile_config.config, "optimizer": model.optimizer}
+
+
+@contextlib.contextmanager
+def names_from_the_start():
+    """Number the names of new layers as in a new process; then go on with the numbers as before."""
+    numbers = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", numbers)
+
+
+@contextlib.contextmanager
+def unshared_seeds(seed):
+    """Where other threads may draw from Python's random numbers, as Dask's do, have Keras not.
+
+    It takes the seeds of initializers and of dropout from there: now the same from its own.
+    """
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    seed_generator.python_random = random.Random(seed)
+    try:
+        yield
+    finally:
+        seed_generator.python_random = random

@@ -66,6 +66,20 @@ def check_built_model(model):
         )
 
 
+def check_shares(name, values, count, of):
+    """A tuple of `count` floats ≥ 0, not all 0, or None for None; `of` says of what they are."""
+    if values is None:
+        return None
+    if not hasattr(values, "__len__") or len(values) != count:
+        raise ValueError(f"`{name}` must have one number per {of}, {count}; got {values!r}.")
+    for value in values:
+        check_number(name, value, minimum=0)
+    values = tuple(float(value) for value in values)
+    if not sum(values):
+        raise ValueError(f"`{name}` must not all be 0; got {values}.")
+    return values
+
+
 def check_flag(name, value):
     """Raise ValueError unless `value` is True or False."""
     if not isinstance(value, bool):

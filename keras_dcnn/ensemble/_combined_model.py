@@ -56,15 +56,15 @@ class CombinedModel(keras.Model):
         Raises:
             ValueError: where a member predicts NaN; it says which, and for which sample.
         """
-        if is_distributed():
+        if is_distributed(self):
             return super().predict(x, batch_size, verbose, steps, callbacks)
         count, batches = batches_as_fit_takes_them(x, batch_size=batch_size, steps=steps)
         callbacks = self._callbacks(callbacks, verbose, count)
         self.stop_predicting = False
         callbacks.on_predict_begin()
         parts = []
+        batches = _announced(batches, callbacks.on_predict_batch_begin)
         for step, (_, combined, _) in enumerate(self._combined(batches)):
-            callbacks.on_predict_batch_begin(step)
             parts.append(combined)
             callbacks.on_predict_batch_end(step, {"outputs": combined})
             if self.stop_predicting:
@@ -89,7 +89,7 @@ class CombinedModel(keras.Model):
         Raises:
             ValueError: where the ensemble is not compiled, and where a member predicts NaN.
         """
-        if kwargs or is_distributed():
+        if kwargs or is_distributed(self):
             given = (x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
             return super().evaluate(*given, **kwargs)
         check_compiled(self, "evaluate")
@@ -99,8 +99,8 @@ class CombinedModel(keras.Model):
         callbacks.on_test_begin()
         self.reset_metrics()
         logs = {}
+        batches = _announced(batches, callbacks.on_test_batch_begin)
         for step, (batch, combined, losses) in enumerate(self._combined(batches)):
-            callbacks.on_test_batch_begin(step)
             logs = update_metrics(self, *batch, combined, losses)
             callbacks.on_test_batch_end(step, logs)
             if self.stop_evaluating:
@@ -213,6 +213,12 @@ class CombinedModel(keras.Model):
             combined, nan = _combine(self.combine)(outputs, weights)
             self._refuse_nan(numpy(nan), chosen)
             yield batch, combined, [loss for _, losses in results for loss in losses]
+
+
+def _announced(batches, begin):
+    for step, batch in enumerate(batches):
+        begin(step)
+        yield batch
 
 
 def _float32(output):

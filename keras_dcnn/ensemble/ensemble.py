@@ -7,7 +7,7 @@ from keras_dcnn._validation import (
     check_choice,
     check_flag,
     check_keywords,
-    check_number,
+    check_shares,
     warn_no_effect,
 )
 from keras_dcnn.ensemble._combination import COMBINE, combine
@@ -84,7 +84,7 @@ class Ensemble(CombinedModel):
         super().__init__(**kwargs)
         self.members = members
         self.combine = combine
-        self.member_weights = check_weights(weights, len(members))
+        self.member_weights = check_shares("weights", weights, len(members), "member")
         self.vectorize = vectorize
         on_jax = keras.backend.backend() == "jax"
         if vectorize and not on_jax:
@@ -202,16 +202,3 @@ def _check_last_activation(i, member, combine):
             f"combine='logit' needs raw outputs; member {i} `{member.name}` ends in "
             f"{activation.__name__}: use combine='probability' or 'geometric'."
         )
-
-
-def check_weights(weights, count):
-    if weights is None:
-        return None
-    if len(weights) != count:
-        raise ValueError(f"`weights` must have one number per member, {count}; got {weights!r}.")
-    for weight in weights:
-        check_number("weights", weight, minimum=0)
-    weights = tuple(float(weight) for weight in weights)
-    if sum(weights) == 0:
-        raise ValueError(f"`weights` must not all be 0; got {weights}.")
-    return weights

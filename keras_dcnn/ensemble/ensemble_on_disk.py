@@ -12,11 +12,11 @@ from keras_dcnn._member_files import (
     check_member,
     read_architecture,
 )
-from keras_dcnn._validation import check_choice, check_count
+from keras_dcnn._validation import check_choice, check_count, check_shares
 from keras_dcnn.ensemble._combination import COMBINE
 from keras_dcnn.ensemble._combined_model import CombinedModel
 from keras_dcnn.ensemble._members_on_disk import MemberFile, MembersOnDisk
-from keras_dcnn.ensemble.ensemble import Ensemble, check_members, check_weights
+from keras_dcnn.ensemble.ensemble import Ensemble, check_members
 
 
 class EnsembleOnDisk(CombinedModel):
@@ -115,7 +115,7 @@ def _find(files, weights, damaged):
     listed = _in_directory(Path(files)) if one else [_archive(Path(path)) for path in files]
     if not listed:
         raise ValueError(f"there must be at least one member; {files} has none.")
-    weights = check_weights(weights, len(listed))
+    weights = check_shares("weights", weights, len(listed), "member")
     members, kept, compile_config = [], [], None
     for i, (path, read) in enumerate(listed):
         try:
@@ -129,7 +129,11 @@ def _find(files, weights, damaged):
         kept.append(weights[i] if weights else 1.0)
     if not members:
         raise ValueError(f"there must be at least one member; all of {files} are damaged.")
-    return members, compile_config, check_weights(kept, len(kept)) if weights else None
+    return (
+        members,
+        compile_config,
+        check_shares("weights", kept, len(kept), "member") if weights else None,
+    )
 
 
 def _in_directory(directory):

@@ -1,0 +1,227 @@
+"""compare_ensembles: the ways to use a pool of models, side by side."""
+
+import time
+import warnings
+
+import keras
+import numpy as np
+
+from keras_dcnn._architecture import architecture
+from keras_dcnn._fingerprints import fingerprints
+from keras_dcnn._keras import compile_arguments
+from keras_dcnn._model_copy import copy_model
+from keras_dcnn._random_state import random_state_kept
+from keras_dcnn.ensemble._features import joined
+from keras_dcnn.ensemble._rows import are_arrays
+from keras_dcnn.ensemble._stacking_guard import guard
+from keras_dcnn.ensemble.calibration import calibration
+from keras_dcnn.ensemble.ensemble import Ensemble
+from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
+from keras_dcnn.ensemble.select_members import select_members
+from keras_dcnn.ensemble.soup import soup
+from keras_dcnn.ensemble.stacked_ensemble import StackedEnsemble
+
+_TIMED = 1000  # samples
+_REPEATS = 3
+
+
+def compare_ensembles(
+    pool, data, report_data=None, metric="accuracy", trained_on=None, batch_size=None
+):
+    """Compare the ways to use a pool of trained models, chosen on one set and judged on another.
+
+    - single: the model that is best on `data`;
+    - uniform: the mean of all predictions;
+    - greedy: the weighted mean that `select_members` finds on `data`;
+    - soup: the greedy `soup` of the weights, by the loss on `data` that the models are compiled
+      with, for models of one architecture;
+    - stacked: a `StackedEnsemble` with logistic regression, fitted on `data`.
+
+    What was chosen or fitted on samples looks too good on them; so the numbers are to be measured
+    on others, and it warns where they are not. Neither set may hold samples that a model of the
+    pool was trained on: it refuses those, where the training was noted, and warns where it was not.
+
+    Each model runs once on each set; the models keep their weights, as the soup is made in a copy.
+    Seconds are those of the fastest of three passes of `predict` over at most 1,000 samples, after
+    one that compiles. Holds the predictions of all models in memory.
+
+    Args:
+        pool: A list of trained Keras classifiers with the same inputs and classes, or an
+            `Ensemble` of them.
+        data: To choose on: `(x, y)` of arrays, or tf.data, PyDataset, DataLoader with labels, which
+            can be read again and again.
+        report_data: To report on, of the same kinds; None reports on `data`, with a warning.
+        metric: By what single and greedy are chosen: as in `select_members`, one for classes.
+        trained_on: The images that the models were trained on, or their fingerprints, where that
+            was not noted; as in `StackedEnsemble.fit`.
+        batch_size: Samples at a time; None for 32, or as the data come.
+
+    Returns:
+        An `EnsembleComparison`. Print it for a table; its `rows` are dicts.
+
+    Raises:
+        ValueError: for a pool that is empty, or whose models differ in shapes, have several outputs
+            or no probabilities; for data that a model was trained on; for labels that don't fit,
+            and NaN.
+        TypeError: for a member that is no Keras model, and for data of another kind.
+        ImportError: without scikit-learn; `pip install "keras_dcnn[ensemble]"` brings it.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    def build():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    x = np.random.default_rng(0).random((60, 4))
+    y = np.argmax(x[:, :2], axis=1)
+    pool = keras_dcnn.ensemble.train_from_seeds(build, (x[:20], y[:20]), seeds=2)
+    data, report_data = (x[20:40], y[20:40]), (x[40:], y[40:])
+    print(keras_dcnn.ensemble.compare_ensembles(pool, data, report_data))
+    ```
+
+    Reference:
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 8.
+        http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
+    """
+    members = pool.members if isinstance(pool, Ensemble) else pool
+    uniform = Ensemble(members)
+    way_out = "give samples that were held out of the training"
+    check = guard(members, trained_on, "the data of a comparison", way_out)
+    chosen_on = reported_on = _Read(uniform, data, batch_size, check)
+    if report_data is not None:
+        reported_on = _Read(uniform, report_data, batch_size, check)
+    shared = int(np.isin(reported_on.prints, chosen_on.prints).sum())
+    if shared:
+        warnings.warn(
+            f"what is chosen on samples looks too good on them; {shared} of "
+            f"{len(reported_on.prints)} samples to report on are among those to choose on: give "
+            "others as `report_data`.",
+            stacklevel=2,
+        )
+    selection = select_members(chosen_on.outputs, chosen_on.y, metric)
+    report = _Report(reported_on, batch_size)
+    ways = {
+        "single": lambda: _single(report, members, selection),
+        "uniform": lambda: report.row(uniform, reported_on.outputs.mean(0), _of(members, members)),
+        "greedy": lambda: _greedy(report, members, selection),
+        "soup": lambda: _soup(report, members, data),
+        "stacked": lambda: _stacked(report, members, chosen_on),
+    }
+    return EnsembleComparison(
+        rows=tuple(_row_or_reason(name, way) for name, way in ways.items()),
+        metric=selection.metric,
+        num_members=len(members),
+        num_selected_on=len(chosen_on.y),
+        num_reported_on=len(reported_on.y),
+        num_shared=shared,
+    )
+
+
+def _row_or_reason(name, way):
+    try:
+        return {"name": name, **way()}
+    except ValueError as error:
+        numbers = ("accuracy", "nll", "ece", "brier", "seconds", "parameters")
+        return {"name": name, **dict.fromkeys(numbers), "note": f"not possible: {error}"}
+
+
+def _single(report, members, selection):
+    best = selection.single_best
+    return report.row(members[best], report.data.outputs[best], f"member {best}")
+
+
+def _greedy(report, members, selection):
+    weights = [selection.weights[i] for i in selection.members]
+    chosen = [members[i] for i in selection.members]
+    p = np.tensordot(weights, report.data.outputs[list(selection.members)], 1)
+    return report.row(Ensemble(chosen, weights=weights), p, _of(chosen, members))
+
+
+def _soup(report, members, data):
+    kinds = {architecture(member) or id(member) for member in members}
+    if len(kinds) > 1:
+        raise ValueError("the members are not of one architecture.")
+    if not members[0].compiled:
+        raise ValueError("the members are not compiled, with a loss to choose by.")
+    with random_state_kept():  # a copy's initializers draw
+        model = copy_model(members[0], "a soup")
+    model.compile(optimizer=None, loss=compile_arguments(members[0])["loss"])
+    kept = [trial for trial in soup(model, list(members), data).tried if trial.stayed]
+    again = _Read(Ensemble([model]), report.source, report.batch_size)
+    return report.row(model, again.outputs[0], _of(kept, members), again.y)
+
+
+def _stacked(report, members, chosen_on):
+    stacked = StackedEnsemble(members).fit_predictions(chosen_on.outputs, chosen_on.y)
+    rows = joined([keras.ops.convert_to_tensor(one) for one in report.data.outputs])
+    p = keras.ops.convert_to_numpy(stacked.head(rows))
+    return report.row(stacked, p, type(stacked.estimator).__name__)
+
+
+def _of(chosen, members):
+    return f"{len(chosen)} of {len(members)} members"
+
+
+class _Read:
+    """One pass over data: the members' outputs, the labels, and which samples they are."""
+
+    def __init__(self, ensemble, source, batch_size, check=lambda x: None):
+        x, y = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+        if are_arrays(x):  # all of them, before the members run
+            check(x)
+        labels, outputs, prints, self._first = [], [], [], []
+        for batch, stacked in ensemble._stacked(x, y, batch_size, None):
+            check(batch[0])
+            if batch[1] is None:
+                raise ValueError("the data must have labels; got none: give (x, y).")
+            labels.append(keras.ops.convert_to_numpy(batch[1]))
+            outputs.append(stacked)
+            prints.append(fingerprints(batch[0]))
+            if sum(map(len, prints[:-1])) < _TIMED:
+                self._first.append(batch[0])
+        self.source = source
+        self.y, self.prints = np.concatenate(labels), np.concatenate(prints)
+        self.outputs = np.concatenate(outputs, axis=1)
+
+    def first_samples(self):
+        """At most so many, as a model takes them."""
+        return keras.tree.map_structure(
+            lambda *parts: np.concatenate([*map(keras.ops.convert_to_numpy, parts)])[:_TIMED],
+            *self._first,
+        )
+
+
+class _Report:
+    """Makes the rows of the table."""
+
+    def __init__(self, data, batch_size):
+        self.data, self.source, self.batch_size = data, data.source, batch_size
+        self._samples = data.first_samples()
+
+    def row(self, model, probabilities, note, y=None):
+        """The numbers of a model that gives these probabilities for the data."""
+        scores = calibration(self.data.y if y is None else y, probabilities)
+        return {
+            "accuracy": scores.accuracy,
+            "nll": scores.nll,
+            "ece": scores.ece,
+            "brier": scores.brier,
+            "seconds": self._seconds(model),
+            "parameters": int(model.count_params()),
+            "note": note,
+        }
+
+    def _seconds(self, model):
+        times = []
+        for _ in range(1 + _REPEATS):
+            start = time.perf_counter()
+            model.predict(self._samples, batch_size=self.batch_size, verbose=0)
+            times.append(time.perf_counter() - start)
+        count = len(keras.tree.flatten(self._samples)[0])
+        return min(times[1:]) * 1000 / count

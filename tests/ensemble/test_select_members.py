@@ -1,0 +1,226 @@
+"""select_members: the same choice as a plain loop, in little time; and refuses what can't be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from keras_dcnn.ensemble import _greedy_accuracy
+from keras_dcnn.ensemble.select_members import select_members
+from keras_dcnn.ensemble.selection import Selection
+
+
+def binary(p):
+    return np.concatenate([1 - p, p], -1) if p.shape[-1] == 1 else p
+
+
+def normalised(p):
+    """Sums of 1 as near as scikit-learn wants them, which float32 does not come."""
+    return binary(p) / binary(p).sum(-1, keepdims=True)
+
+
+SKLEARN = {
+    "accuracy": lambda y, p: metrics.accuracy_score(y, binary(p).argmax(-1)),
+    "balanced_accuracy": lambda y, p: metrics.balanced_accuracy_score(y, binary(p).argmax(-1)),
+    "log_loss": lambda y, p: -metrics.log_loss(y, normalised(p), labels=range(binary(p).shape[-1])),
+    "brier": lambda y, p: (
+        -metrics.brier_score_loss(
+            y, p.ravel() if p.shape[-1] == 1 else normalised(p), labels=range(binary(p).shape[-1])
+        )
+    ),
+}
+
+
+def plain_greedy(metric, y, oof, members, with_replacement=True, num_steps=50):
+    """[(member, score)] of greedy selection as the paper says it."""
+    total, path, free = 0.0, [], list(members)
+    for n in range(1, num_steps + 1):
+        scores = [metric(y, (total + oof[m]) / n) for m in free]
+        best = int(np.flatnonzero(np.array(scores) >= max(scores) - 1e-12)[0])
+        path.append((free[best], scores[best]))
+        total = total + oof[free[best]].astype("float64")
+        if not with_replacement:
+            free.pop(best)
+        if not free:
+            break
+    return path
+
+
+def pool(members=7, samples=60, classes=4, eighths=False):
+    """Predictions of some skill, and labels; in eighths there are ties everywhere."""
+    rng = np.random.default_rng(members + classes)
+    y = rng.integers(0, max(classes, 2), samples)
+    if eighths:
+        hits = rng.multinomial(8, np.ones(classes) / classes, (members, samples))
+        return hits / 8, y
+    if classes == 1:
+        return np.clip(rng.normal(0.3 + 0.4 * y, 0.3, (members, samples)), 0, 1)[..., None], y
+    z = rng.normal(size=(members, samples, classes)) + np.eye(classes)[y]
+    return (np.exp(z) / np.exp(z).sum(-1, keepdims=True)).astype("float32"), y
+
+
+@pytest.mark.parametrize("metric", SKLEARN)
+@pytest.mark.parametrize("with_replacement", [True, False])
+@pytest.mark.parametrize("classes", [1, 2, 4])
+def test_each_step_is_that_of_a_plain_loop(metric, with_replacement, classes):
+    oof, y = pool(classes=classes)
+    chosen = select_members(oof, y, metric, with_replacement, bags=1, num_steps=12)
+    (steps,) = chosen.trace
+    expected = plain_greedy(SKLEARN[metric], y, oof, range(7), with_replacement, 12)
+    assert [step.member for step in steps] == [member for member, _ in expected]
+    scores = [step.score for step in steps]
+    np.testing.assert_allclose(scores, [score for _, score in expected], rtol=1e-6)
+    for step in steps[:1]:
+        singles = {m: SKLEARN[metric](y, oof[m].astype("float64")) for m in range(7)}
+        assert step.tried == pytest.approx(singles)
+        assert chosen.single_best == max(singles, key=singles.get)
+        assert chosen.single_best_score == pytest.approx(max(singles.values()))
+    combined = np.tensordot(chosen.weights, oof, 1)
+    assert chosen.score == pytest.approx(SKLEARN[metric](y, combined))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_ties_are_those_of_argmax(metric, monkeypatch):
+    """In many parts, since each has its own sort of the samples and of their rivals."""
+    monkeypatch.setattr(_greedy_accuracy, "_PART", 50)
+    monkeypatch.setattr(_greedy_accuracy, "_AT_A_TIME", 16)
+    for classes in (2, 3, 9):
+        oof, y = pool(samples=200, classes=classes, eighths=True)
+        (steps,) = select_members(oof, y, metric, bags=1, num_steps=16).trace
+        expected = plain_greedy(SKLEARN[metric], y, oof, range(7), num_steps=16)
+        assert [step.member for step in steps] == [member for member, _ in expected]
+        np.testing.assert_allclose([s.score for s in steps], [score for _, score in expected])
+
+
+def test_outputs_before_a_softmax_have_an_accuracy():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 5, 80)
+    oof = (1e6 + 50 * (rng.normal(size=(6, 80, 5)) + np.eye(5)[y])).astype("float32")
+    (steps,) = select_members(oof, y, bags=1, num_steps=9).trace
+    expected = plain_greedy(SKLEARN["accuracy"], y, oof, range(6), num_steps=9)
+    assert [(step.member, pytest.approx(step.score)) for step in steps] == expected
+
+
+def test_mean_squared_error_and_a_function():
+    rng = np.random.default_rng(0)
+    y = rng.normal(1e4, 1, (40, 2))
+    oof = y + rng.normal(0, [[[0.5]], [[1]], [[0.7]], [[3]]], (4, 40, 2))
+
+    def score(y, prediction):
+        return -metrics.mean_squared_error(y, prediction)
+
+    expected = plain_greedy(score, y, oof, range(4), num_steps=10)
+    for metric in ("mse", score):
+        chosen = select_members(oof, y, metric, bags=1, num_steps=10)
+        assert [step.member for step in chosen.trace[0]] == [member for member, _ in expected]
+        scores = [step.score for step in chosen.trace[0]]
+        np.testing.assert_allclose(scores, [score for _, score in expected], rtol=1e-9)
+    assert chosen.metric == "score"
+    flat = select_members(oof[..., 0], y[:, 0], "mse", bags=3)
+    assert flat.weights == select_members(oof[..., :1], y[:, 0], "mse", bags=3).weights
+
+
+def test_weights_are_the_shares_in_the_best_beginnings_of_the_bags():
+    oof, y = pool(members=9)
+    chosen = select_members(oof, y, "log_loss", bags=4, num_steps=6)
+    weights = np.zeros(9)
+    for steps in chosen.trace:
+        assert len(steps[0].tried) == 5  # of 9, half and the odd one
+        length = 1 + int(np.argmax([step.score for step in steps]))
+        for step in steps[:length]:
+            weights[step.member] += 1 / length / 4
+    np.testing.assert_allclose(chosen.weights, weights)
+    assert chosen.members == tuple(np.flatnonzero(weights))
+    assert len({tuple(steps[0].tried) for steps in chosen.trace}) > 1
+    assert sum(chosen.weights) == pytest.approx(1)
+    assert chosen == select_members(oof, np.eye(4)[y], "log_loss", bags=4, num_steps=6)
+    assert chosen.trace != select_members(oof, y, "log_loss", bags=4, num_steps=6, seed=1).trace
+
+
+def test_one_perfect_member_gets_all_the_weight():
+    oof, y = pool()
+    oof[4] = np.eye(4)[y]
+    for metric in SKLEARN:
+        assert select_members(oof, y, metric, bags=1).members == (4,)
+
+
+def test_of_two_equal_members_the_first_is_taken():
+    oof, y = pool()
+    for metric in SKLEARN:
+        (steps,) = select_members(np.concatenate([oof, oof]), y, metric, bags=1).trace
+        assert max(step.member for step in steps) < 7
+
+
+@pytest.mark.parametrize("metric", SKLEARN)
+def test_probability_0_of_every_member_gives_finite_scores(metric):
+    oof = np.zeros((3, 2100, 3), "float32")
+    oof[..., 0] = 1
+    chosen = select_members(oof, np.arange(2100) % 3, metric)
+    assert all(np.isfinite(step.score) for steps in chosen.trace for step in steps)
+    uniform = chosen.trace[0][0].score
+    assert uniform == pytest.approx(SKLEARN[metric](np.arange(2100) % 3, oof[0].astype("float64")))
+
+
+def test_one_member():
+    oof, y = pool(members=1)
+    assert select_members(oof, y).weights == (1.0,)
+
+
+def test_inputs_stay_as_they_are():
+    oof, y = pool()
+    before = oof.copy()
+    for metric in SKLEARN:
+        select_members(oof, y, metric, bags=2, num_steps=3)
+    np.testing.assert_array_equal(oof, before)
+
+
+def test_printed_it_is_two_lines_and_as_plain_data_it_is_whole():
+    oof, y = pool()
+    chosen = select_members(oof, y)
+    assert len(str(chosen).splitlines()) == 2
+    assert f"accuracy {chosen.score:.4g}" in str(chosen)
+    assert len(repr(chosen)) < 600
+    assert Selection(**dataclasses.asdict(chosen)).weights == chosen.weights
+
+
+OOF, Y = pool()
+
+
+def changed(value, member=2, sample=5):
+    oof = OOF.copy()
+    oof[member, sample] = value
+    return oof
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"oof": OOF[:0]}, r"must hold something, .* got \(0, 60, 4\)"),
+        ({"oof": OOF[0]}, r"shape \(members, samples, classes\); got .*\(60, 4\)"),
+        ({"oof": changed(np.nan)}, "NaN or infinity, first for member 2, sample 5"),
+        ({"oof": changed(np.inf), "metric": "mse", "y": OOF[0]}, "first for member 2, sample 5"),
+        ({"y": Y[:-1]}, r"one label for each of 60 samples.* got shape \(59,\)"),
+        ({"y": np.where(np.arange(60) == 7, 4, Y)}, "from 0 to 3, .* got 4 for sample 7"),
+        ({"y": Y - 1}, "from 0 to 3, .* got -1 for sample"),
+        ({"y": Y + 0.5}, "must be whole numbers from 0 to 3"),
+        ({"y": OOF[0]}, "for soft labels, as of mixup, give the labels before mixing"),
+        ({"y": Y.astype(str)}, "must be whole numbers or one-hot rows; got dtype"),
+        ({"oof": OOF[..., :1], "y": Y}, "from 0 to 1"),
+        ({"oof": 3 * OOF[..., :1], "y": Y % 2}, "needs probabilities.* for member 0, sample"),
+        ({"oof": changed(0.5), "metric": "log_loss"}, "a sum of 2 for member 2, sample 5"),
+        ({"oof": changed(-0.1), "metric": "brier"}, "has -0.1 for member 2, sample 5"),
+        ({"y": 0 * Y, "metric": "balanced_accuracy"}, "at least two classes; got 0 only"),
+        ({"metric": "auc"}, "`metric` must be one of 'accuracy'"),
+        ({"metric": lambda y, p: np.nan}, "`metric` must return a finite number; got nan"),
+        ({"metric": "mse"}, r"shape of one member's predictions, \(60, 4\); got \(60,\)"),
+        ({"metric": lambda y, p: 0.0, "y": Y[1:]}, "as many samples as `oof`, 60; got 59"),
+        ({"with_replacement": 1}, "must be True or False"),
+        ({"bags": 0}, "`bags` must be a whole number of at least 1"),
+        ({"num_steps": 0}, "`num_steps` must be a whole number of at least 1"),
+        ({"seed": -1}, "`seed` must be a whole number of at least 0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        select_members(**{"oof": OOF, "y": Y, **arguments})
