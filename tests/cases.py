@@ -2,10 +2,11 @@
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
 is; a `thawing` callback needs an optimizer that it makes; `statistics` are measured on data; a
-`finding` says what is wrong; `random` draws. `image` is a layer for images that runs in tf.data on
-every backend. Some change them in training: `colour` the RGB values only, `geometric` the places;
-`window` has a size of its own. `adapted` ones first measure a data set: `channels` each channel by
-itself; `vector` returns vectors.
+`finding` is what was found out; a `search` trains models, and those `on disk` are in files;
+`random` draws. `image` is a layer for images that runs in tf.data on every backend. Some change
+them in training: `colour` the RGB values only, `geometric` the places; `window` has a size of its
+own. `adapted` ones first measure a data set: `channels` each channel by itself; `vector` returns
+vectors.
 """
 
 import tempfile
@@ -146,6 +147,49 @@ CASES = [
         },
     ),
     Case(ensemble.Ensemble, {"model"}, lambda: {"members": _classifiers(), "weights": [1, 3]}),
+    Case(ensemble.LateFusion, {"model"}, lambda: {"members": _classifiers(), "weights": [1, 3]}),
+    Case(ensemble.EarlyFusion, {"model"}, lambda: {"networks": _classifiers(), "head": 3}),
+    Case(ensemble.StackedEnsemble, {"model"}, lambda: {"members": _classifiers(), "head": 4}),
+    Case(
+        ensemble.CrossValidationEnsemble,
+        {"search"},
+        lambda: {"build": lambda: _classifiers()[0], "folds": 2, "top": 2},
+    ),
+    Case(
+        ensemble.EnsembleComparison,
+        {"finding"},
+        lambda: {
+            **{"rows": (), "metric": "accuracy", "num_members": 3, "num_shared": 0},
+            **{"num_selected_on": 20, "num_reported_on": 30},
+        },
+    ),
+    Case(ensemble.EnsembleOnDisk, {"on disk"}, lambda: {"files": []}),
+    Case(
+        ensemble.Spread,
+        {"finding"},
+        lambda: dict.fromkeys(ensemble.Spread._fields, np.zeros(3)),
+    ),
+    Case(
+        ensemble.Calibration,
+        {"finding"},
+        lambda: {"accuracy": 0.9, "nll": 0.3, "ece": 0.02, "brier": 0.1},
+    ),
+    Case(
+        ensemble.Selection,
+        {"finding"},
+        lambda: {
+            **{"weights": (0.5, 0.5), "members": (0, 1), "metric": "accuracy"},
+            **{"score": 0.9, "single_best": 1, "single_best_score": 0.8},
+        },
+    ),
+    Case(
+        ensemble.AveragingTrace,
+        {"finding"},
+        lambda: {
+            **{"monitor": "loss", "tried": (), "batch_norm": {}},
+            **{"chosen": None, "score": 0.1},
+        },
+    ),
 ]
 
 

@@ -62,7 +62,8 @@ class CheckpointEnsemble(StatefulCallback):
 
     ```python
     import tempfile
-        import numpy as np
+    import keras
+    import numpy as np
     import keras_dcnn
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_dcnn._keras import graphs_in
 from keras_dcnn._validation import check_built_model
-from keras_dcnn.ensemble.ensemble import _shapes
+from keras_dcnn.ensemble.ensemble import shapes_of
 
 ops = keras.ops
 numpy = ops.convert_to_numpy
@@ -63,7 +63,7 @@ def joined(features):
 
 def num_features(network):
     """How many features a network gives; ValueError for what is no row, map or sequence of them."""
-    shape = _shapes(network)[1]
+    shape = shapes_of(network)[1]
     if not isinstance(shape, tuple) or not all(isinstance(n, (int, type(None))) for n in shape):
         raise ValueError(
             f"each network must have one output; `{network.name}` has several, {shape}: name one "
@@ -130,7 +130,7 @@ def check_networks(networks):
                 f"`networks` must be different models; `{network.name}` is given twice: once is "
                 "enough for its features."
             )
-        shapes = [_shapes(one)[0] for one in (networks[0], network)]
+        shapes = [shapes_of(one)[0] for one in (networks[0], network)]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f"`networks` must have the same input shape; network 0 `{networks[0].name}` has "

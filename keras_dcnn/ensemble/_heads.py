@@ -49,15 +49,19 @@ def train_head(model, head, features, y, fit_arguments):
     return model.history
 
 
-def default_classifier():
-    """scikit-learn's LogisticRegression, as its own StackingClassifier has it."""
+def default_classifier(on_features):
+    """LogisticRegression, as scikit-learn's own StackingClassifier has it; scaled for features."""
     try:
         from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
     except ImportError as error:
         raise ImportError(
             "a head of scikit-learn's needs scikit-learn: "
             'pip install "keras_dcnn[ensemble]"; or give a Keras layer as `head`.'
         ) from error
+    if on_features:
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return LogisticRegression()
 
 

@@ -82,6 +82,7 @@ def keras_settings():
         "floatx": keras.config.floatx(),
         "image_data_format": keras.config.image_data_format(),
         "dtype_policy": keras.config.dtype_policy().name,
+        "torch_threads": _torch().get_num_threads() if _torch() else None,
     }
 
 
@@ -184,8 +185,19 @@ def _keras_set(settings):
         _set(here)
 
 
+def _torch():
+    """PyTorch where it is the backend: its sums depend on the number of threads, others' do not."""
+    if keras.backend.backend() != "torch":
+        return None
+    import torch
+
+    return torch
+
+
 def _set(settings):
     keras.config.set_floatx(settings["floatx"])
     keras.config.set_image_data_format(settings["image_data_format"])
     if keras.config.dtype_policy().name != settings["dtype_policy"]:
         keras.config.set_dtype_policy(settings["dtype_policy"])
+    if settings["torch_threads"]:
+        _torch().set_num_threads(settings["torch_threads"])

@@ -11,6 +11,7 @@ from keras_dcnn._fingerprints import fingerprints
 from keras_dcnn._keras import compile_arguments
 from keras_dcnn._model_copy import copy_model
 from keras_dcnn._random_state import random_state_kept
+from keras_dcnn.ensemble._combined_model import CombinedModel
 from keras_dcnn.ensemble._features import joined
 from keras_dcnn.ensemble._rows import are_arrays
 from keras_dcnn.ensemble._stacking_guard import guard
@@ -43,7 +44,7 @@ def compare_ensembles(
 
     Each model runs once on each set; the models keep their weights, as the soup is made in a copy.
     Seconds are those of the fastest of three passes of `predict` over at most 1,000 samples, after
-    one that compiles. Holds the predictions of all models in memory.
+    one that compiles, all in the loop of `Ensemble`. Holds the predictions of all models in memory.
 
     Args:
         pool: A list of trained Keras classifiers with the same inputs and classes, or an
@@ -218,6 +219,8 @@ class _Report:
         }
 
     def _seconds(self, model):
+        if not isinstance(model, CombinedModel):  # all in the same loop
+            model = Ensemble([model])
         times = []
         for _ in range(1 + _REPEATS):
             start = time.perf_counter()

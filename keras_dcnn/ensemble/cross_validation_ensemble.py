@@ -144,7 +144,9 @@ class CrossValidationEnsemble:
             callbacks: Function without arguments that returns a new list of callbacks, or None.
             n_jobs: Trainings at a time, for joblib; None asks its `parallel_config`, with which
                 they go to a cluster too, and is one, in this process, without it. A cluster's
-                machines must share the file system of `directory`.
+                machines must share the file system of `directory`. On PyTorch each uses as many
+                threads as this process, for the same bits: call `torch.set_num_threads(1)` for
+                many at a time.
             **fit_arguments: What `fit` of Keras takes more; `sample_weight` is split as `y` is.
                 `verbose=1`, the default, prints a line for each finished training; 0 none.
 

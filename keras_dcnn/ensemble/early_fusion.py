@@ -14,7 +14,7 @@ from keras_dcnn.ensemble._features import (
 )
 from keras_dcnn.ensemble._heads import build_head, output_layer_for, train_head
 from keras_dcnn.ensemble._members import MembersInMemory
-from keras_dcnn.ensemble.ensemble import _config_without_optimizer, _shapes
+from keras_dcnn.ensemble.ensemble import config_without_optimizer, shapes_of
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -112,7 +112,7 @@ class EarlyFusion(keras.Model):
         for network in networks:
             if trained_on(network) is not None:
                 remember_training(self, trained_on(network))
-        self.build(_shapes(parts[0])[0])
+        self.build(shapes_of(parts[0])[0])
 
     def call(self, inputs, training=False):
         in_training = training and self.train_networks
@@ -170,7 +170,7 @@ class EarlyFusion(keras.Model):
     def get_config(self):
         return {
             **super().get_config(),
-            "networks": [_config_without_optimizer(one) for one in self.networks],
+            "networks": [config_without_optimizer(one) for one in self.networks],
             "head": keras.saving.serialize_keras_object(self.head),
             "layer": self.layer,
             "train_networks": self.train_networks,

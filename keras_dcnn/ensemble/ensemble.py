@@ -90,7 +90,7 @@ class Ensemble(CombinedModel):
         if vectorize and not on_jax:
             warn_no_effect("Ensemble", f"vectorize=True on {keras.backend.backend()}")
         self._pool = MembersInMemory(members, vectorize and on_jax)
-        self.build(_shapes(members[0])[0])
+        self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
@@ -120,13 +120,13 @@ class Ensemble(CombinedModel):
                 keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), first.input)
             )
         else:
-            self(keras.KerasTensor(_shapes(first)[0]))
+            self(keras.KerasTensor(shapes_of(first)[0]))
         super().export(*args, **kwargs)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "members": [_config_without_optimizer(m) for m in self.members],
+            "members": [config_without_optimizer(m) for m in self.members],
             "combine": self.combine,
             "weights": self.member_weights,
             "vectorize": self.vectorize,
@@ -138,13 +138,13 @@ class Ensemble(CombinedModel):
         return cls(**{**config, "members": members})
 
 
-def _config_without_optimizer(model):
+def config_without_optimizer(model):
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
     return config
 
 
-def _shapes(model):
+def shapes_of(model):
     """Input and output shape of a built model, subclassed or not."""
     if hasattr(model, "input_shape"):
         return model.input_shape, model.output_shape
@@ -168,7 +168,7 @@ def check_members(members, combine):
                 f"`members` must be built; member {i} `{member.name}` is not: call it once, or "
                 "begin it with keras.Input."
             )
-        shapes = [_shapes(m) for m in (members[0], member)]
+        shapes = [shapes_of(m) for m in (members[0], member)]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 "`members` must have the same input and output shapes; member 0 "

@@ -13,7 +13,7 @@ from keras_dcnn.ensemble._members import MembersInMemory
 from keras_dcnn.ensemble._predictions import as_predictions
 from keras_dcnn.ensemble._rows import are_arrays
 from keras_dcnn.ensemble._stacking_guard import guard
-from keras_dcnn.ensemble.ensemble import _config_without_optimizer, _shapes, check_members
+from keras_dcnn.ensemble.ensemble import check_members, config_without_optimizer, shapes_of
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -48,8 +48,8 @@ class StackedEnsemble(CombinedModel):
         members: Built Keras models of one output, at least one, with the same input and output
             shapes.
         head: A scikit-learn classifier with `predict_proba`, or a regressor; None for
-            `LogisticRegression()`; a Keras layer or model; or a number of hidden units, for a Keras
-            head with one hidden layer.
+            `LogisticRegression()`, for features behind a `StandardScaler()`; a Keras layer or
+            model; or a number of hidden units, for a Keras head with one hidden layer.
         layer: None for the predictions, or where the members' features are: the name of a layer, or
             `"penultimate"`, as in `EarlyFusion`.
         **kwargs: Keras's own model arguments, such as `name`.
@@ -96,12 +96,12 @@ class StackedEnsemble(CombinedModel):
         parts = [cut(member, layer) for member in members]
         sizes = [num_features(part) for part in parts]
         classes = num_features(members[0])
-        if layer is None and len(_shapes(members[0])[1]) != 2:
+        if layer is None and len(shapes_of(members[0])[1]) != 2:
             raise ValueError(
                 "`members` must predict (batch, classes) to be stacked; member 0 "
-                f"`{members[0].name}` predicts {_shapes(members[0])[1]}: use Ensemble."
+                f"`{members[0].name}` predicts {shapes_of(members[0])[1]}: use Ensemble."
             )
-        head = _heads.default_classifier() if head is None else head
+        head = _heads.default_classifier(layer is not None) if head is None else head
         learner = head if _heads.is_estimator(head) else None
         if learner is None:
             head = _heads.keras_head(head, classes)
@@ -119,9 +119,10 @@ class StackedEnsemble(CombinedModel):
         self.estimator = None
         self._classes, self._sizes = classes, sizes
         self._pool, self._sources = MembersInMemory(members), MembersInMemory(parts)
+        self._head_pool = None
         vars(self).update(_learner=learner, _parts=parts)  # not tracked by Keras
         if learner is None:
-            self.build(_shapes(members[0])[0])
+            self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
@@ -227,7 +228,7 @@ class StackedEnsemble(CombinedModel):
         self._check_keras_head("save")
         return {
             **super().get_config(),
-            "members": [_config_without_optimizer(member) for member in self.members],
+            "members": [config_without_optimizer(member) for member in self.members],
             "head": keras.saving.serialize_keras_object(self.head),
             "layer": self.layer,
         }
@@ -257,13 +258,16 @@ class StackedEnsemble(CombinedModel):
             self.head.set_weights(layer.get_weights())
         elif layer is not None:
             self.head = layer
-            self.build(_shapes(self.members[0])[0])
+            self.build(shapes_of(self.members[0])[0])
 
     def _combined(self, batches):
         """Each batch, what the head says, and the losses of regularizers."""
         if isinstance(self.head, keras.layers.Layer):
-            head = MembersInMemory([_heads.head_alone(self.head, sum(self._sizes))])
-            for (_, batch, losses), [(outputs, more)] in head.run([0], self._rows(batches)):
+            if self._head_pool is None:  # kept, so that it is compiled once
+                alone = _heads.head_alone(self.head, sum(self._sizes))
+                self._head_pool = MembersInMemory([alone])
+            rows = self._rows(batches)
+            for (_, batch, losses), [(outputs, more)] in self._head_pool.run([0], rows):
                 yield batch, outputs, [*losses, *more]
             return
         if self.estimator is None:

@@ -51,7 +51,8 @@ def train_from_seeds(
             training needs its own; or None.
         n_jobs: Trainings at a time, for joblib; None asks its `parallel_config`, with which they go
             to a cluster too, and is one, in this process, without it. A cluster's machines must
-            share the file system of `directory`.
+            share the file system of `directory`. On PyTorch each uses as many threads as this
+            process, for the same bits: call `torch.set_num_threads(1)` for many at a time.
         **fit_arguments: What `fit` takes more, such as `epochs`. `verbose=1`, the default, prints
             a line for each finished training; 0 none.
 

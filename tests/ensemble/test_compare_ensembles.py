@@ -1,0 +1,199 @@
+"""compare_ensembles: each row is what that way gives, and no sample serves twice unawares."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dcnn._fingerprints import fingerprints, remember_training
+from keras_dcnn.ensemble.calibration import calibration
+from keras_dcnn.ensemble.compare_ensembles import compare_ensembles
+from keras_dcnn.ensemble.ensemble import Ensemble
+from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
+from keras_dcnn.ensemble.select_members import select_members
+from keras_dcnn.ensemble.stacked_ensemble import StackedEnsemble
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(90, 4)).astype("float32")
+Y = np.argmax(X[:, :3] + 0.5 * rng.normal(size=(90, 3)), axis=1)
+SEEN, DATA, REPORT = X[:10], (X[10:50], Y[10:50]), (X[50:], Y[50:])
+TRUE = np.eye(4, 3, dtype="float32")
+
+
+def member(seed, units=None, seen=SEEN, compiled=True):
+    """Logits x₀, x₁, x₂ with noise in the weights; with `units` behind a hidden layer."""
+    hidden = [] if units is None else [keras.layers.Dense(units, "relu")]
+    model = keras.Sequential([keras.Input((4,)), *hidden, keras.layers.Dense(3, "softmax")])
+    if units is None:
+        noise = np.random.default_rng(seed).normal(size=(4, 3)).astype("float32")
+        model.set_weights([2 * TRUE + noise, np.zeros(3, "float32")])
+    if compiled:
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    if seen is not None:
+        remember_training(model, fingerprints(seen))
+    return model
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return [member(seed) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def comparison(pool):
+    before = [m.get_weights() for m in pool]
+    result = compare_ensembles(pool, DATA, REPORT)
+    for one, m in zip(before, pool, strict=True):
+        for a, b in zip(one, m.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    return result
+
+
+def scores(p, y=REPORT[1]):
+    z = calibration(y, p)
+    return {"accuracy": z.accuracy, "nll": z.nll, "ece": z.ece, "brier": z.brier}
+
+
+def outputs(pool, x):
+    return np.stack([keras.ops.convert_to_numpy(m(x)) for m in pool])
+
+
+def row(comparison, name):
+    (found,) = [one for one in comparison.rows if one["name"] == name]
+    return found
+
+
+def check(comparison, name, p, parameters):
+    found = row(comparison, name)
+    for key, value in scores(p).items():
+        assert found[key] == pytest.approx(value, rel=1e-4, abs=1e-6), (name, key)
+    assert found["parameters"] == parameters
+    assert found["seconds"] > 0
+
+
+def test_single_uniform_and_greedy(comparison, pool):
+    chosen_on, p = outputs(pool, DATA[0]), outputs(pool, REPORT[0])
+    best = np.argmax([np.mean(one.argmax(1) == DATA[1]) for one in chosen_on])
+    check(comparison, "single", p[best], 15)
+    assert row(comparison, "single")["note"] == f"member {best}"
+    check(comparison, "uniform", p.mean(0), 60)
+    selection = select_members(chosen_on, DATA[1])
+    greedy = np.tensordot(selection.weights, p, 1)
+    check(comparison, "greedy", greedy, 15 * len(selection.members))
+
+
+def test_soup(comparison, pool):
+    def nll(weights):
+        z = DATA[0] @ weights
+        log_p = z - np.log(np.exp(z).sum(1, keepdims=True))
+        return -log_p[range(len(z)), DATA[1]].mean()
+
+    kernels = sorted((m.get_weights()[0].astype("float64") for m in pool), key=nll)
+    kept = kernels[:1]
+    for kernel in kernels[1:]:
+        if nll(np.mean([*kept, kernel], 0)) <= nll(np.mean(kept, 0)):
+            kept.append(kernel)
+    e = np.exp(REPORT[0] @ np.mean(kept, 0))
+    check(comparison, "soup", e / e.sum(1, keepdims=True), 15)
+    assert row(comparison, "soup")["note"] == f"{len(kept)} of 4 members"
+
+
+def test_stacked(comparison, pool):
+    stacked = StackedEnsemble(pool).fit(*DATA)
+    check(comparison, "stacked", keras.ops.convert_to_numpy(stacked(REPORT[0])), 60 + 12 * 3 + 3)
+
+
+def test_rows_are_plain_data_and_print_as_a_table(comparison):
+    assert json.loads(json.dumps(comparison.rows)) == list(comparison.rows)
+    title, head, *lines = str(comparison).splitlines()
+    assert title == "4 models, chosen from by accuracy on 40 samples, reported on 40"
+    assert head.split() == ["accuracy", "NLL", "ECE", "Brier", "s/1,000", "parameters"]
+    assert [line.split()[0] for line in lines] == ["single", "uniform", "greedy", "soup", "stacked"]
+    assert max(map(len, [head, *lines])) <= 100
+    assert (
+        len(
+            {
+                line.index(f"  {row['parameters']}") + len(str(row["parameters"]))
+                for line, row in zip(lines, comparison.rows, strict=True)
+            }
+        )
+        == 1
+    )
+
+
+def test_a_way_that_is_not_possible_says_why_and_the_others_go_on():
+    rare = np.where(DATA[1] == 2, 1, DATA[1])  # no sample of class 2
+    mixed = compare_ensembles([member(0), member(1, units=5)], (DATA[0], rare), REPORT)
+    assert "not of one architecture" in row(mixed, "soup")["note"]
+    assert "class 2 has none" in row(mixed, "stacked")["note"]
+    assert row(mixed, "soup")["nll"] is None
+    assert row(mixed, "uniform")["nll"] is not None
+    soup_line = str(mixed).splitlines()[-2].split()
+    assert soup_line[:7] == ["soup", *"–" * 6]
+    raw = compare_ensembles([member(0, compiled=False)], DATA, REPORT)
+    assert "not compiled" in row(raw, "soup")["note"]
+
+
+def test_it_takes_batches_in_any_order_and_an_ensemble(comparison, pool):
+    class Batches(keras.utils.PyDataset):
+        """Other batches first in each pass."""
+
+        def __init__(self, x, y):
+            super().__init__()
+            self.x, self.y, self.first = x, y, 0
+
+        @property
+        def num_batches(self):
+            return 4
+
+        def __getitem__(self, i):
+            self.first += i == 0
+            rows = slice(10 * ((i + self.first) % 4), 10 * ((i + self.first) % 4) + 10)
+            return self.x[rows], self.y[rows]
+
+    again = compare_ensembles(Ensemble(pool), Batches(*DATA), Batches(*REPORT))
+    for one, other in zip(comparison.rows, again.rows, strict=True):
+        assert one["nll"] == pytest.approx(other["nll"], rel=1e-3)
+
+
+def test_shared_samples_warn_with_their_number(pool):
+    overlapping = (X[45:], Y[45:])
+    with pytest.warns(UserWarning, match="5 of 45 samples to report on"):
+        result = compare_ensembles(pool, DATA, overlapping)
+    assert result.num_shared == 5
+    assert "5 of them the same" in str(result)
+    with pytest.warns(UserWarning, match="40 of 40 .*as `report_data`"):
+        compare_ensembles(pool[:1], DATA)
+
+
+def test_data_that_a_member_saw_are_refused_to_choose_and_to_report_on(pool):
+    seen = (X[:30], Y[:30])
+    for data in ((seen, REPORT), (DATA, seen)):
+        with pytest.raises(ValueError, match="trained on 10 of 30: give samples"):
+            compare_ensembles(pool, *data)
+    unknown = [member(0, seen=None)]
+    with pytest.raises(ValueError, match="trained on 10 of 30"):
+        compare_ensembles(unknown, seen, REPORT, trained_on=SEEN)
+    with pytest.warns(UserWarning, match="nobody noted"):
+        compare_ensembles(unknown, DATA, REPORT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (lambda pool: ([], DATA), ValueError, "at least one model"),
+        (lambda pool: ([*pool, "m"], DATA), TypeError, "got str"),
+        (lambda pool: (pool, (X, None), REPORT, "accuracy"), ValueError, "trained on 10"),
+        (lambda pool: (pool, (DATA[0], None), REPORT), ValueError, "must have labels"),
+        (lambda pool: (pool, DATA, REPORT, "auc"), ValueError, "`metric` must be one of"),
+        (lambda pool: (pool, (DATA[0], DATA[1] + 1), REPORT), ValueError, "from 0 to 2"),
+    ],
+)
+def test_bad_arguments(pool, arguments, error, message):
+    with pytest.raises(error, match=message):
+        compare_ensembles(*arguments(pool))
+
+
+def test_an_empty_comparison_prints():
+    assert str(EnsembleComparison((), "accuracy", 0, 0, 0, 0)).startswith("0 models")
