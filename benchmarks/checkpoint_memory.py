@@ -15,6 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from ensemble_report import write_section
+from tables import table
+
 BACKENDS = ("tensorflow", "jax")
 KINDS = ("ours", "ours, validated", "naive")
 WIDTH, DISTINCT = 512, 5
@@ -87,24 +90,35 @@ def main(count=50, megabytes=100):
     with tempfile.TemporaryDirectory() as folder:
         paths, size = write(folder, megabytes)
         files = (paths * count)[:count]
-        print(f"{count} checkpoints of {size:.0f} MiB\n")
-        print("| backend | way | peak above the start, MiB | checkpoints | seconds |")
-        print("|---|---|---|---|---|")
-        for backend in BACKENDS:
-            for kind in KINDS:
-                call = [sys.executable, __file__, "--measure", kind, str(megabytes)]
-                environment = {**os.environ, "KERAS_BACKEND": backend}
-                done = subprocess.run(
-                    call,
-                    input=json.dumps(files),
-                    env=environment,
-                    text=True,
-                    check=True,
-                    stdout=subprocess.PIPE,
-                )
-                peak, seconds = json.loads(done.stdout.splitlines()[-1])
-                row = f"{peak:.0f} | {peak / size:.2f} | {seconds:.1f}"
-                print(f"| {backend} | {kind} | {row} |", flush=True)
+        rows = [
+            (backend, kind, *_cells(*elsewhere(backend, kind, megabytes, files), size))
+            for backend in BACKENDS
+            for kind in KINDS
+        ]
+    head = ("backend", "way", "peak above the start, MiB", "checkpoints", "seconds")
+    lines = table(head, rows)
+    print("\n".join(lines))
+    if (count, megabytes) == (50, 100):
+        about = "`benchmarks/checkpoint_memory.py`: 50 checkpoints of 100 MiB; target: ≤ 4 of them."
+        write_section("Memory of averaging", ["", about, *lines])
+
+
+def _cells(peak, seconds, size):
+    return f"{peak:.0f}", f"{peak / size:.2f}", f"{seconds:.1f}"
+
+
+def elsewhere(backend, kind, megabytes, files):
+    """`measure` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--measure", kind, str(megabytes)],
+        input=json.dumps(files),
+        env={**os.environ, "KERAS_BACKEND": backend},
+        text=True,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    print(backend, kind, done.stdout.splitlines()[-1], flush=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":
