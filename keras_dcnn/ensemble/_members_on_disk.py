@@ -4,8 +4,10 @@ import zipfile
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_dcnn._architecture import has_state_outside_variables, without_names
+from keras_dcnn._fingerprints import remember_training
 from keras_dcnn._member_files import DamagedMemberError
 from keras_dcnn.ensemble._members import Member, tensors
 
@@ -13,10 +15,11 @@ _CHUNK = 1 << 28  # bytes of the data that are held while all members are loaded
 
 
 class MemberFile(NamedTuple):
-    """A file of weights and the configuration of its model."""
+    """A file of weights, the configuration of its model, and a file of what it was trained on."""
 
     path: object
     config: dict
+    trained_on: object = None
 
     def read(self):
         """The model, with its weights."""
@@ -27,6 +30,8 @@ class MemberFile(NamedTuple):
                 "with vocabularies or another framework's: load it with Keras, and use Ensemble."
             )
         self.load_into(model)
+        if self.trained_on:
+            remember_training(model, np.load(self.trained_on))
         return model
 
     def load_into(self, model):

@@ -1,5 +1,6 @@
 """EnsembleOnDisk: members that are loaded at need, so that memory holds only some of them."""
 
+import functools
 import json
 import warnings
 import zipfile
@@ -117,7 +118,7 @@ def _find(files, weights, damaged):
         raise ValueError(f"there must be at least one member; {files} has none.")
     weights = check_shares("weights", weights, len(listed), "member")
     members, kept, compile_config = [], [], None
-    for i, (path, read) in enumerate(listed):
+    for i, (path, read, trained_on) in enumerate(listed):
         try:
             config, compile_config = read()
         except DamagedMemberError as error:
@@ -125,7 +126,7 @@ def _find(files, weights, damaged):
                 raise
             warnings.warn(f"left out of the ensemble: {error}", stacklevel=3)
             continue
-        members.append(MemberFile(path, config))
+        members.append(MemberFile(path, config, trained_on))
         kept.append(weights[i] if weights else 1.0)
     if not members:
         raise ValueError(f"there must be at least one member; all of {files} are damaged.")
@@ -137,7 +138,7 @@ def _find(files, weights, damaged):
 
 
 def _in_directory(directory):
-    """For each member of a manifest its path, and a function that checks and reads it."""
+    """For each member of a manifest its path, a function that checks and reads it, its prints."""
     manifest = directory / MANIFEST
     if not manifest.is_file():
         raise ValueError(f"`files` must be a directory with a {MANIFEST}; {directory} has none.")
@@ -147,7 +148,13 @@ def _in_directory(directory):
         check_member(directory / member["file"], member["sha256"])
         return read_architecture(directory / member.get("architecture", ARCHITECTURE))
 
-    return [(directory / member["file"], lambda one=member: read(one)) for member in members]
+    def prints(member):
+        return directory / member["trained_on"] if member.get("trained_on") else None
+
+    return [
+        (directory / member["file"], functools.partial(read, member), prints(member))
+        for member in members
+    ]
 
 
 def _archive(path):
@@ -168,4 +175,4 @@ def _archive(path):
             )
         return config, config.pop("compile_config", None)
 
-    return path, read
+    return path, read, None

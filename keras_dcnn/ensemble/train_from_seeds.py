@@ -12,10 +12,12 @@ from keras_dcnn._fingerprints import fingerprints, remember_training
 from keras_dcnn._member_files import ARCHITECTURE, MANIFEST, write_architecture
 from keras_dcnn._validation import check_count, check_seed
 from keras_dcnn.ensemble._builds import as_in_a_new_process, check_jobs, make_probe
-from keras_dcnn.ensemble._job_files import begin, history_of
+from keras_dcnn.ensemble._job_files import begin, history_of, write_array
 from keras_dcnn.ensemble._jobs import Job, Trainings, joblib, load_member, run_jobs
 from keras_dcnn.ensemble._rows import are_arrays, as_arrays, check_lengths, named, on_disk
 from keras_dcnn.ensemble.ensemble import Ensemble
+
+_PRINTS = "training.prints.npy"
 
 
 def train_from_seeds(
@@ -115,7 +117,12 @@ def train_from_seeds(
         jobs = [Job(f"seed-{seed}", f"seed {seed}", seed) for seed in seeds]
         results = run_jobs(shared, jobs, n_jobs, verbose, "loss")
         _check_finite(jobs, results)
-        entries = [{**e, "seed": job.seed} for job, (e, _) in zip(jobs, results, strict=True)]
+        more = {}
+        if prints is not None:
+            write_array(folder / _PRINTS, prints)
+            more = {"trained_on": _PRINTS}
+        pairs = zip(jobs, results, strict=True)
+        entries = [{**entry, "seed": job.seed, **more} for job, (entry, _) in pairs]
         write_json(folder / MANIFEST, {"format": 1, "members": entries})
         members = [load_member(shared, job, sample) for job in jobs]
     for member in members if prints is not None else ():

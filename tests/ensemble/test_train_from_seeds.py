@@ -1,0 +1,241 @@
+"""train_from_seeds: the members are what seed, build and fit give by hand, also after a kill."""
+
+import json
+import random
+import re
+
+import keras
+import numpy as np
+import pytest
+import trainings
+
+from keras_dcnn._fingerprints import fingerprints, trained_on
+from keras_dcnn.ensemble import EnsembleOnDisk
+from keras_dcnn.ensemble.train_from_seeds import train_from_seeds
+
+X, Y = trainings.X, trainings.Y
+FIT = {"epochs": 2, "batch_size": 16, "verbose": 0}
+
+
+def build():
+    """A convolution, BatchNorm, dropout, softmax; its initial weights come from the seed."""
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            keras.layers.Conv2D(3, 3, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, "softmax"),
+        ]
+    )
+    compile_(model)
+    return model
+
+
+def compile_(model):
+    loss, jit = "sparse_categorical_crossentropy", keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=jit)
+
+
+def by_hand(seed, data=(X, Y)):
+    keras.utils.set_random_seed(seed)
+    model = build()
+    history = model.fit(*data, **FIT).history
+    return model, history
+
+
+def random_numbers():
+    """Draws of every generator that a caller may use."""
+    drawn = [random.random(), np.random.random()]  # noqa: NPY002
+    drawn += [float(keras.random.normal(())), build().get_weights()[0].sum()]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        drawn += [float(tf.random.uniform(())), *tf.random.shuffle(range(9)).numpy()]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        drawn.append(float(torch.rand(())))
+    return drawn
+
+
+def test_members_are_those_trained_by_hand_and_the_callers_random_numbers_go_on():
+    keras.utils.set_random_seed(5)
+    expected = random_numbers(), random_numbers()
+    keras.utils.set_random_seed(5)
+    first = random_numbers()
+    ensemble = train_from_seeds(build, (X, Y), seeds=[3, 7], **FIT)
+    assert (first, random_numbers()) == expected
+    keras.utils.set_random_seed(5)  # and where the seed was set, but nothing drawn yet
+    train_from_seeds(build, (X, Y), seeds=1, **FIT)
+    assert random_numbers() == expected[0]
+    assert len(ensemble.members) == 2
+    for seed, member, history in zip((3, 7), ensemble.members, ensemble.histories, strict=True):
+        model, by_fit = by_hand(seed)
+        assert trainings.same(member.get_weights(), model.get_weights())
+        assert history == by_fit
+        np.testing.assert_array_equal(trained_on(member), np.unique(fingerprints(X)))
+    loss = ensemble.evaluate(X, Y, verbose=0)
+    p = np.mean([m.predict(X, verbose=0) for m in ensemble.members], axis=0)
+    assert loss == pytest.approx(-np.log(p[range(48), Y]).mean(), rel=1e-4)
+
+
+def test_a_run_goes_on_with_the_missing_members_only(tmp_path, capsys):
+    calls = []
+
+    def counted():
+        calls.append(1)
+        return [trainings.StopAt(0)] if len(calls) == 2 else []
+
+    arguments = {"seeds": 3, "directory": tmp_path, "callbacks": counted, **FIT}
+    with pytest.raises(KeyboardInterrupt):
+        train_from_seeds(build, (X, Y), **arguments)
+    ensemble = train_from_seeds(build, (X, Y), **{**arguments, "verbose": 1})
+    assert len(calls) == 4  # one, the interrupted one, and two
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 of 3 trainings are done already."
+    assert [re.sub(r"loss [\d.]+, \d+", "loss X, N", line) for line in lines[1:]] == [
+        "seed 1: loss X, N s",
+        "seed 2: loss X, N s",
+    ]
+    again = train_from_seeds(build, (X, Y), **arguments)
+    assert len(calls) == 4
+    for seed, one, other in zip(range(3), ensemble.members, again.members, strict=True):
+        assert trainings.same(one.get_weights(), by_hand(seed)[0].get_weights())
+        assert trainings.same(one.get_weights(), other.get_weights())
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [(m["file"], m["seed"]) for m in manifest["members"]] == [
+        (f"seed-{seed}.weights.h5", seed) for seed in range(3)
+    ]
+    assert ensemble.histories == again.histories
+    on_disk = EnsembleOnDisk(tmp_path)
+    expected = ensemble.predict(X, verbose=0)
+    np.testing.assert_allclose(on_disk.predict(X, verbose=0), expected, atol=1e-6)
+    seen = [trained_on(member) for member in on_disk.load().members]
+    np.testing.assert_array_equal(seen, [np.unique(fingerprints(X))] * 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"data": (X + 1, Y)}, "its inputs"),
+        ({"data": (X, Y[::-1].copy())}, "its targets"),
+        ({"epochs": 3}, r"its fit arguments \({'epochs': 2, .* there, {'epochs': 3, .* here\)"),
+        ({"build": lambda: trainings.compiled()}, "its model"),
+    ],
+)
+def test_another_run_in_the_directory_is_refused(tmp_path, finished_run, change, differs):
+    arguments = {"build": build, "data": (X, Y), "seeds": 1, "directory": finished_run, **FIT}
+    with pytest.raises(ValueError, match=f"holds? the same run.*differs in {differs}.*another dir"):
+        train_from_seeds(**{**arguments, **change})
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run")
+    train_from_seeds(build, (X, Y), seeds=1, directory=directory, **FIT)
+    return directory
+
+
+def test_members_of_something_else_in_the_directory_are_kept(tmp_path):
+    (tmp_path / "mine.weights.h5").write_text("mine")
+    with pytest.raises(ValueError, match="must be new, or hold a run to go on with"):
+        train_from_seeds(build, (X, Y), seeds=1, directory=tmp_path, **FIT)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.weights.h5"]
+
+
+def test_weights_for_samples_and_models_that_are_built_by_their_first_batch():
+    def unbuilt():
+        model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
+        compile_(model)
+        return model
+
+    weights = np.linspace(0, 2, 48)
+    (member,) = train_from_seeds(unbuilt, (X, Y, weights), seeds=[4], **FIT).members
+    keras.utils.set_random_seed(4)
+    model = unbuilt()
+    model.fit(X, Y, sample_weight=weights, **FIT)
+    assert trainings.same(member.get_weights(), model.get_weights())
+
+
+def test_a_pydataset_is_trained_on_here():
+    class Batches(keras.utils.PyDataset):
+        num_batches = 3
+
+        def __getitem__(self, i):
+            return X[16 * i : 16 * i + 16], Y[16 * i : 16 * i + 16]
+
+    fit = {"epochs": 2, "verbose": 0}
+    (member,) = train_from_seeds(build, Batches(), seeds=[4], **fit).members
+    keras.utils.set_random_seed(4)
+    model = build()
+    model.fit(Batches(), **fit)
+    assert trainings.same(member.get_weights(), model.get_weights())
+    assert trained_on(member) is None
+    with pytest.raises(ValueError, match="only arrays go to other processes; got Batches"):
+        train_from_seeds(build, Batches(), n_jobs=2)
+
+
+def _uncompiled():
+    return keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten()])
+
+
+def _logits():
+    model = keras.Sequential([*_uncompiled().layers, keras.layers.Dense(3)])
+    compile_(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"build": build()}, TypeError, "`build` must be a function.*got Sequential"),
+        ({"build": lambda: "model"}, TypeError, "`build` must return a Keras model;.*str"),
+        ({"build": _uncompiled}, ValueError, "must return a compiled model; `seq.*model.compile"),
+        ({"build": _logits}, ValueError, "needs probabilities.*use combine='logit'"),
+        ({"seeds": 0}, ValueError, "`seeds` must be a whole number of at least 1; got 0"),
+        ({"seeds": [1, 1]}, ValueError, r"`seeds` must be different.*got \[1, 1\]"),
+        ({"seeds": []}, ValueError, "`seeds` must be different whole numbers, at least one"),
+        ({"seeds": [2**31]}, ValueError, "below 2³¹"),
+        ({"callbacks": []}, TypeError, r"`callbacks` must be a function.*got list.*lambda: \[…\]"),
+        ({"epoch": 3}, TypeError, "`fit` of Keras takes no `epoch`; it takes batch_size, epochs, "),
+        ({"data": (X, Y[:40])}, ValueError, "as many samples.*got `x` 48, `y` 40"),
+        ({"data": iter([(X, Y)])}, ValueError, "a list_iterator is empty after the first"),
+    ],
+)
+def test_errors_before_any_training(arguments, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        train_from_seeds(**{"build": build, "data": (X, Y), "directory": tmp_path, **arguments})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_seeds_add_members_and_one_that_diverged_is_named(tmp_path, finished_run):
+    trained = []
+    bad = keras.initializers.Constant(np.inf)
+
+    def sometimes_bad():
+        model = build()
+        trained.append(float(keras.random.uniform(())))
+        if keras.ops.convert_to_numpy(model.layers[0].kernel).flat[0] == first[1]:
+            model.layers[-1].kernel.assign(bad(model.layers[-1].kernel.shape))
+        return model
+
+    first = []
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        first.append(build().get_weights()[0].flat[0])
+    arguments = {"directory": tmp_path, **FIT}
+    with pytest.raises(ValueError, match=r"loss must be finite; that of seed 1 is not: lower the"):
+        train_from_seeds(sometimes_bad, (X, Y), seeds=2, **arguments)
+    count = len(trained)
+    ensemble = train_from_seeds(sometimes_bad, (X, Y), seeds=[0], **arguments)
+    assert len(trained) == count + 2  # to see whether it is the same, and to load; no training
+    weights = train_from_seeds(build, (X, Y), seeds=1, directory=finished_run, **FIT).get_weights()
+    assert trainings.same(ensemble.get_weights(), weights)
+
+
+def test_an_error_in_a_training_says_in_which():
+    with pytest.raises(TypeError, match="`callbacks` must return a list; it returned dict") as info:
+        train_from_seeds(build, (X, Y), callbacks=dict, seeds=[4], **FIT)
+    assert info.value.__notes__ == ["This was in the training of seed 4."]
