@@ -109,7 +109,7 @@ def judge(seed, train, validation, test, folder):
     }
     early = kd.EarlyFusion(seeds.members, 10, layer="penultimate")
     keras.utils.set_random_seed(seed)
-    early.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", ["accuracy"])
+    early.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     early.fit_head(*train, epochs=20, batch_size=BATCH, verbose=0)
     late = kd.LateFusion(seeds.members)
     late.learn_weights(*validation)

@@ -65,7 +65,7 @@ def warm(rounds):
     for _ in range(rounds):
         for name, act in acts.items():
             times[name].append(seconds(act))
-    (step,) = {id(member.step): member.step for member in ensemble._pool._members}.values()
+    (step,) = {one.step.compiled for one in ensemble._pool._members}
     on_jax = hasattr(step, "_cache_size")
     graphs = step._cache_size() if on_jax else step.experimental_get_tracing_count()
     return {"times": times, "graphs": graphs}

@@ -1,5 +1,6 @@
 """BatchNorm's statistics, measured anew for weights that were not trained as they are."""
 
+import collections
 import contextlib
 import functools
 
@@ -7,8 +8,9 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras import all_layers, compiled_run
-from keras_dcnn._model_run import shadowed
+from keras_dcnn._model_run import intercepted, shadowed
 from keras_dcnn._snapshot import put_back, snapshot
+from keras_dcnn._validation import warn_no_effect
 
 
 def batch_norm_layers(model):
@@ -21,40 +23,56 @@ def batch_norm_layers(model):
 
 
 def statistics_of(layers):
-    """Their moving means and variances."""
-    return [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
+    """All that they learn from data in other ways than by gradients; with `renorm` five, else two.
+
+    Not what is frozen beside that, gamma and beta.
+    """
+    return [
+        v
+        for layer in layers
+        for v in layer.variables
+        if v is not layer.gamma and v is not layer.beta and not v.trainable
+        if keras.backend.is_float_dtype(v.dtype)
+    ]
 
 
 def recompute_statistics(model, batches):
     """Set the statistics to those of all samples, each batch normalised by its own.
 
     The mean is that of all samples; the variance that of all samples around it, which is the mean
-    of the batches' variances plus the variance of their means. All other state stays as it was.
+    of the batches' variances plus the variance of their means. All other state stays as it was, and
+    so do the statistics of layers that training leaves alone: frozen, or called in inference mode.
     """
-    layers = batch_norm_layers(model)
+    layers = [layer for layer in batch_norm_layers(model) if layer.trainable]
+    if not layers:
+        return
     if any(layer.renorm for layer in layers):
         raise ValueError("BatchNorm with `renorm=True` can't be recomputed: use 'average'.")
-    statistics = statistics_of(layers)
-    others = [v for v in model.non_trainable_variables if not any(v is s for s in statistics)]
-    before = snapshot(others)
+    variables = model.non_trainable_variables
+    before, calls = snapshot(variables), collections.Counter()
     try:
         with contextlib.ExitStack() as stack:
             for layer in layers:  # what a batch leaves in the layer is then the batch's own
                 stack.enter_context(shadowed(layer, momentum=0.0))
-            means, squares = _weighted_moments(model, batches, statistics)
+            means, squares = _weighted_moments(model, batches, layers, calls)
     finally:
-        put_back(others, before)
-    put_back(statistics[::2], means)
-    spreads = [np.maximum(s - m**2, 0) for m, s in zip(means, squares, strict=True)]
-    put_back(statistics[1::2], spreads)
+        put_back(variables, before)
+    if not any(calls.values()):
+        warn_no_effect("recomputing", "a model that calls BatchNorm in inference mode only")
+    for layer, mean, square in zip(layers, means, squares, strict=True):
+        if calls[layer]:
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(np.maximum(square - mean**2, 0))
 
 
-def _weighted_moments(model, batches, statistics):
+def _weighted_moments(model, batches, layers, calls):
     """Mean and mean square of each layer's inputs over all batches, in float64."""
-    run = compiled_run(model, functools.partial(_without_output, model))
+    run = compiled_run(model, functools.partial(_without_output, model, layers, calls))
+    statistics = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
     sums, count = None, 0
     for x in batches:
         run(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+        _check_once(calls)
         size = len(keras.tree.flatten(x)[0])
         values = [value.astype("float64") for value in snapshot(statistics)]
         means, variances = values[::2], values[1::2]
@@ -68,6 +86,23 @@ def _weighted_moments(model, batches, statistics):
     return sums[: len(sums) // 2], sums[len(sums) // 2 :]
 
 
-def _without_output(model, x):
-    model(x, training=True)
+def _without_output(model, layers, calls, x):
+    """Run the model, and count the calls in which each layer takes the statistics of its inputs."""
+
+    def count(layer, call):
+        calls[layer] += bool(call.keywords.get("training"))
+
+    calls.clear()
+    with intercepted(layers, count):
+        model(x, training=True)
     return keras.ops.zeros(())
+
+
+def _check_once(calls):
+    """Raise ValueError for a layer that would be left with the statistics of its last call only."""
+    for layer, number in calls.items():
+        if number > 1:
+            raise ValueError(
+                "BatchNorm's statistics can be recomputed where the model calls each layer once; "
+                f"`{layer.path}` is called {number} times: use 'average', or a layer for each call."
+            )

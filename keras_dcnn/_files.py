@@ -45,10 +45,16 @@ def reserve(path, size):
 
 
 def remove_leftovers(folder, pattern):
-    """Delete the temporary files of such names that killed processes left in a folder."""
+    """Delete the temporary files of such names that killed processes left in a folder.
+
+    Those of processes that live on this host stay. One with the number of this process is of an
+    earlier that had it, as happens in containers; this process writes none when it asks.
+    """
     for path in Path(folder).glob(f".*-{pattern}"):
-        if path.name[1:].partition("-")[0].isdigit():
-            path.unlink(missing_ok=True)
+        number = path.name[1:].partition("-")[0]
+        if number.isdigit() and not _is_alive(int(number)):
+            with contextlib.suppress(PermissionError):  # Windows, where another has it open
+                path.unlink(missing_ok=True)
 
 
 def write_json(path, value):
@@ -62,6 +68,19 @@ def sha256(path):
     """Checksum of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_alive(process):
+    """Whether another process has the number; False on Windows, which can't be asked by a kill."""
+    if process == os.getpid() or os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True  # of another user
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _fsync(path, flags):

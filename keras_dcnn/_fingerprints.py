@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_dcnn._data import as_array
 
-_NAME = "_keras_dcnn_trained_on"
+NAME = "_keras_dcnn_trained_on"
 
 
 def fingerprints(x):
@@ -27,12 +27,12 @@ def remember_training(model, prints):
     """Note that the model was trained on samples of these fingerprints, beside earlier ones."""
     earlier = trained_on(model)
     prints = np.unique(prints)
-    vars(model)[_NAME] = prints if earlier is None else np.union1d(earlier, prints)
+    vars(model)[NAME] = prints if earlier is None else np.union1d(earlier, prints)
 
 
 def trained_on(model):
     """The fingerprints of what the model was trained on, sorted; None where nobody noted them."""
-    own = vars(model).get(_NAME)
+    own = vars(model).get(NAME)
     inner = [trained_on(member) for member in getattr(model, "members", ())]
     known = [prints for prints in [own, *inner] if prints is not None]
     return np.unique(np.concatenate(known)) if known else None

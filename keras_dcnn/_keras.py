@@ -480,6 +480,12 @@ def graphs_in(model):
     return graphs
 
 
+def operations_in(model):
+    """The layers in a model, at any depth, and the operations in its graphs that are no layers."""
+    nodes = [node for nodes, _ in graphs_in(model) for node in nodes]
+    return [*all_layers(model), *(node.operation for node in nodes)]
+
+
 def find_by_string(part):
     """Decorator: makes a registered constraint or regularizer known by its string id.
 
@@ -619,32 +625,60 @@ def _tensorflow_seed():
     return here._seed, copy.copy(getattr(here, "_rng", None))  # none before the first seed
 
 
-def inference_step(model, variables, vectorize=False):
-    """`step(values, x)` → outputs, losses, state of what draws; compiled once for many values.
+class InferenceStep:
+    """`step(values, x)` → outputs, losses, changed values; compiled once for many values.
 
     `variables` are the model's `state_variables`; so it serves all models of its architecture, with
-    `vectorize` all at once, on values that are stacked.
+    `vectorize` all at once, on values that are stacked. `changed` are the places of the variables
+    that a call changes, such as the state of what draws; it is known after the first call.
     """
-    seeds = seed_variables(model)
 
-    def step(values, x):
-        mapping = list(zip(variables, values, strict=True))
+    def __init__(self, model, variables, vectorize=False):
+        self._model, self._variables = model, variables
+        self.changed = []
+        function = self._all_at_once if vectorize else self._run
+        self.compiled = compiled(function)
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            self.compiled = tf.function(
+                function, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
+            )
+
+    def __call__(self, values, x):
+        return self.compiled(values, x)
+
+    def _run(self, values, x):
+        mapping = list(zip(self._variables, values, strict=True))
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
-            outputs = model(x, training=False)
-            losses = list(model.losses)
-        return outputs, losses, [scope.get_current_value(seed) for seed in seeds]
+            before = [scope.get_current_value(variable) for variable in self._variables]
+            with _normalizing_by_variables(self._model):
+                outputs = self._model(x, training=False)
+            losses = list(self._model.losses)
+        now = [scope.get_current_value(variable) for variable in self._variables]
+        pairs = zip(before, now, strict=True)
+        self.changed = [i for i, (one, other) in enumerate(pairs) if one is not other]
+        return outputs, losses, [now[i] for i in self.changed]
 
-    def all_at_once(values, x):
-        return keras.ops.vectorized_map(lambda one: step(one, x), values)
+    def _all_at_once(self, values, x):
+        """A list of what `_run` gives, of outputs and losses; and the changed values, stacked."""
+        *found, states = keras.ops.vectorized_map(lambda one: self._run(one, x), values)
+        each = range(values[0].shape[0])
+        return [keras.tree.map_structure(lambda part, i=i: part[i], found) for i in each], states
 
-    function = all_at_once if vectorize else step
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
 
-        return tf.function(
-            function, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
-        )
-    return compiled(function)
+@contextlib.contextmanager
+def _normalizing_by_variables(model):
+    """Normalization layers read their variables, of which they keep copies that are constants."""
+    layers = [one for one in all_layers(model) if isinstance(one, keras.layers.Normalization)]
+    kept = [(vars(layer), dict(vars(layer))) for layer in layers]
+    try:
+        for layer in layers:
+            layer.finalize_state()
+        yield
+    finally:
+        for own, before in kept:
+            own.update(before)
 
 
 def batches_as_fit_takes_them(x, y=None, sample_weight=None, batch_size=None, steps=None):
@@ -722,3 +756,14 @@ def unshared_seeds(seed):
         yield
     finally:
         seed_generator.python_random = random
+
+
+def replace_layer(model, name, layer):
+    """Set an attribute of a built model to another layer, which Keras would not allow."""
+    model._tracker.unlock()
+    try:
+        delattr(model, name)
+        setattr(model, name, layer)
+    finally:
+        if model.built:
+            model._tracker.lock()

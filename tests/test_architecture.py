@@ -1,9 +1,11 @@
 """Which models may share one compiled graph: equal for equal mathematics, never for other."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_dcnn._architecture import architecture
+from keras_dcnn._fingerprints import fingerprints, remember_training
 
 layers = keras.layers
 
@@ -44,6 +46,18 @@ def test_made_twice_is_one_architecture(build):
     assert architecture(build()) == architecture(build()) is not None
 
 
+def test_models_stay_equal_when_they_are_trained_and_that_is_noted():
+    one, other = SAME[0](), SAME[0]()
+    x, y = np.zeros((4, 6, 6, 3)), np.zeros((4, 2))
+    for model in (one, other):
+        model.compile("sgd", "mse", metrics=["mae"])
+    one.fit(x, y, verbose=0)
+    remember_training(one, fingerprints(x))
+    other.predict(x, verbose=0)
+    other.evaluate(x, y, verbose=0)
+    assert architecture(one) == architecture(other) is not None
+
+
 def test_other_initial_values_are_the_same_architecture():
     one = chain(layers.Conv2D(4, 3, kernel_initializer=keras.initializers.HeNormal(1)))
     other = chain(layers.Conv2D(4, 3, kernel_initializer="zeros"))
@@ -73,6 +87,58 @@ def test_other_initial_values_are_the_same_architecture():
 )
 def test_other_mathematics_is_another_architecture(one, other):
     assert None is not architecture(one()) != architecture(other()) is not None
+
+
+def scale_by(factor):
+    class Scale(layers.Layer):
+        def call(self, x):
+            return factor * x
+
+    return Scale()
+
+
+class Subspace(layers.Layer):
+    """Keeps numbers that its configuration does not have."""
+
+    def __init__(self, chosen):
+        super().__init__()
+        self.chosen = list(chosen)
+
+    def call(self, x):
+        return keras.ops.take(x, tuple(self.chosen), axis=-1)
+
+    def get_config(self):
+        return {"chosen": [0]}
+
+
+def mapped(factor):
+    x = keras.Input((4,))
+    return keras.Model(x, keras.ops.vectorized_map(lambda row: factor * row, x))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda: chain(scale_by(1)), lambda: chain(scale_by(2))),
+        (lambda: chain(Subspace([0])), lambda: chain(Subspace([1]))),
+        (lambda: mapped(1), lambda: mapped(2)),
+        (lambda: two_inputs("a", "b"), lambda: two_inputs("b", "a")),
+    ],
+)
+def test_what_a_configuration_does_not_hold_is_not_taken_for_equal(one, other):
+    one, other = architecture(one()), architecture(other())
+    assert one is None or one != other
+
+
+def two_inputs(*names):
+    inputs = [keras.Input((4,), name=name) for name in names]
+    return keras.Model(inputs, layers.Dense(3)(layers.Subtract()(inputs)))
+
+
+def test_arrays_outside_variables_are_not_shared():
+    layer = Subspace([0])
+    layer.table = np.ones(3)
+    assert architecture(chain(layer)) is None
 
 
 def test_functions_and_vocabularies_are_not_told_apart_so_not_shared():

@@ -1,5 +1,7 @@
 """What averages of weights have in common: scores, BatchNorm's statistics, the loss barrier."""
 
+import math
+
 import numpy as np
 
 from keras_dcnn._batch_norm import batch_norm_layers, statistics_of
@@ -61,19 +63,36 @@ class Statistics:
 
 
 def average(model, checkpoints, shares, statistics, judge):
-    """Set the model to the weighted mean of all, unless it lies behind a loss barrier."""
+    """Set the model to the weighted mean of all, unless it lies behind a loss barrier.
+
+    Of those with a share of 0 nothing is read.
+    """
     weights = ModelWeights(model)
+    used = [one for one, share in zip(checkpoints, shares, strict=True) if share]
+    shares = [share for share in shares if share]
     with weights.put_back_on_error():
-        own = judge.each(weights, checkpoints) if judge else [None] * len(checkpoints)
+        own = judge.each(weights, used) if judge else [None] * len(used)
+        if judge:
+            _check_losses(used, own)
         sums = WeightSums(weights.variables)
-        for checkpoint, share in zip(progress(checkpoints, "Averaging"), shares, strict=True):
+        for checkpoint, share in zip(progress(used, "Averaging"), shares, strict=True):
             sums.add(checkpoint, share)
         weights.set(sums.means())
-        chosen, logs = statistics.choose(checkpoints[-1])
+        chosen, logs = statistics.choose(used[-1])
         if judge:
-            refuse_behind_barrier(checkpoints, shares, own, logs[chosen])
-    tried = [(one.name, logs, None, True) for one, logs in zip(checkpoints, own, strict=True)]
+            refuse_behind_barrier(used, shares, own, logs[chosen])
+    logs_of = dict(zip(map(id, used), own, strict=True))
+    tried = [(one.name, logs_of.get(id(one)), None, id(one) in logs_of) for one in checkpoints]
     return trace(judge, tried, statistics, chosen, logs)
+
+
+def _check_losses(checkpoints, own):
+    for one, logs in zip(checkpoints, own, strict=True):
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"every checkpoint must have a finite loss on the held-out data; {one.name} has "
+                f"{logs['loss']}: leave it out, and if all have, look at the data."
+            )
 
 
 def refuse_behind_barrier(checkpoints, shares, own, averaged):

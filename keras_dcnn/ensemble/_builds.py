@@ -2,12 +2,13 @@
 
 import contextlib
 import inspect
+import re
 
 import keras
 
 from keras_dcnn._keras import names_from_the_start, seed_kept, unshared_seeds
 from keras_dcnn._random_state import random_state_kept
-from keras_dcnn.ensemble._job_files import model_digest
+from keras_dcnn.ensemble._descriptions import digest, model_text
 
 
 def check_jobs(build, callbacks, fit_arguments):
@@ -42,13 +43,46 @@ def build_compiled(build, **parameters):
     return model
 
 
-def make_probe(build, parameters, sample):
-    """An untrained model, built on a sample, and a text that tells it from others."""
+def make_model(build, parameters, sample):
+    """An untrained model, built on a sample, and the text of its configuration."""
     model = build_compiled(build, **parameters)
-    digest = model_digest(model)
+    text = model_text(model)
     if not model.built:
         model(sample)
-    return model, digest
+    return model, text
+
+
+def make_probe(build, parameters, sample):
+    """An untrained model from seed 0, and what tells it from others.
+
+    ValueError where a second one has variables of the first, or is another architecture.
+    """
+    with as_in_a_new_process(0):
+        model, text = make_model(build, parameters, sample)
+    with as_in_a_new_process(1):
+        other, other_text = make_model(build, parameters, sample)
+    known = {id(variable) for variable in _variables(model)}
+    shared = [variable.path for variable in _variables(other) if id(variable) in known]
+    if shared:
+        raise ValueError(
+            f"`build` must make new layers each time; `{shared[0]}` is in two of its models: "
+            "create the backbone inside `build`, and the optimizer too."
+        )
+    if _without_seeds(text) != _without_seeds(other_text):
+        raise ValueError(
+            f"`build` must make the same model each time; two of `{model.name}` differ in their "
+            "configurations: give what varies as the `grid` of CrossValidationEnsemble."
+        )
+    return model, digest(text.encode())
+
+
+def _variables(model):
+    return [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
+
+
+def _without_seeds(text):
+    """A layer may have a seed of its own, drawn in `build`."""
+    return re.sub(r'seed": \d+', "", text)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 import keras
 
 ops = keras.ops
-_TINY = 1e-30  # log of a probability that underflowed to 0 stays finite
+TINY = 1e-30  # log of a probability that underflowed to 0 stays finite
+ROUNDED = 6e-8  # half of float32's step below 1: what lies nearer to 1 is 1, and to 0 counts alike
 
 
 def weighted_mean(outputs, weights):
@@ -13,10 +14,10 @@ def weighted_mean(outputs, weights):
 
 def geometric_mean(probabilities, weights):
     """Πₘ pₘ^wₘ, normalised over the classes (one class: over it and its complement)."""
-    log_p = ops.log(ops.maximum(probabilities, _TINY))
     if probabilities.shape[-1] == 1:
-        log_q = ops.log(ops.maximum(1 - probabilities, _TINY))
-        return ops.sigmoid(weighted_mean(log_p - log_q, weights))
+        p, q = (ops.maximum(one, ROUNDED) for one in (probabilities, 1 - probabilities))
+        return ops.sigmoid(weighted_mean(ops.log(p) - ops.log(q), weights))
+    log_p = ops.log(ops.maximum(probabilities, TINY))
     return ops.softmax(weighted_mean(log_p, weights), axis=-1)
 
 

@@ -45,6 +45,11 @@ class CombinedModel(keras.Model):
             return
         self.compile(**{**arguments, "optimizer": None})
 
+    def name_outputs(self, names):
+        """Let losses and metrics be given by the members' names of outputs, where they have any."""
+        if names:
+            self.output_names = names
+
     def shares(self):
         """The members' weights, which sum to 1."""
         weights = self.member_weights or (1.0,) * len(self._pool)
@@ -165,10 +170,12 @@ class CombinedModel(keras.Model):
             if batch[1] is None:
                 raise ValueError("`y` must be given, for data without labels.")
             labels.append(batch[1])
-            p = self._probabilities(stacked)
+            p = keras.ops.convert_to_tensor(self._probabilities(stacked))
             for how, part in parts.items():
-                formula = COMBINE["geometric" if how == "logit" else how]
-                part.append(numpy(formula(keras.ops.convert_to_tensor(p), weights)))
+                combined = stacked if how == "logit" else p
+                combined = COMBINE[how](keras.ops.convert_to_tensor(combined), weights)
+                combined = self._probabilities(combined) if how == "logit" else combined
+                part.append(numpy(combined))
         labels = np.concatenate(labels)
         return {how: calibration(labels, np.concatenate(p), bins) for how, p in parts.items()}
 
@@ -182,7 +189,7 @@ class CombinedModel(keras.Model):
     def _stacked(self, x, y, batch_size, steps):
         """Each batch, and all members' outputs on it, stacked, in NumPy arrays."""
         _, batches = batches_as_fit_takes_them(x, y, batch_size=batch_size, steps=steps)
-        chosen = range(len(self._pool))
+        batches, chosen = _not_empty(batches), range(len(self._pool))
         for batch, results in self._pool.run(chosen, batches):
             outputs = [keras.tree.map_structure(_float32, one) for one, _ in results]
             self._refuse_nan(numpy(has_nan(outputs)), chosen)
@@ -208,7 +215,7 @@ class CombinedModel(keras.Model):
         shares = self.shares()
         chosen = [i for i, share in enumerate(shares) if share]
         weights = keras.ops.convert_to_tensor([shares[i] for i in chosen], "float32")
-        for batch, results in self._pool.run(chosen, batches):
+        for batch, results in self._pool.run(chosen, _not_empty(batches)):
             outputs = [outputs for outputs, _ in results]
             combined, nan = _combine(self.combine)(outputs, weights)
             self._refuse_nan(numpy(nan), chosen)
@@ -225,10 +232,16 @@ def _float32(output):
     return numpy(keras.ops.cast(output, "float32"))
 
 
+def _not_empty(batches):
+    batch = None
+    for batch in batches:
+        yield batch
+    if batch is None:
+        raise ValueError("the data must hold at least one batch; got none.")
+
+
 def _joined(parts, axis=0):
     """Batches of tensors, or structures of them, as one of arrays."""
-    if not parts:
-        raise ValueError("the data must hold at least one batch; got none.")
     return keras.tree.map_structure(lambda *one: np.concatenate([*map(numpy, one)], axis), *parts)
 
 

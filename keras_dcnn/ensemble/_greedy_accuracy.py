@@ -25,7 +25,9 @@ class Accuracy:
     """
 
     def __init__(self, oof, y, weights, divide_by):
-        scale = 2.0 ** (_BITS - np.ceil(np.log2(max(np.ptp(oof), 1e-30))))
+        # Not `np.ptp`: the range of int8 does not fit into int8, nor half of float16's into it.
+        half_range = max(float(oof.max()) / 2 - float(oof.min()) / 2, 1e-30)
+        scale = 2.0 ** (_BITS - 1 - np.ceil(np.log2(half_range)))
         size = max(1, _PART // (oof.shape[2] - 1))
         blocks = [slice(start, start + size) for start in range(0, len(y), size)]
         self.parts = [_Part(oof[:, b], y[b], weights[b] / divide_by, scale) for b in blocks]

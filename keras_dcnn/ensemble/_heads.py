@@ -100,7 +100,12 @@ class EstimatorHead:
         from sklearn.base import clone
 
         y = self._labels(y) if self._classifies else as_array(y)
-        self.fitted = clone(self._learner).fit(self._columns(rows), y, **fit_arguments)
+        learner = clone(self._learner)
+        if "sample_weight" in fit_arguments and hasattr(learner, "steps"):  # a Pipeline
+            last = f"{learner.steps[-1][0]}__sample_weight"
+            fit_arguments = {**fit_arguments, last: fit_arguments["sample_weight"]}
+            del fit_arguments["sample_weight"]
+        self.fitted = learner.fit(self._columns(rows), y, **fit_arguments)
 
     def _labels(self, y):
         y = as_labels(y, len(y), self._outputs)

@@ -5,18 +5,14 @@
 the checksums of both. `manifest.json` comes at the end and lists the chosen members.
 """
 
-import hashlib
 import json
-import math
-import re
 import warnings
 
-import keras
 import numpy as np
 
-from keras_dcnn._data import as_array
 from keras_dcnn._files import atomic_write, remove_leftovers, sha256, write_json
 from keras_dcnn._member_files import MANIFEST, write_member
+from keras_dcnn.ensemble._descriptions import describe
 
 RUN = "run.json"
 
@@ -35,7 +31,12 @@ def begin(directory, run):
             )
         write_json(path, run)
         return
-    there = _read_json(path) or {}
+    there = _read_json(path)
+    if there is None:
+        raise ValueError(
+            f"`directory` must say which run it holds; {path} is damaged: restore it, or choose "
+            "another directory."
+        )
     differing = [key for key in {**run, **there} if run.get(key) != there.get(key)]
     if differing:
         told = "; ".join(_difference(key, run.get(key), there.get(key)) for key in differing)
@@ -43,43 +44,6 @@ def begin(directory, run):
             f"`directory` must hold the same run, to go on with it; that in {directory} differs "
             f"in {told}: choose another directory."
         )
-
-
-def describe(value):
-    """Plain JSON values that tell a run from another; a digest for arrays and for Keras's parts."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [describe(one) for one in value]
-    if isinstance(value, dict):
-        return {str(key): describe(one) for key, one in value.items()}
-    if getattr(value, "shape", None):
-        return f"array {array_digest(value)}"
-    if hasattr(value, "__qualname__"):
-        return value.__qualname__
-    configured = hasattr(value, "get_config") and not isinstance(value, type)
-    name = type(value).__qualname__
-    return {name: describe(value.get_config())} if configured else name
-
-
-def array_digest(array):
-    """A short text that tells arrays apart."""
-    array = np.ascontiguousarray(as_array(array))
-    hashed = hashlib.blake2b(f"{array.dtype} {array.shape}".encode(), digest_size=8)
-    hashed.update(array.reshape(-1).view("uint8"))
-    return hashed.hexdigest()
-
-
-def model_digest(model):
-    """A short text that tells models apart by their configuration."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
-        text = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
-    text = re.sub(r'"shared_object_id": \d+', "", text)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def write_result(directory, name, model, arrays, seconds):
@@ -103,7 +67,9 @@ def is_done(directory, name, label):
     path = directory / f"{name}.json"
     if not path.is_file():
         return False
-    files = (_read_json(path) or {}).get("files", {path.name: None})
+    files = (_read_json(path) or {}).get("files")
+    if not isinstance(files, dict) or set(files) != {f"{name}.weights.h5", f"{name}.npz"}:
+        files = {path.name: None}
     damaged = [f for f, checksum in files.items() if not _matches(directory / f, checksum)]
     if damaged:
         warnings.warn(
@@ -139,10 +105,12 @@ def _matches(path, checksum):
 
 
 def _read_json(path):
+    """The dict in a file; None where it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # damaged: like an empty one
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
         return None
+    return value if isinstance(value, dict) else None
 
 
 def _difference(key, here, there):

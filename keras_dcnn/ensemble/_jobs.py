@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_dcnn.ensemble._builds import as_in_a_new_process, build_compiled, fresh_seed, make_probe
+from keras_dcnn.ensemble._builds import as_in_a_new_process, build_compiled, fresh_seed, make_model
 from keras_dcnn.ensemble._job_files import is_done, read_result, write_result
 from keras_dcnn.ensemble._rows import Rows, named, take
 
@@ -89,7 +89,7 @@ def keras_settings():
 def load_member(shared, job, sample):
     """The model of a finished training, without the state of its optimizer."""
     with fresh_seed(job.seed):
-        model, _ = make_probe(shared.build, job.parameters, sample)
+        model, _ = make_model(shared.build, job.parameters, sample)
     path = shared.directory / f"{job.name}.weights.h5"
     model.load_weights(path, objects_to_skip=[model.optimizer])
     return model
@@ -148,16 +148,17 @@ def _judge(model, shared, job):
     predictions = model.predict(
         inputs, verbose=0, **({} if shared.on_disk else {"batch_size": size})
     )
-    return {f"val_{name}": value for name, value in metrics.items()}, predictions
+    scalars = {f"val_{n}": value for n, value in metrics.items() if np.ndim(value) == 0}
+    return scalars, predictions
 
 
 def _numbers(history):
-    """Those entries of a history that are numbers; a callback may log other things."""
+    """Those entries of a history that are a number an epoch; others may be vectors or texts."""
     numbers = {}
     for name, values in history.items():
         with contextlib.suppress(TypeError, ValueError):
             numbers[name] = np.asarray(values, "float64")
-    return numbers
+    return {name: values for name, values in numbers.items() if values.ndim == 1}
 
 
 def _parallel(n_jobs):

@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from keras_dcnn._architecture import architecture
-from keras_dcnn._keras import inference_step, seed_variables, state_variables
+from keras_dcnn._keras import InferenceStep, all_layers, state_variables
 
 ops = keras.ops
 
@@ -16,34 +16,37 @@ class Member:
     def __init__(self, model, twin=None, vectorize=False):
         self.model = model
         self.variables = state_variables(model)
-        draws = {id(seed) for seed in seed_variables(model)}
-        self.seeds = [i for i, v in enumerate(self.variables) if id(v) in draws]
+        self._weights_inside = _weights_inside(model)
         self.is_first = twin is None
-        self.step = twin.step if twin else inference_step(model, self.variables, vectorize)
+        self.step = twin.step if twin else InferenceStep(model, self.variables, vectorize)
 
     def is_as_it_was(self):
-        """Whether the model still has the variables it had, as after `quantize` it has not."""
+        """Whether the model still has the variables it had, as after `quantize` it has not.
+
+        And the weights of ensembles in it, which the graph holds as constants.
+        """
         now = {id(variable) for variable in state_variables(self.model)}
-        return now == {id(variable) for variable in self.variables}
+        same = now == {id(variable) for variable in self.variables}
+        return same and self._weights_inside == _weights_inside(self.model)
 
     def values(self):
         return [ops.convert_to_tensor(variable) for variable in self.variables]
 
     @contextlib.contextmanager
     def running(self):
-        """Yield `run(x)` → outputs, losses; random numbers go on as in Keras's `predict`."""
+        """Yield `run(x)` → outputs, losses; what changes in it, as what draws, goes on."""
         values = self.values()
 
         def run(x):
             outputs, losses, states = self.step(values, x)
-            for place, state in zip(self.seeds, states, strict=True):
+            for place, state in zip(self.step.changed, states, strict=True):
                 values[place] = state
             return outputs, losses
 
         try:
             yield run
         finally:
-            for place in self.seeds:
+            for place in self.step.changed:
                 self.variables[place].assign(values[place])
 
 
@@ -71,6 +74,10 @@ class MembersInMemory:
                 yield batch, run(tensors(batch[0]))
 
 
+def _weights_inside(model):
+    return [getattr(layer, "member_weights", None) for layer in all_layers(model)]
+
+
 def tensors(x):
     return keras.tree.map_structure(ops.convert_to_tensor, x)
 
@@ -82,8 +89,9 @@ def _members(models, vectorize):
         key = architecture(model) or id(model)
         if vectorize and twins and key not in twins:
             raise ValueError(
-                "`vectorize=True` needs members of one architecture, all of whose state is in "
-                f"variables; member {i} `{model.name}` is another: leave `vectorize` out."
+                "`vectorize=True` needs members of one architecture, with the same layers "
+                f"trainable and all state in variables; member {i} `{model.name}` is another: "
+                "leave `vectorize` out."
             )
         members.append(Member(model, twins.get(key), vectorize))
         twins[key] = members[-1]
@@ -104,17 +112,14 @@ def _as_one(members):
     first = members[0]
 
     def run(x):
-        outputs, losses, states = first.step(values, x)
-        for place, state in zip(first.seeds, states, strict=True):
+        results, states = first.step(values, x)
+        for place, state in zip(first.step.changed, states, strict=True):
             values[place] = state
-        return [
-            keras.tree.map_structure(lambda part, i=i: part[i], (outputs, losses))
-            for i in range(len(members))
-        ]
+        return results
 
     try:
         yield run
     finally:
         for i, member in enumerate(members):
-            for place in member.seeds:
+            for place in first.step.changed:
                 member.variables[place].assign(values[place][i])

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_dcnn._architecture import has_state_outside_variables, without_names
 from keras_dcnn._fingerprints import remember_training
-from keras_dcnn._member_files import DamagedMemberError
+from keras_dcnn._member_files import DamagedMemberError, check_member
 from keras_dcnn.ensemble._members import Member, tensors
 
 _CHUNK = 1 << 28  # bytes of the data that are held while all members are loaded once
@@ -19,15 +19,18 @@ class MemberFile(NamedTuple):
 
     path: object
     config: dict
+    checksum: str | None = None
     trained_on: object = None
 
-    def read(self):
-        """The model, with its weights."""
-        model = keras.saving.deserialize_keras_object(self.config)
+    def read(self, to_keep=True):
+        """The model, with its weights; what is not `to_keep` forgets how it was initialised."""
+        config = self.config if to_keep else _without_initializers(self.config)
+        model = keras.saving.deserialize_keras_object(config)
         if has_state_outside_variables(model):
             raise ValueError(
                 f"members on disk must have all their state in weights; {self.path} has layers "
-                "with vocabularies or another framework's: load it with Keras, and use Ensemble."
+                "with vocabularies, arrays or another framework's: load it with Keras, and use "
+                "Ensemble."
             )
         self.load_into(model)
         if self.trained_on:
@@ -35,6 +38,8 @@ class MemberFile(NamedTuple):
         return model
 
     def load_into(self, model):
+        if self.checksum:
+            check_member(self.path, self.checksum)
         try:
             model.load_weights(self.path)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
@@ -42,6 +47,21 @@ class MemberFile(NamedTuple):
                 f"every member must be as it was written; {self.path} can't be read ({error}): "
                 "restore it, or leave it out."
             ) from error
+
+
+def _without_initializers(config):
+    """Zeros for all of them, since weights come from a file, and JAX compiles each kind of draw."""
+    if isinstance(config, list):
+        return [_without_initializers(one) for one in config]
+    if not isinstance(config, dict):
+        return config
+    zeros = {"module": "keras.initializers", "class_name": "Zeros", "config": {}}
+    return {
+        key: {**zeros, "registered_name": None}
+        if key.endswith("_initializer") and isinstance(value, dict)
+        else _without_initializers(value)
+        for key, value in config.items()
+    }
 
 
 class MembersOnDisk:
@@ -89,7 +109,7 @@ class MembersOnDisk:
 
     def _new(self, i):
         twins = [one for j, one in self._loaded.items() if self._keys[j] == self._keys[i]]
-        return Member(self._files[i].read(), twin=twins[0] if twins else None)
+        return Member(self._files[i].read(to_keep=False), twin=twins[0] if twins else None)
 
     def _least_missed(self):
         """The oldest, but not the one whose model the graph of others was traced with."""

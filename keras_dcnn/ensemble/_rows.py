@@ -9,15 +9,40 @@ NAMES = ("x", "y", "sample_weight")
 
 
 def as_arrays(data):
-    """Arrays of any framework as NumPy's; memory maps stay what they are."""
+    """A tuple of arrays of any framework, and lists of numbers, as NumPy's; memory maps stay."""
+    data = tuple(listed_numbers(one) for one in data)
     if not are_arrays(data):
         raise TypeError(
             "the data must be arrays, or lists or dicts of them; got "
             f"{', '.join(sorted({type(leaf).__name__ for leaf in keras.tree.flatten(data)}))}."
         )
-    return keras.tree.map_structure(
+    arrays = keras.tree.map_structure(
         lambda leaf: leaf if isinstance(leaf, np.ndarray) else as_array(leaf), data
     )
+    for name, one in named(arrays).items():
+        for leaf in keras.tree.flatten(one):
+            if leaf.dtype.kind in "OUSMm":
+                raise ValueError(
+                    f"`{name}` must be numbers; got an array of dtype {leaf.dtype}: number the "
+                    "classes, as `np.unique(y, return_inverse=True)[1]` does."
+                )
+    return arrays
+
+
+def listed_numbers(data):
+    """An array for a list of numbers; all else, as a list of arrays, as it is."""
+    leaves = keras.tree.flatten(data) if isinstance(data, list) else ()
+    numbers = leaves and all(getattr(leaf, "shape", ()) == () for leaf in leaves)
+    return np.asarray(data) if numbers else data
+
+
+def check_memory_maps(arrays, fit_arguments):
+    """Raise ValueError for a split by `fit` of what it would have to read whole."""
+    if on_disk(arrays) and fit_arguments.get("validation_split"):
+        raise ValueError(
+            "`validation_split` needs arrays in memory, and memory maps are read batch by batch: "
+            "use validation_data=(x, y), or np.array(x)."
+        )
 
 
 def are_arrays(data):

@@ -43,17 +43,34 @@ def told(parameters):
     return [f"{k}={str(getattr(v, '__qualname__', v))[:30]}" for k, v in parameters.items()]
 
 
-def direction(model, monitor, x, y):
-    """1 where a lower `monitor` is better, else −1; ValueError where a sample shows it unfit."""
-    output = model(x)
-    if isinstance(output, (list, tuple, dict)):
+def check_outputs(models, parameters, x):
+    """Raise ValueError unless each model has one output, and all of the same shape."""
+    shapes = {}
+    for model, one in zip(models, parameters, strict=True):
+        output = model(x)
+        if isinstance(output, (list, tuple, dict)):
+            raise ValueError(
+                f"the model must have one output; `{model.name}` has {len(output)}: train a model "
+                "for each, or concatenate them."
+            )
+        shapes.setdefault(tuple(output.shape[1:]), ", ".join(told(one)))
+    if len(shapes) > 1:
+        (shape, one), (other_shape, other) = list(shapes.items())[:2]
         raise ValueError(
-            f"the model must have one output; `{model.name}` has {len(output)}: train a model "
-            "for each, or concatenate them."
+            f"all configurations must give outputs of one shape; got {shape} for {one} and "
+            f"{other_shape} for {other}: search for each by itself."
         )
-    known = [f"val_{name}" for name in model.test_on_batch(x, y, return_dict=True)]
+
+
+def direction(model, monitor, x, y):
+    """1 where a lower `monitor` is better, else −1; ValueError unless it is a number."""
+    values = model.test_on_batch(x, y, return_dict=True)
+    known = [f"val_{name}" for name, value in values.items() if np.ndim(value) == 0]
     if monitor not in known:
-        raise ValueError(f"`monitor` must be one of {', '.join(known)}; got {monitor!r}.")
+        raise ValueError(
+            f"`monitor` must be one of {', '.join(known)}, which are one number each; "
+            f"got {monitor!r}."
+        )
     return -1 if infer_mode(model, monitor) == "max" else 1
 
 

@@ -29,9 +29,11 @@ def average_checkpoints(
             paths to `.weights.h5` and `.keras` files, Keras models, and lists of arrays as
             `get_weights` gives. All with the architecture of the model.
         weights: One number ≥ 0 per checkpoint, or None for equal weights; divided by their sum.
+            Those of weight 0 are left out: their weights are not read.
         batch_norm: BatchNorm's moving statistics: `"average"`: their mean, too; `"recompute"`:
-            measured on `data` with the averaged weights; `"keep"`: those of the last checkpoint;
-            `"best"`: of these three that with the lowest loss on `validation_data`.
+            measured on `data` with the averaged weights; `"keep"`: those of the last checkpoint
+            that is not left out; `"best"`: of these three that with the lowest loss on
+            `validation_data`.
         data: Inputs to recompute on, those of the training, as for `fit`: arrays, `(inputs,
             labels)`, tf.data, PyDataset, DataLoader.
         validation_data: `(x, y)`, `(x, y, sample_weight)`, or batches of these as `evaluate` takes
@@ -46,8 +48,9 @@ def average_checkpoints(
             without labels.
         ValueError: for a model that is not built, or not compiled where losses are measured; no
             checkpoints; a file that is missing, damaged or of another architecture; weights that
-            are not finite; `weights` that don't fit; "recompute" and "best" without the data they
-            need; data that can be read only once; and an average behind a loss barrier.
+            are not finite, or have a loss that is not; `weights` that don't fit; "recompute" and
+            "best" without the data they need, and for BatchNorm layers that a model calls more than
+            once; data that can be read only once; and an average behind a loss barrier.
         OSError: when there is no room for a temporary file.
 
     Example:

@@ -169,11 +169,22 @@ def _of(chosen, members):
     return f"{len(chosen)} of {len(members)} members"
 
 
+def _is_pair(source):
+    if not isinstance(source, (tuple, list)):
+        return False
+    if len(source) != 2:
+        raise ValueError(
+            f"the data must be (x, y), or batches with labels; got {len(source)} things: sample "
+            "weights aren't taken."
+        )
+    return True
+
+
 class _Read:
     """One pass over data: the members' outputs, the labels, and which samples they are."""
 
     def __init__(self, ensemble, source, batch_size, check=lambda x: None):
-        x, y = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+        x, y = source if _is_pair(source) else (source, None)
         if are_arrays(x):  # all of them, before the members run
             check(x)
         labels, outputs, prints, self._first = [], [], [], []

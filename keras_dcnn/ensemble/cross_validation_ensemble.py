@@ -14,14 +14,16 @@ from keras_dcnn._files import write_json
 from keras_dcnn._fingerprints import fingerprints, remember_training
 from keras_dcnn._member_files import MANIFEST, write_architecture
 from keras_dcnn._validation import check_count, check_flag, check_seed
-from keras_dcnn.ensemble._builds import as_in_a_new_process, check_jobs, make_probe
+from keras_dcnn.ensemble._builds import check_jobs, make_probe
+from keras_dcnn.ensemble._descriptions import describe, weights_digest
 from keras_dcnn.ensemble._folds import check_splitter, fold_of_each, make_folds
-from keras_dcnn.ensemble._job_files import begin, describe, history_of, write_array
+from keras_dcnn.ensemble._job_files import begin, history_of, write_array
 from keras_dcnn.ensemble._jobs import Trainings, joblib, load_member, run_jobs
-from keras_dcnn.ensemble._rows import as_arrays, check_lengths, named, on_disk
+from keras_dcnn.ensemble._rows import as_arrays, check_lengths, check_memory_maps, named, on_disk
 from keras_dcnn.ensemble._search import (
     ScoreTable,
     best,
+    check_outputs,
     configurations,
     direction,
     gather,
@@ -40,7 +42,8 @@ class CrossValidationEnsemble:
 
     Each training is a job for joblib. With a directory each that has finished is kept: `fit` with
     the same arguments goes on with the missing ones after a kill, and at once where there is none.
-    A training whose files were damaged is done again. After `fit` there are
+    A training whose files were damaged is done again. Of `callbacks` the code counts and the values
+    it closes over, not the global names it uses. After `fit` there are
 
     - `scores`, of shape (configurations, folds): `monitor` on the held-out samples;
     - `results`, a list of a dict per configuration, printed as a table: parameters, mean and
@@ -71,8 +74,9 @@ class CrossValidationEnsemble:
     Raises:
         ValueError: for an argument outside the ranges above; from `fit`, before any training, for
             arrays of different length, a class with fewer samples than folds, an empty fold, a
-            model that is not compiled, and a directory of another run; after all trainings, for
-            predictions that are not finite, with the name of their configuration and fold.
+            model that is not compiled, or not new or the same each time, outputs of several shapes,
+            a `monitor` that is not one number, and a directory of another run; after all trainings,
+            for predictions that are not finite, with the name of their configuration and fold.
         TypeError: for a `build` that is no function or does not take the names of the grid, and
             for an unknown keyword.
         RuntimeError: where a worker uses another backend of Keras.
@@ -157,29 +161,35 @@ class CrossValidationEnsemble:
         check_jobs(self.build, callbacks, fit_arguments)
         joblib()
         weight = fit_arguments.pop("sample_weight", None)
-        y, weight = (np.asarray(one) if isinstance(one, list) else one for one in (y, weight))
+        groups = None if groups is None else np.asarray(groups)
         arrays = as_arrays((x, y) if weight is None else (x, y, weight))
         check_lengths(named(arrays) | ({} if groups is None else {"groups": groups}))
+        check_memory_maps(arrays, fit_arguments)
         folds = make_folds(self.folds, self.stratified, self.seed, arrays[1], groups)
         self._check_top(len(folds))
         jobs = make_jobs(self.configurations, folds, self.seed)
         sample, prints = first_batch(arrays, 1), fingerprints(arrays[0])
-        probes = [_probe(self.build, row[0], sample) for row in jobs]
-        cost = direction(probes[0][0], self.monitor, sample, arrays[1][:1])
+        probes, digests = zip(
+            *(make_probe(self.build, one, sample) for one in self.configurations), strict=True
+        )
+        check_outputs(probes, self.configurations, sample)
+        initial = [weights_digest(probe) for probe in probes]
+        cost = direction(probes[0], self.monitor, sample, arrays[1][:1])
         run = {
             "kind": "CrossValidationEnsemble",
             "inputs": prints,
             "targets": arrays[1:],
             "folds": np.concatenate([np.concatenate([[-1], *fold]) for fold in folds]),
             "grid": self.configurations,
-            "models": [digest for _, digest in probes],
+            "models": list(digests),
             "seed": self.seed,
             "fit arguments": fit_arguments,
             "callbacks": callbacks,
             "backend": keras.backend.backend(),
+            "initial weights": initial,
         }
         folder = self._begin(run)
-        for i, (probe, _) in enumerate(probes):
+        for i, probe in enumerate(probes):
             write_architecture(probe, folder / _architecture(i))
         shared = Trainings(self.build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, [j for row in jobs for j in row], n_jobs, verbose, self.monitor)
@@ -213,8 +223,9 @@ class CrossValidationEnsemble:
             )
 
     def _begin(self, run):
-        if self.directory is None and self._temporary != describe(run):
-            self._temporary, self._folder = describe(run), Path(tempfile.mkdtemp())
+        told = describe({**run, "build": self.build})
+        if self.directory is None and self._temporary != told:
+            self._temporary, self._folder = told, Path(tempfile.mkdtemp())
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         folder = self._folder if self.directory is None else Path(self.directory).resolve()
         begin(folder, run)
@@ -265,8 +276,3 @@ class CrossValidationEnsemble:
 
 def _architecture(configuration):
     return f"architecture-{configuration:03d}.json"
-
-
-def _probe(build, job, sample):
-    with as_in_a_new_process(job.seed):
-        return make_probe(build, job.parameters, sample)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._fingerprints import remember_training, trained_on
+from keras_dcnn._fingerprints import fingerprints, remember_training, trained_on
 from keras_dcnn._keras import batches_as_fit_takes_them
 from keras_dcnn._validation import check_count, check_flag, check_keywords
 from keras_dcnn.ensemble._features import (
@@ -14,6 +14,7 @@ from keras_dcnn.ensemble._features import (
 )
 from keras_dcnn.ensemble._heads import build_head, output_layer_for, train_head
 from keras_dcnn.ensemble._members import MembersInMemory
+from keras_dcnn.ensemble._rows import are_arrays
 from keras_dcnn.ensemble.ensemble import config_without_optimizer, shapes_of
 
 
@@ -162,6 +163,8 @@ class EarlyFusion(keras.Model):
         if validation_data is not None:
             given = validation_data if isinstance(validation_data, tuple) else (validation_data,)
             validation_data = read(*given)
+        if are_arrays(x):
+            remember_training(self, fingerprints(x))
         rows, y, sample_weight = read(x, y, sample_weight)
         given = {"sample_weight": sample_weight, "validation_data": validation_data}
         given |= {"batch_size": batch_size, **fit_arguments}

@@ -90,6 +90,7 @@ class Ensemble(CombinedModel):
         if vectorize and not on_jax:
             warn_no_effect("Ensemble", f"vectorize=True on {keras.backend.backend()}")
         self._pool = MembersInMemory(members, vectorize and on_jax)
+        self.name_outputs(getattr(members[0], "output_names", None))
         self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
@@ -148,7 +149,15 @@ def shapes_of(model):
     """Input and output shape of a built model, subclassed or not."""
     if hasattr(model, "input_shape"):
         return model.input_shape, model.output_shape
-    input_shape = (None, *model.get_build_config()["input_shape"][1:])
+    input_shape = (model.get_build_config() or {}).get("input_shape")
+    if not isinstance(input_shape, (list, tuple)) or not all(
+        size is None or isinstance(size, int) for size in input_shape
+    ):
+        raise ValueError(
+            f"a subclassed member must have one input; `{model.name}` has several: wrap it in a "
+            "functional model, keras.Model(inputs, outputs)."
+        )
+    input_shape = (None, *input_shape[1:])
     outputs = model.compute_output_spec(keras.KerasTensor(input_shape))
     return input_shape, keras.tree.map_structure(lambda output: output.shape, outputs)
 

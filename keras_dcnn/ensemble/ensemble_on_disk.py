@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+from keras_dcnn._architecture import without_names
 from keras_dcnn._member_files import (
     ARCHITECTURE,
     MANIFEST,
@@ -17,7 +18,7 @@ from keras_dcnn._validation import check_choice, check_count, check_shares
 from keras_dcnn.ensemble._combination import COMBINE
 from keras_dcnn.ensemble._combined_model import CombinedModel
 from keras_dcnn.ensemble._members_on_disk import MemberFile, MembersOnDisk
-from keras_dcnn.ensemble.ensemble import Ensemble, check_members
+from keras_dcnn.ensemble.ensemble import Ensemble, check_members, shapes_of
 
 
 class EnsembleOnDisk(CombinedModel):
@@ -73,9 +74,8 @@ class EnsembleOnDisk(CombinedModel):
         check_count("max_loaded", max_loaded)
         check_choice("damaged", damaged, ("raise", "skip"))
         super().__init__()
-        members, compile_config, self.member_weights = _find(files, weights, damaged)
-        one_of_each = {json.dumps(member.config): member for member in members}.values()
-        check_members([member.read() for member in one_of_each], combine)
+        members, self.member_weights, compile_config = _find(files, weights, damaged)
+        self.name_outputs(_check_architectures(members, combine))
         self.files = [member.path for member in members]
         self.combine = combine
         self.max_loaded = max_loaded
@@ -111,53 +111,46 @@ class EnsembleOnDisk(CombinedModel):
 
 
 def _find(files, weights, damaged):
-    """The members that are whole, the configuration of their compilation, and their weights."""
+    """The members that are whole, their weights, and how the first of them was compiled."""
     one = isinstance(files, (str, Path))
     listed = _in_directory(Path(files)) if one else [_archive(Path(path)) for path in files]
     if not listed:
         raise ValueError(f"there must be at least one member; {files} has none.")
     weights = check_shares("weights", weights, len(listed), "member")
-    members, kept, compile_config = [], [], None
-    for i, (path, read, trained_on) in enumerate(listed):
+    whole, kept = [], []
+    for i, read in enumerate(listed):
         try:
-            config, compile_config = read()
+            whole.append(read())
+            kept.append(weights[i] if weights else 1.0)
         except DamagedMemberError as error:
             if damaged == "raise":
                 raise
             warnings.warn(f"left out of the ensemble: {error}", stacklevel=3)
-            continue
-        members.append(MemberFile(path, config, trained_on))
-        kept.append(weights[i] if weights else 1.0)
-    if not members:
+    if not whole:
         raise ValueError(f"there must be at least one member; all of {files} are damaged.")
-    return (
-        members,
-        compile_config,
-        check_shares("weights", kept, len(kept), "member") if weights else None,
-    )
+    kept = check_shares("weights", kept if weights else None, len(kept), "member")
+    return [member for member, _ in whole], kept, whole[0][1]
 
 
 def _in_directory(directory):
-    """For each member of a manifest its path, a function that checks and reads it, its prints."""
+    """For each member of a manifest a function that checks it: the member, how it was compiled."""
     manifest = directory / MANIFEST
     if not manifest.is_file():
         raise ValueError(f"`files` must be a directory with a {MANIFEST}; {directory} has none.")
-    members = json.loads(manifest.read_text(encoding="utf-8"))["members"]
 
     def read(member):
-        check_member(directory / member["file"], member["sha256"])
-        return read_architecture(directory / member.get("architecture", ARCHITECTURE))
+        path, checksum, prints = (member.get(key) for key in ("file", "sha256", "trained_on"))
+        check_member(directory / path, checksum)
+        config, compiled = read_architecture(directory / member.get("architecture", ARCHITECTURE))
+        prints = directory / prints if prints else None
+        return MemberFile(directory / path, config, checksum, prints), compiled
 
-    def prints(member):
-        return directory / member["trained_on"] if member.get("trained_on") else None
-
-    return [
-        (directory / member["file"], functools.partial(read, member), prints(member))
-        for member in members
-    ]
+    members = json.loads(manifest.read_text(encoding="utf-8"))["members"]
+    return [functools.partial(read, member) for member in members]
 
 
 def _archive(path):
+    """For a `.keras` file a function as those of `_in_directory`."""
     if path.suffix != ".keras":
         raise ValueError(f"`files` must be a directory or a list of .keras files; got {path}.")
 
@@ -173,6 +166,22 @@ def _archive(path):
                 f"every member must be as it was written; {path} is missing or damaged "
                 f"({damaged}): restore it, or leave it out."
             )
-        return config, config.pop("compile_config", None)
+        compiled = config.pop("compile_config", None)
+        return MemberFile(path, config), compiled
 
-    return path, read, None
+    return read
+
+
+def _check_architectures(members, combine):
+    """Read one member of each, at most two at a time; return the first's names of outputs."""
+    shapes, names = None, None
+    for member in {without_names(member.config): member for member in members[::-1]}.values():
+        (model,) = check_members([member.read(to_keep=False)], combine)
+        found = shapes_of(model)
+        if shapes not in (None, found):
+            raise ValueError(
+                f"`files` must hold members with the same input and output shapes; some have "
+                f"{shapes}, {member.path} {found}."
+            )
+        shapes, names = found, getattr(model, "output_names", None)
+    return names

@@ -6,7 +6,7 @@ import numpy as np
 from keras_dcnn._data import as_array
 from keras_dcnn._fingerprints import fingerprints, num_seen
 from keras_dcnn.ensemble import _scores
-from keras_dcnn.ensemble._combination import _TINY
+from keras_dcnn.ensemble._combination import ROUNDED, TINY
 from keras_dcnn.ensemble._predictions import as_labels, as_predictions, check_probabilities
 from keras_dcnn.ensemble._simplex import minimise_on_simplex
 from keras_dcnn.ensemble.ensemble import Ensemble
@@ -185,7 +185,8 @@ def _logit_loss(z, y):
 
 
 def _geometric_loss(p, y):
-    return _softmax_loss(np.log(np.maximum(_scores.two_columns(p), _TINY)), y)
+    lowest = ROUNDED if p.shape[-1] == 1 else TINY  # as `geometric_mean`
+    return _softmax_loss(np.log(np.maximum(_scores.two_columns(p), lowest)), y)
 
 
 _LOSSES = {"probability": _mixture_loss, "logit": _logit_loss, "geometric": _geometric_loss}

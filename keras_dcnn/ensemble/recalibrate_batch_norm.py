@@ -38,7 +38,7 @@ def recalibrate_batch_norm(model, data):
 
     One pass in training mode: each batch is normalised by its own statistics. The mean is that of
     all samples, the variance that of all samples around it. No other weight, seed or optimizer is
-    changed, and frozen layers keep theirs.
+    changed; layers that are frozen, or called in inference mode, keep their statistics.
 
     Args:
         model: A built Keras model. Compiled or not.
@@ -48,7 +48,8 @@ def recalibrate_batch_norm(model, data):
     Raises:
         TypeError: for what is no Keras model, and for data of another kind.
         ValueError: for a model that is not built, for no data, for data that make statistics that
-            are not finite, and for layers with `renorm=True`. The model is then as it was.
+            are not finite, and for layers with `renorm=True` or called more than once, as in a
+            siamese network. The model is then as it was.
 
     Example:
 

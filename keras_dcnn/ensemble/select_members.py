@@ -99,7 +99,7 @@ def select_members(oof, y, metric="accuracy", with_replacement=True, bags=20, nu
     return Selection(
         weights=tuple(weights.tolist()),
         members=tuple(np.flatnonzero(weights).tolist()),
-        score=float((metric if callable(metric) else _METRICS[metric])(y, combined)),
+        score=judge.score(combined) if callable(metric) else float(_METRICS[metric](y, combined)),
         single_best=best,
         single_best_score=float(judge.singles[best]),
         metric=getattr(metric, "__name__", type(metric).__name__) if callable(metric) else metric,

@@ -56,9 +56,10 @@ def soup(
         TypeError: for what is no Keras model, candidates of another kind, and data without labels.
         ValueError: for a model that is not built or not compiled; no candidates; a file that is
             missing, damaged or of another architecture; weights that are not finite; candidates
-            whose scores are all NaN; an unknown `recipe`, `monitor` or `batch_norm`; "recompute"
-            and "best" without `training_data`; data that can be read only once; and a uniform soup
-            behind a loss barrier.
+            whose scores are all NaN, and for a uniform soup one with a loss that is not finite; an
+            unknown `recipe`, `monitor` or `batch_norm`; "recompute" and "best" without
+            `training_data`, and for BatchNorm layers that a model calls more than once; data that
+            can be read only once; and a uniform soup behind a loss barrier.
         OSError: when there is no room for a temporary file, in which the model's own weights lie.
 
     Example:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._fingerprints import fingerprints, remember_training
-from keras_dcnn._keras import batches_as_fit_takes_them
+from keras_dcnn._keras import batches_as_fit_takes_them, replace_layer
 from keras_dcnn._validation import check_keywords
 from keras_dcnn.ensemble import _heads
 from keras_dcnn.ensemble._combined_model import CombinedModel
@@ -254,10 +254,10 @@ class StackedEnsemble(CombinedModel):
         layer = estimator.as_keras(rows)
         self.estimator = estimator.fitted
         self._answer = estimator.answer
-        if layer is not None and self.built:
-            self.head.set_weights(layer.get_weights())
-        elif layer is not None:
-            self.head = layer
+        replace_layer(self, "head", self._learner if layer is None else layer)
+        self._head_pool = None
+        self.train_function = self.test_function = self.predict_function = None
+        if layer is not None and not self.built:
             self.build(shapes_of(self.members[0])[0])
 
     def _combined(self, batches):

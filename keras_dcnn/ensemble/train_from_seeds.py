@@ -11,10 +11,19 @@ from keras_dcnn._files import write_json
 from keras_dcnn._fingerprints import fingerprints, remember_training
 from keras_dcnn._member_files import ARCHITECTURE, MANIFEST, write_architecture
 from keras_dcnn._validation import check_count, check_seed
-from keras_dcnn.ensemble._builds import as_in_a_new_process, check_jobs, make_probe
+from keras_dcnn.ensemble._builds import check_jobs, make_probe
+from keras_dcnn.ensemble._descriptions import weights_digest
 from keras_dcnn.ensemble._job_files import begin, history_of, write_array
 from keras_dcnn.ensemble._jobs import Job, Trainings, joblib, load_member, run_jobs
-from keras_dcnn.ensemble._rows import are_arrays, as_arrays, check_lengths, named, on_disk
+from keras_dcnn.ensemble._rows import (
+    are_arrays,
+    as_arrays,
+    check_lengths,
+    check_memory_maps,
+    listed_numbers,
+    named,
+    on_disk,
+)
 from keras_dcnn.ensemble.ensemble import Ensemble
 
 _PRINTS = "training.prints.npy"
@@ -38,14 +47,16 @@ def train_from_seeds(
 
     With a directory each finished training is kept, without the optimizer's state: a run that was
     killed, and is started again with the same arguments, or one with more seeds, trains the missing
-    members only. The directory of another run is refused, and what differs is named.
+    members only. The directory of another run is refused, and what differs is named: of `build` the
+    model and its initial weights, of `callbacks` the code and the values it closes over, not the
+    global names it uses. The manifest lists the seeds of the latest call; the others' files stay.
 
     Args:
         build: Function without arguments that returns a new compiled Keras model.
         data: What `fit` takes: a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or of lists
-            or dicts of arrays, where memory maps are read batch by batch; or tf.data, PyDataset,
-            DataLoader, of which no more than the type is compared when a run goes on, and which
-            are trained on in this process only.
+            of numbers, or lists or dicts of arrays, where memory maps are read batch by batch; or
+            tf.data, PyDataset, DataLoader, of which no more than the type is compared when a run
+            goes on, and which are trained on in this process only.
         seeds: How many, for 0 … n − 1, or a list of different whole numbers from 0 to 2³¹ − 1.
         combine: How the ensemble combines, as in `Ensemble`.
         directory: Where to keep the members, also for `EnsembleOnDisk`; None keeps no files.
@@ -65,9 +76,10 @@ def train_from_seeds(
     Raises:
         ValueError: for seeds out of range or given twice, an iterator, which is empty after the
             first training, data that are not arrays with more than one job, a model that is not
-            compiled or that contradicts `combine`, a directory of another run, and, after all
-            trainings, for a loss that is not finite.
-        TypeError: for a `build` or `callbacks` that is no function, and an unknown keyword.
+            compiled, is not new or the same each time, or contradicts `combine`, a directory of
+            another run, and, after all trainings, for a loss that is not finite.
+        TypeError: for a `build` or `callbacks` that is no function, data that are neither a tuple
+            of arrays nor a data set, and an unknown keyword.
         RuntimeError: where a worker uses another backend of Keras.
         ImportError: without joblib; `pip install "keras_dcnn[ensemble]"` brings it.
 
@@ -95,11 +107,10 @@ def train_from_seeds(
     verbose = fit_arguments.pop("verbose", 1)
     check_jobs(build, callbacks, fit_arguments)
     seeds = _check_seeds(seeds)
-    arrays, sample = _check_data(data, n_jobs)
+    arrays, sample = _check_data(data, n_jobs, fit_arguments)
     prints = fingerprints(arrays[0]) if are_arrays(arrays) else None
-    with as_in_a_new_process(seeds[0]):
-        probe, digest = make_probe(build, {}, sample)
-        Ensemble([probe], combine=combine)
+    probe, digest = make_probe(build, {}, sample)
+    Ensemble([probe], combine=combine)
     run = {
         "kind": "train_from_seeds",
         "inputs": type(data) if prints is None else prints,
@@ -108,6 +119,7 @@ def train_from_seeds(
         "fit arguments": fit_arguments,
         "callbacks": callbacks,
         "backend": keras.backend.backend(),
+        "initial weights": weights_digest(probe),
     }
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary if directory is None else directory).resolve()
@@ -158,13 +170,25 @@ def _check_finite(jobs, results):
         )
 
 
-def _check_data(data, n_jobs):
+def _check_data(data, n_jobs, fit_arguments):
     """What `fit` takes first, and one sample of the inputs, or a batch."""
     arrays = data if isinstance(data, tuple) else (data,)
+    while len(arrays) > 1 and arrays[-1] is None:
+        arrays = arrays[:-1]
+    arrays = tuple(listed_numbers(one) for one in arrays)
+    batches = len(arrays) == 1 and not isinstance(data, (list, str))
+    if isinstance(data, list) or not (are_arrays(arrays) or batches) or not 1 <= len(arrays) <= 3:
+        got = ", ".join(type(one).__name__ for one in arrays)
+        raise TypeError(
+            "`data` must be a tuple (x, y) or (x, y, sample_weight) of arrays, or one data set; "
+            f"got {type(data).__name__} ({got}): write data=(x, y)."
+        )
     if are_arrays(arrays):
         arrays = as_arrays(arrays)
         check_lengths(named(arrays))
+        check_memory_maps(arrays, fit_arguments)
         return arrays, first_batch(arrays, 1)
+    (data,) = arrays
     if hasattr(data, "__next__"):
         raise ValueError(
             f"`data` must serve for each training anew; a {type(data).__name__} is empty after "

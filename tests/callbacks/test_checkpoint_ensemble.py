@@ -227,7 +227,7 @@ def test_a_run_killed_in_its_first_epoch_begins_again(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         begin(2, killed_after=1)
-    (tmp_path / ".123-member-0002.weights.h5").write_bytes(b"left by a killed process")
+    (tmp_path / ".999999999-member-0002.weights.h5").write_bytes(b"left by a killed process")
     callback = begin(2)
     assert [member["epoch"] for member in callback.members] == [1, 2]
     assert not list(tmp_path.glob(".*"))

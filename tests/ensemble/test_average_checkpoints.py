@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ensemble.averaged import X, Y, bits, everything, interrupt, loss, mean, network
 
+from keras_dcnn._loss_barrier import behind_barrier
 from keras_dcnn._member_files import DamagedMemberError
 from keras_dcnn.callbacks import CheckpointEnsemble
 from keras_dcnn.ensemble.average_checkpoints import average_checkpoints
@@ -220,6 +221,98 @@ def test_an_average_behind_a_loss_barrier_is_refused():
     assert bits(everything(model)) == bits(before)
     average_checkpoints(model, [one, one], validation_data=held_out)
     assert bits(model.get_weights()) == bits(one.get_weights())
+
+
+def cosine(weights):
+    """One unit vector for each of two inputs; the loss is minus the cosine to what is wanted."""
+    layers = [keras.Input((2,)), keras.layers.Dense(2, use_bias=False)]
+    model = keras.Sequential(layers)
+    model.set_weights([np.array(weights, "float32")])
+    model.compile("sgd", keras.losses.CosineSimilarity(), run_eagerly=True)
+    return model
+
+
+def test_a_negative_loss_that_the_average_makes_better_is_accepted():
+    held_out = (np.eye(2), np.eye(2))
+    turned = [[[0.8, sign * 0.6], [-sign * 0.6, 0.8]] for sign in (1, -1)]
+    trace = average_checkpoints(
+        cosine(np.eye(2)), [cosine(w) for w in turned], validation_data=held_out
+    )
+    assert [trial.score for trial in trace.tried] == pytest.approx([-0.8, -0.8], rel=1e-5)
+    assert trace.score == pytest.approx(-1.0, rel=1e-5)
+    same = average_checkpoints(cosine(np.eye(2)), [cosine(turned[0])] * 2, validation_data=held_out)
+    assert same.score == pytest.approx(-0.8, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("averaged", "single", "behind"),
+    [
+        (1.29, 1.0, False),
+        (1.31, 1.0, True),
+        (0.04, 0.0, False),
+        (0.06, 0.0, True),
+        (-0.71, -1.0, False),
+        (-0.69, -1.0, True),
+        (np.nan, 1.0, True),
+        (np.inf, 1.0, True),
+    ],
+)
+def test_the_barrier_is_a_quarter_of_the_loss_and_a_margin(averaged, single, behind):
+    assert behind_barrier(averaged, single) is behind
+
+
+HUGE = [np.full(w.shape, 3e38) for w in network().get_weights()]
+
+
+@pytest.mark.parametrize("out", ["nan weights", "infinite loss"])
+@pytest.mark.parametrize("choice", ["average", "keep"])
+def test_a_checkpoint_of_weight_0_is_left_out(out, choice):
+    bad = HUGE if out == "infinite loss" else [w * np.nan for w in HUGE]
+    one, two = network(1).get_weights(), [w + 0.01 for w in network(1).get_weights()]
+    model = network(9)
+    trace = average_checkpoints(model, [one, two, bad], (1, 3, 0), choice, validation_data=(X, Y))
+    expected = mean([one, two], (1, 3))
+    if choice == "keep":
+        expected[4:6] = two[4:6]
+    for got, value in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(got, value.astype("float32"))
+    assert [trial.stayed for trial in trace.tried] == [True, True, False]
+    assert trace.tried[2].score is None
+    assert "Average of 2 of 3" in str(trace)
+
+
+def test_a_checkpoint_with_a_loss_that_is_not_finite_is_named():
+    model = network(9)
+    model.evaluate(X, Y, verbose=0)  # builds the optimizer on JAX
+    before = everything(model)
+    with pytest.raises(ValueError, match=r"a finite loss on the held-out data; checkpoint 1 has"):
+        average_checkpoints(model, [network(1), HUGE], validation_data=(X, Y))
+    assert bits(everything(model)) == bits(before)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_kept_statistics_are_all_of_one_checkpoint_with_renorm_too(frozen):
+    def build(seed):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(renorm=True)])
+        draw = np.random.default_rng(seed)
+        model.set_weights([draw.uniform(0.5, 1.5, w.shape) for w in model.weights])
+        return model
+
+    each, model = [build(1), build(2)], build(3)
+    names = [weight.name for weight in each[1].weights]
+    expected = dict(zip(names, each[1].get_weights(), strict=True))
+    gamma_beta = mean([one.get_weights() for one in each])[:2]
+    assert names[:2] == ["gamma", "beta"]
+    assert {"moving_mean", "moving_variance", "moving_stddev", "renorm_mean"} < set(names)
+    model.layers[0].trainable = not frozen
+    average_checkpoints(model, each, batch_norm="keep")
+    for weight in model.weights:
+        value = keras.ops.convert_to_numpy(weight)
+        if weight.name in ("gamma", "beta"):
+            wanted = gamma_beta[names.index(weight.name)].astype("float32")
+        else:
+            wanted = expected[weight.name]
+        np.testing.assert_array_equal(value, wanted)
 
 
 def test_the_model_itself_may_be_among_the_checkpoints():

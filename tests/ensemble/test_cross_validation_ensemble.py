@@ -17,6 +17,7 @@ from sklearn import model_selection
 
 from keras_dcnn._fingerprints import fingerprints, trained_on
 from keras_dcnn.ensemble import EnsembleOnDisk
+from keras_dcnn.ensemble._descriptions import describe
 from keras_dcnn.ensemble._jobs import Job, Trainings, keras_settings, run_job
 from keras_dcnn.ensemble.cross_validation_ensemble import CrossValidationEnsemble
 
@@ -192,15 +193,14 @@ def test_settings_of_keras_go_to_the_workers(tmp_path):
 
 
 def test_only_what_is_missing_or_damaged_is_trained(done, copied, capsys):
-    started = []
-
     def callbacks():
-        started.append(1)
+        callbacks.started += 1
         return []
 
+    callbacks.started = 0
     before = files(copied, "*.weights.h5", "*.npz", "manifest.json")
     run = json.loads((copied / "run.json").read_text())
-    (copied / "run.json").write_text(json.dumps({**run, "callbacks": callbacks.__qualname__}))
+    (copied / "run.json").write_text(json.dumps({**run, "callbacks": describe(callbacks)}))
     (copied / "configuration-000-fold-1.json").unlink()
     damaged = copied / "configuration-001-fold-0.npz"
     damaged.write_bytes(damaged.read_bytes()[:-9])
@@ -209,7 +209,7 @@ def test_only_what_is_missing_or_damaged_is_trained(done, copied, capsys):
     with pytest.warns(UserWarning, match=message) as warned:
         again = search(copied).fit(X, Y, callbacks=callbacks, **{**FIT, "verbose": 1})
     assert sum(issubclass(one.category, UserWarning) for one in warned) == 1
-    assert len(started) == 2
+    assert callbacks.started == 2
     assert files(copied, "*.weights.h5", "*.npz", ".*", "manifest.json") == before
     np.testing.assert_array_equal(again.scores, done.scores)
     out = capsys.readouterr().out
@@ -218,6 +218,113 @@ def test_only_what_is_missing_or_damaged_is_trained(done, copied, capsys):
         "fold 2 of 2, width=2: val_loss X, N s",
         "fold 1 of 2, width=3: val_loss X, N s",
     ]
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"files": {}}', '{"files": 3}', "{"])
+def test_a_damaged_mark_is_a_training_to_do_again(copied, done, text):
+    (copied / "configuration-000-fold-1.json").write_text(text)
+    with pytest.warns(UserWarning, match=r"fold-1\.json is missing or was changed: fold 2 of 2"):
+        again = search(copied).fit(X, Y, **FIT)
+    np.testing.assert_array_equal(again.scores, done.scores)
+
+
+def test_files_of_a_live_process_stay(copied):
+    live, dead = copied / f".{os.getppid()}-a.npz", copied / ".999999999-a.npz"
+    for path in (live, dead):
+        path.write_text("half of it")
+    search(copied).fit(X, Y, **FIT)
+    assert (live.exists(), dead.exists()) == (True, False)
+
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = True
+
+
+def test_without_a_directory_other_callbacks_are_another_run():
+    one = search(grid=None, top=1)
+    epochs = []
+    for callbacks in (lambda: [], lambda: [Stop()], lambda: []):
+        one.fit(X, Y, callbacks=callbacks, **{**FIT, "epochs": 3})
+        epochs.append(len(one.histories[0][0]["loss"]))
+    assert epochs == [3, 1, 3]
+
+
+SCRIPT = """
+import enum, functools, pathlib
+import numpy as np
+class Kind(enum.Enum):
+    A = 1
+    B = 2
+def closed(n, default=1):
+    def inner(x=default):
+        return [i for i in range(n) if i in {"a", "b", "c", n}]
+    return inner
+class Call:
+    def __init__(self, n):
+        self.n, self.me, self.other = n, self, object()
+    def __call__(self):
+        return self.n
+    def method(self):
+        return self.n
+def itself():
+    return itself
+VALUES = [
+    lambda: [], lambda: [1], lambda: [1.0], lambda: len, lambda: max, closed(1), closed(2),
+    closed(1, 2), closed([1]), functools.partial(closed, 1), functools.partial(closed, n=1),
+    Call(1), Call(2), Call(1).method, Call(2).method, pathlib.PurePosixPath("a"),
+    pathlib.PurePosixPath("b"), Kind.A, Kind.B, b"a", b"b", {"a", "b"}, {"a", "c"}, itself,
+    np.array(3.0), np.array(4.0), np.array(["a", None], object), np.array(["b", None], object),
+    np.ndarray, list, float("inf"), range(3), lambda: (lambda: 1), lambda: (lambda: 2),
+]
+"""
+
+
+def test_descriptions_tell_apart_and_are_the_same_in_each_process():
+    names = {"__name__": "script"}
+    exec(SCRIPT, names)
+    told = json.dumps([describe(value) for value in names["VALUES"]])
+    assert len({json.dumps(one) for one in json.loads(told)}) == len(names["VALUES"])
+    again = {"__name__": "script"}
+    exec("\n\n" + SCRIPT, again)
+    assert json.dumps([describe(value) for value in again["VALUES"]]) == told
+    code = "import json; from keras_dcnn.ensemble._descriptions import describe"
+    code += f"\nexec({SCRIPT!r})\nprint(json.dumps([describe(value) for value in VALUES]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend(), "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == told
+
+
+def vectors(monitor, directory=None):
+    def build():
+        model = make_build("categorical_crossentropy")()
+        metrics = [keras.metrics.F1Score(name="f1")]
+        model.compile("sgd", "categorical_crossentropy", metrics=metrics, jit_compile=False)
+        return model
+
+    return CrossValidationEnsemble(build, 2, 1, directory=directory, monitor=monitor)
+
+
+def test_a_metric_of_many_numbers_is_no_score(tmp_path):
+    y = np.eye(3, dtype="float32")[Y]
+    one = vectors("val_loss").fit(X, y, **FIT)
+    assert set(one.histories[0][0]) == {"loss"}
+    with pytest.raises(ValueError, match="one of val_loss, which are one number each; got 'val_f1"):
+        vectors("val_f1", tmp_path).fit(X, y, **FIT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_groups_in_a_list():
+    folds = model_selection.GroupKFold(2)
+    groups = [f"patient {i // 4}" for i in range(24)]
+    one = search(folds=folds, grid=None, top=1).fit(X, Y, groups=groups, **{**FIT, "epochs": 1})
+    for f, (_, held_out) in enumerate(folds.split(X, Y, groups)):
+        assert (one.fold_of_sample[held_out] == f).all()
 
 
 @pytest.mark.parametrize(
@@ -348,19 +455,18 @@ def test_predictions_that_are_not_finite_are_named_and_the_rest_is_kept(tmp_path
 
 
 def test_a_training_that_fails_is_named_and_the_others_stay(tmp_path):
-    trained = []
-
     def callbacks():
-        trained.append(1)
-        if len(trained) == 2:
+        callbacks.calls += 1
+        if callbacks.calls == 2:
             raise OSError("no more files")
         return []
 
+    callbacks.calls = 0
     with pytest.raises(OSError, match="no more files") as info:
         search(tmp_path).fit(X, Y, callbacks=callbacks, **FIT)
     assert info.value.__notes__ == ["This was in the training of fold 2 of 2, width=2."]
     search(tmp_path).fit(X, Y, callbacks=callbacks, **FIT)
-    assert len(trained) == 5
+    assert callbacks.calls == 5
 
 
 class Splitter:
@@ -373,6 +479,13 @@ class Splitter:
         for rows in self.held_out:
             train = np.setdiff1d(np.arange(24), rows) if self.train is None else self.train
             yield train, np.array(rows, int)
+
+
+def shared(models=[]):  # noqa: B006
+    """Always the same model."""
+    if not models:
+        models.append(make_build()())
+    return models[0]
 
 
 FIRST, LAST = list(range(12)), list(range(12, 24))
@@ -393,6 +506,13 @@ FEW = np.array([0] * 11 + [1] * 11 + [2] * 2)
         ({"build": 3}, {}, TypeError, "`build` must be a function"),
         ({"build": lambda width: "x"}, {}, TypeError, "must return a Keras model; it returned str"),
         ({"build": lambda: None}, {}, TypeError, "names of the grid, width; it takes"),
+        ({"build": shared, "grid": None, "top": 1}, {}, ValueError, "kernel` is in two of its"),
+        (
+            {"build": lambda outputs: make_build(outputs=outputs)(), "grid": {"outputs": [3, 4]}},
+            {},
+            ValueError,
+            r"one shape; got \(3,\) for outputs=3 and \(4,\) for outputs=4",
+        ),
         ({"monitor": "val_f1"}, {}, ValueError, "one of val_.*val_.*; got 'val_f1'"),
         ({}, {"callbacks": []}, TypeError, "`callbacks` must be a function.*got list"),
         ({}, {"epoch": 3}, TypeError, "`fit` of Keras takes no `epoch`"),

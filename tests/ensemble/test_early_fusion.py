@@ -173,6 +173,13 @@ def test_it_knows_what_its_networks_were_trained_on():
     assert num_seen(EarlyFusion([one], 3, layer="pooled"), fingerprints(X)) == 7
 
 
+def test_what_the_head_is_trained_on_counts_as_training():
+    fusion = EarlyFusion([network()], 3, layer="pooled")
+    fusion.compile("sgd", "sparse_categorical_crossentropy")
+    fusion.fit_head(X[:8], np.arange(8) % 3, verbose=0)
+    assert num_seen(fusion, fingerprints(X)) == 8
+
+
 def test_nan_is_refused_with_the_name_of_the_network():
     networks = [network(), network()]
     networks[1].set_weights([np.full_like(w, np.nan) for w in networks[1].get_weights()])

@@ -85,7 +85,7 @@ def test_members_of_one_architecture_are_traced_once(backend):
     TRACES.clear()
     members = [member(CountTraces()) for _ in range(5)]
     expected = each(members)
-    ensemble = Ensemble(members)
+    ensemble = compiled(Ensemble(members))
     TRACES.clear()
     found = ensemble.predict(X, batch_size=11, verbose=0)
     np.testing.assert_allclose(found, expected.mean(0), atol=1e-6)
@@ -93,7 +93,7 @@ def test_members_of_one_architecture_are_traced_once(backend):
         assert len(TRACES) == 1
         ensemble.predict(X, batch_size=11, verbose=0)
         ensemble.predict_spread(X, batch_size=11)
-        compiled(ensemble).evaluate(X, Y, batch_size=11, verbose=0)
+        ensemble.evaluate(X, Y, batch_size=11, verbose=0)
         assert len(TRACES) == 1
     for m in members:  # new weights, the same graph
         m.set_weights([w + 0.1 for w in m.get_weights()])
@@ -273,11 +273,123 @@ def test_export(backend, tmp_path):
     np.testing.assert_allclose(loaded.serve(X), p / p.sum(1, keepdims=True), atol=1e-5)
 
 
+def normalized(seed):
+    layer = keras.layers.Normalization()
+    layer.adapt(np.random.default_rng(seed).normal(seed, 1 + seed, (50, 6, 6, 3)))
+    return member(layer)
+
+
+def test_normalization_layers_have_each_their_own_statistics(backend, tmp_path):
+    members = [normalized(seed) for seed in range(3)]
+    expected = each(members)
+    ensemble = Ensemble(members)
+    np.testing.assert_allclose(ensemble.predict_members(X), expected, atol=1e-6)
+    assert len({id(one.step) for one in ensemble._pool._members}) == 1
+    np.testing.assert_allclose(each(members), expected, atol=1e-6)  # they are as they were
+    on_disk = EnsembleOnDisk(written(tmp_path, members))
+    np.testing.assert_allclose(on_disk.predict_members(X), expected, atol=1e-6)
+    if backend == "jax":
+        vectorized = Ensemble(members, vectorize=True)
+        np.testing.assert_allclose(vectorized.predict_members(X), expected, atol=1e-6)
+    members[1].layers[0].adapt(X)
+    members[1].predict_function = None  # or Keras has the old constants
+    np.testing.assert_allclose(ensemble.predict_members(X), each(members), atol=1e-6)
+
+
+def test_inputs_are_found_by_their_names():
+    def build(*names):
+        inputs = [keras.Input((4,), name=name) for name in names]
+        head = keras.layers.Dense(3, "softmax")
+        return keras.Model(inputs, head(keras.layers.Subtract()(inputs)))
+
+    members, x = [build("a", "b"), build("b", "a")], {"a": X[:, 0, :4, 0], "b": X[:, 1, :4, 1]}
+    expected = np.mean([m.predict(x, verbose=0) for m in members], 0)
+    np.testing.assert_allclose(Ensemble(members).predict(x, verbose=0), expected, atol=1e-6)
+
+
+def test_named_losses_of_several_outputs():
+    def build():
+        x = keras.Input((4,))
+        heads = [keras.layers.Dense(n, "softmax", name=name)(x) for n, name in ((3, "a"), (2, "b"))]
+        model = keras.Model(x, heads)
+        losses = dict.fromkeys("ab", "sparse_categorical_crossentropy")
+        model.compile("sgd", losses, metrics={"a": ["accuracy"], "b": ["accuracy"]})
+        return model
+
+    x, y = X[:, 0, :4, 0], [Y, Y % 2]
+    members = [build(), build()]
+    logs = Ensemble(members).evaluate(x, y, verbose=0, return_dict=True)
+    p = np.mean([m.predict(x, verbose=0)[0] for m in members], 0)
+    assert logs["a_accuracy"] == pytest.approx(np.mean(p.argmax(1) == Y))
+    alone = Ensemble(members[:1]).evaluate(x, y, verbose=0, return_dict=True)
+    assert alone == pytest.approx(members[0].evaluate(x, y, verbose=0, return_dict=True), rel=1e-4)
+
+
+def test_state_goes_on_from_batch_to_batch():
+    class Counter(keras.layers.Layer):
+        def build(self, shape):
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x):
+            self.count.assign(self.count + 1)
+            return x * self.count
+
+    members = [member(Counter()) for _ in range(2)]
+    for m in members:
+        m.layers[0].count.assign(0)
+    expected = each(members)
+    for m in members:
+        m.layers[0].count.assign(0)
+    np.testing.assert_allclose(Ensemble(members).predict_members(X), expected, atol=1e-6)
+
+
+def test_weights_of_an_ensemble_inside_may_change():
+    inner = Ensemble([member(), member()])
+    outer = Ensemble([inner, member()])
+    outer.predict(X, verbose=0)
+    inner.member_weights = (1, 3)
+    expected = each([*inner.members, outer.members[1]])
+    expected = np.tensordot([1 / 8, 3 / 8, 1 / 2], expected, 1)
+    np.testing.assert_allclose(outer.predict(X, verbose=0), expected, atol=1e-6)
+
+
+def test_raw_outputs_of_one_unit_are_calibrated_by_their_mean():
+    def constant(logit):
+        model = member(activation="linear", units=1)
+        kernel, bias = model.layers[-1].get_weights()
+        model.layers[-1].set_weights([0 * kernel, bias * 0 + logit])
+        return model
+
+    found = Ensemble([constant(20), constant(-30)], "logit").calibration(X, 0 * Y)
+    assert found["logit"].accuracy == 1
+    assert found["logit"].nll == pytest.approx(np.log1p(np.exp(-5)), rel=1e-4)
+    p = Ensemble(
+        [
+            keras.Sequential([constant(z), keras.layers.Activation("sigmoid")])
+            for z in (17.5, -17.5)
+        ],
+        "geometric",
+    ).predict(X, verbose=0)
+    np.testing.assert_allclose(p, 0.5, atol=0.3)
+
+
+def test_empty_data():
+    class Nothing(Batches):
+        def __len__(self):
+            return 0
+
+    ensemble = compiled(Ensemble([member()]))
+    for act in (ensemble.predict, ensemble.evaluate, ensemble.predict_spread):
+        with pytest.raises(ValueError, match="at least one batch; got none"):
+            act(Nothing())
+
+
 # On disk.
 
 
 def graphs(step):
     """How often a step was traced."""
+    step = step.compiled
     on_jax = hasattr(step, "_cache_size")
     return step._cache_size() if on_jax else step.experimental_get_tracing_count()
 

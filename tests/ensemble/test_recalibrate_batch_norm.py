@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from ensemble.averaged import X, Y, bits, everything, network
+from ensemble.averaged import X, Y, bits, compile_for_tests, everything, network
 
+from keras_dcnn.callbacks import WeightAveraging
+from keras_dcnn.ensemble.average_checkpoints import average_checkpoints
 from keras_dcnn.ensemble.recalibrate_batch_norm import recalibrate_batch_norm
 
 
@@ -98,6 +100,72 @@ def test_on_an_error_the_model_is_as_it_was(data, error, message):
     assert bits(everything(model)) == bits(before)
 
 
+def siamese():
+    """One BatchNorm for both halves of the inputs."""
+    inputs = keras.Input((4,))
+    norm = keras.layers.BatchNormalization(name="shared")
+    halves = [norm(inputs[:, :2]), norm(inputs[:, 2:])]
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(keras.layers.add(halves)))
+    compile_for_tests(model)
+    return model
+
+
+@pytest.mark.parametrize("choice", ["recalibrate", "recompute", "best"])
+def test_a_layer_called_twice_is_refused(choice):
+    model = siamese()
+    model.evaluate(X, Y, verbose=0)  # builds the optimizer on JAX
+    before = everything(model)
+    if choice == "recalibrate":
+        run, arguments = recalibrate_batch_norm, (model, X)
+    else:
+        run, arguments = average_checkpoints, (model, [siamese()], None, choice, X, (X, Y))
+    with pytest.raises(ValueError, match="`shared` is called 2 times: use 'average'"):
+        run(*arguments)
+    assert bits(everything(model)) == bits(before)
+    average_checkpoints(model, [siamese()], None, "keep", X, (X, Y))
+
+
+def test_weight_averaging_refuses_a_layer_called_twice():
+    averaging = WeightAveraging(start=0.0, batch_norm="recompute", data=X)
+    with pytest.raises(ValueError, match="`shared` is called 2 times"):
+        siamese().fit(X, Y, callbacks=[averaging], verbose=0)
+
+
+def test_a_layer_that_two_models_share_is_called_once_in_each():
+    shared, model = network(), network()
+    both = keras.Sequential([keras.Input((4,)), *shared.layers[:2]])
+    recalibrate_batch_norm(both, X)
+    recalibrate_batch_norm(model, X)
+    for got, value in zip(both.get_weights(), model.get_weights(), strict=False):
+        np.testing.assert_array_equal(got, value)
+
+
+@pytest.mark.parametrize("how", ["frozen", "frozen renorm", "inference"])
+def test_statistics_that_training_leaves_alone_stay_bit_for_bit(how):
+    kept = keras.layers.BatchNormalization(renorm=how.endswith("renorm"))
+    fresh = keras.layers.BatchNormalization()
+
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.kept, self.fresh = kept, fresh
+
+        def call(self, x, training=None):
+            hidden = kept(x, training=training and how != "inference")
+            return fresh(hidden, training=training)
+
+    model = Model()
+    model(X)
+    large = [np.full(w.shape, 123456.7) for w in kept.weights]
+    large[3] = np.array([1e-5, 1e-6, 1e-7, 3e-5])  # lost beside the square of the mean
+    kept.set_weights(large)
+    kept.trainable = how == "inference"
+    before, stale = bits(kept.get_weights()), bits(fresh.get_weights())
+    recalibrate_batch_norm(model, X)
+    assert bits(kept.get_weights()) == before
+    assert bits(fresh.get_weights()) != stale
+
+
 def test_nothing_to_do_warns():
     with pytest.warns(UserWarning, match="has no BatchNorm changes nothing"):
         recalibrate_batch_norm(network(norm=False), X)
@@ -107,6 +175,21 @@ def test_nothing_to_do_warns():
     with pytest.warns(UserWarning, match="only frozen BatchNorm changes nothing"):
         recalibrate_batch_norm(frozen, X)
     assert bits(everything(frozen)) == bits(before)
+
+    class Inference(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.norm = keras.layers.BatchNormalization()
+
+        def call(self, x):
+            return self.norm(x, training=False)
+
+    model = Inference()
+    model(X)
+    before = model.get_weights()
+    with pytest.warns(UserWarning, match="calls BatchNorm in inference mode only changes nothing"):
+        recalibrate_batch_norm(model, X)
+    assert bits(model.get_weights()) == bits(before)
 
 
 def test_bad_models():

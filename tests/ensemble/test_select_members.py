@@ -167,6 +167,59 @@ def test_one_member():
     assert select_members(oof, y).weights == (1.0,)
 
 
+def of_type(dtype, probabilities):
+    """Predictions that use much of a type's range, or that are 0 or 1 in it; and labels."""
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 4, 80)
+    guess = np.where(rng.random((6, 80)) < 0.5, y, rng.integers(0, 4, (6, 80)))
+    if probabilities or dtype == "bool":
+        return np.eye(4)[guess].astype(dtype), y
+    low, high = {"int8": (-120, 120), "uint8": (0, 255), "int32": (-2e9, 2e9)}.get(
+        dtype, (-6e4, 6e4)
+    )
+    draw = low + (high - low) * np.clip(rng.random((6, 80, 4)) / 2 + np.eye(4)[guess] / 2, 0, 1)
+    draw[0, 0, :2] = low, high
+    return draw.astype(dtype), y
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "float16", "bool"])
+@pytest.mark.parametrize(
+    "metric", ["accuracy", "balanced_accuracy", "log_loss", "brier", "mse", "function"]
+)
+def test_narrow_types_choose_as_the_same_values_in_float64(dtype, metric):
+    oof, y = of_type(dtype, metric in ("log_loss", "brier"))
+    if metric in ("mse", "function"):
+        y = oof[2]
+    if metric == "function":
+        metric = lambda y, p: -float(np.abs(p - y.astype("float64")).mean())  # noqa: E731
+    wide = select_members(oof.astype("float64"), y, metric, bags=3, num_steps=8)
+    assert select_members(oof, y, metric, bags=3, num_steps=8) == wide
+    assert metric in ("mse", "brier") or len({s.member for t in wide.trace for s in t}) > 1
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "float16", "bool", "float64"])
+def test_accuracy_of_outputs_that_fill_their_type_is_that_of_a_plain_loop(dtype):
+    oof, y = of_type(dtype, False)
+    given = oof * 2.0**1008 if dtype == "float64" else oof  # a range of more than float64 has
+    (steps,) = select_members(given, y, bags=1, num_steps=8).trace
+    wide = oof.astype("float64")
+    expected = plain_greedy(SKLEARN["accuracy"], y, wide, range(6), num_steps=8)
+    assert [step.member for step in steps] == [member for member, _ in expected]
+    np.testing.assert_allclose([s.score for s in steps], [score for _, score in expected])
+
+
+def test_a_function_that_says_nan_of_the_final_mean_is_an_error():
+    seen = []
+
+    def metric(y, p):
+        seen.append(p)
+        return np.nan if len(seen) > 3 else float((p.argmax(-1) == y).mean())
+
+    oof, y = pool(members=3)
+    with pytest.raises(ValueError, match="`metric` must return a finite number; got nan"):
+        select_members(oof, y, metric, bags=1, num_steps=1)
+
+
 def test_inputs_stay_as_they_are():
     oof, y = pool()
     before = oof.copy()

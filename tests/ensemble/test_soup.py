@@ -173,6 +173,8 @@ def test_a_candidate_with_a_loss_of_nan_is_tried_last_and_left_out():
     before = everything(model)
     with pytest.raises(ValueError, match="at least one candidate must have a finite loss"):
         soup(model, [huge, huge], (X, LABELS))
+    with pytest.raises(ValueError, match="a finite loss on the held-out data; checkpoint 1 has"):
+        soup(model, [given[0], huge], (X, LABELS), "uniform")
     assert bits(everything(model)) == bits(before)
 
 

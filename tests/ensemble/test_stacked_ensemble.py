@@ -156,6 +156,50 @@ def test_the_head_that_is_given_stays_unfitted_and_a_second_fit_replaces_the_fir
     np.testing.assert_allclose(predict(stacked), predict(fresh), rtol=1e-5)
 
 
+def test_a_second_fit_may_choose_another_kind_of_head(tmp_path):
+    class Either(ClassifierMixin, BaseEstimator):
+        """Logistic regression for few samples, else a forest, as a search may choose."""
+
+        def fit(self, x, y):
+            few = LogisticRegression() if len(x) < 50 else RandomForestClassifier(3, random_state=0)
+            self.chosen_, self.classes_ = few.fit(x, y), np.unique(y)
+            return self
+
+        def predict(self, x):
+            return self.chosen_.predict(x)
+
+        def predict_proba(self, x):
+            return self.chosen_.predict_proba(x)
+
+        @property
+        def decision_function(self):
+            return self.chosen_.decision_function
+
+    models, y = members(), labels(3)
+    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
+    stacked = StackedEnsemble(models, Either())
+    for count in (40, 60, 40):
+        stacked.fit_predictions(outputs(models)[:, :count], y[:count])
+        expected = stacked.estimator.predict_proba(rows)
+        np.testing.assert_allclose(predict(stacked), expected, atol=1e-5)
+        if count == 60:
+            with pytest.raises(ValueError, match="needs a head that is a Keras layer"):
+                stacked.save(tmp_path / "s.keras")
+    if isinstance(stacked.head, keras.layers.Layer):
+        stacked.save(tmp_path / "s.keras")
+        loaded = keras.saving.load_model(tmp_path / "s.keras")
+        np.testing.assert_allclose(predict(loaded), expected, atol=1e-5)
+
+
+def test_weights_of_samples_reach_the_last_step_of_a_pipeline():
+    models, y, weights = members(), labels(3), rng.random(60)
+    head = make_pipeline(StandardScaler(), LogisticRegression())
+    stacked = StackedEnsemble(models, head).fit(X, y, sample_weight=weights)
+    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
+    head.fit(rows, y, logisticregression__sample_weight=weights)
+    np.testing.assert_allclose(predict(stacked), head.predict_proba(rows), atol=1e-5)
+
+
 @pytest.mark.parametrize("head", [RandomForestClassifier(3, random_state=0), PoissonRegressor()])
 def test_other_heads_predict_in_numpy_and_refuse_what_needs_keras(head, tmp_path):
     models, y = members(1), labels(1)

@@ -82,17 +82,16 @@ def test_members_are_those_trained_by_hand_and_the_callers_random_numbers_go_on(
 
 
 def test_a_run_goes_on_with_the_missing_members_only(tmp_path, capsys):
-    calls = []
-
     def counted():
-        calls.append(1)
-        return [trainings.StopAt(0)] if len(calls) == 2 else []
+        counted.calls += 1  # a list that it closes over would make it another function
+        return [trainings.StopAt(0)] if counted.calls == 2 else []
 
+    counted.calls = 0
     arguments = {"seeds": 3, "directory": tmp_path, "callbacks": counted, **FIT}
     with pytest.raises(KeyboardInterrupt):
         train_from_seeds(build, (X, Y), **arguments)
     ensemble = train_from_seeds(build, (X, Y), **{**arguments, "verbose": 1})
-    assert len(calls) == 4  # one, the interrupted one, and two
+    assert counted.calls == 4  # one, the interrupted one, and two
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "1 of 3 trainings are done already."
     assert [re.sub(r"loss [\d.]+, \d+", "loss X, N", line) for line in lines[1:]] == [
@@ -100,7 +99,7 @@ def test_a_run_goes_on_with_the_missing_members_only(tmp_path, capsys):
         "seed 2: loss X, N s",
     ]
     again = train_from_seeds(build, (X, Y), **arguments)
-    assert len(calls) == 4
+    assert counted.calls == 4
     for seed, one, other in zip(range(3), ensemble.members, again.members, strict=True):
         assert trainings.same(one.get_weights(), by_hand(seed)[0].get_weights())
         assert trainings.same(one.get_weights(), other.get_weights())
@@ -129,6 +128,47 @@ def test_another_run_in_the_directory_is_refused(tmp_path, finished_run, change,
     arguments = {"build": build, "data": (X, Y), "seeds": 1, "directory": finished_run, **FIT}
     with pytest.raises(ValueError, match=f"holds? the same run.*differs in {differs}.*another dir"):
         train_from_seeds(**{**arguments, **change})
+
+
+def test_other_initial_weights_are_another_run(finished_run):
+    def other():
+        model = build()
+        model.layers[-1].kernel.assign(0.5 * model.layers[-1].kernel)
+        return model
+
+    with pytest.raises(ValueError, match=r"differs in its initial weights \("):
+        train_from_seeds(other, (X, Y), seeds=1, directory=finished_run, **FIT)
+
+
+def test_a_seed_of_a_layer_may_be_drawn():
+    def drawn():
+        model = keras.Sequential([*build().layers])
+        model.add(keras.layers.Dropout(0.1, seed=random.randrange(2**30)))
+        compile_(model)
+        return model
+
+    assert len(train_from_seeds(drawn, (X, Y), seeds=1, epochs=1, verbose=0).members) == 1
+
+
+def test_lists_of_numbers_and_a_none_at_the_end_are_as_arrays(finished_run):
+    for data in [(X, Y, None), (X, Y.tolist()), (X, list(Y), None)]:
+        with pytest.raises(ValueError, match="differs in its fit arguments"):  # and in no more
+            train_from_seeds(build, data, seeds=1, directory=finished_run, **{**FIT, "epochs": 9})
+        train_from_seeds(build, data, seeds=1, directory=finished_run, **FIT)
+
+
+def test_a_damaged_run_json_is_called_so(tmp_path):
+    for text in ("{", "[1]"):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(ValueError, match=r"run\.json is damaged: restore it, or choose"):
+            train_from_seeds(build, (X, Y), seeds=1, directory=tmp_path, **FIT)
+
+
+def test_a_split_of_a_memory_map_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    with pytest.raises(ValueError, match="`validation_split` needs arrays in memory"):
+        train_from_seeds(build, (x, Y), seeds=1, validation_split=0.5, **FIT)
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +227,43 @@ def _logits():
     return model
 
 
+SHARED = build()
+BASE = keras.layers.Dense(3, "softmax", name="base")
+OPTIMIZER = keras.optimizers.Adam()
+WIDTHS = iter(range(2, 99))
+
+
+def compiled_(model, optimizer="sgd"):
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+def _shared_backbone():
+    return compiled_(keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten(), BASE]))
+
+
+def _shared_optimizer():
+    return compiled_(build(), OPTIMIZER)
+
+
+def _another_each_time():
+    layers = [keras.layers.Dense(next(WIDTHS)), keras.layers.Dense(3, "softmax")]
+    return compiled_(keras.Sequential([*_uncompiled().layers, *layers]))
+
+
+class _Bare(keras.Model):
+    def __init__(self, units):
+        super().__init__()
+        self.dense = keras.layers.Dense(units, "softmax")
+        self.function = lambda x: x
+
+    def get_config(self):
+        raise NotImplementedError
+
+    def call(self, x):
+        return self.dense(keras.ops.reshape(x, (-1, 108)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -201,6 +278,15 @@ def _logits():
         ({"callbacks": []}, TypeError, r"`callbacks` must be a function.*got list.*lambda: \[…\]"),
         ({"epoch": 3}, TypeError, "`fit` of Keras takes no `epoch`; it takes batch_size, epochs, "),
         ({"data": (X, Y[:40])}, ValueError, "as many samples.*got `x` 48, `y` 40"),
+        ({"data": [X, Y]}, TypeError, r"must be a tuple.*got list \(list\): write data=\(x, y\)"),
+        ({"data": (X, None, Y)}, TypeError, r"must be a tuple .*got tuple \(.*, NoneType, ndarray"),
+        ({"data": (X, Y, Y, Y)}, TypeError, "must be a tuple"),
+        ({"data": (X, Y.astype(str))}, ValueError, "`y` must be numbers; got .*<U.*number the"),
+        ({"build": lambda: SHARED}, ValueError, "new layers each time; .* is in two of its models"),
+        ({"build": _shared_backbone}, ValueError, "base/kernel` is in two.*inside `build`"),
+        ({"build": _shared_optimizer}, ValueError, "is in two of its models.*optimizer"),
+        ({"build": _another_each_time}, ValueError, "make the same model each time"),
+        ({"build": lambda: compiled_(_Bare(3))}, ValueError, r"\(_Bare\) gives no .*`get_config`"),
         ({"data": iter([(X, Y)])}, ValueError, "a list_iterator is empty after the first"),
     ],
 )
@@ -230,7 +316,7 @@ def test_more_seeds_add_members_and_one_that_diverged_is_named(tmp_path, finishe
         train_from_seeds(sometimes_bad, (X, Y), seeds=2, **arguments)
     count = len(trained)
     ensemble = train_from_seeds(sometimes_bad, (X, Y), seeds=[0], **arguments)
-    assert len(trained) == count + 2  # to see whether it is the same, and to load; no training
+    assert len(trained) == count + 3  # two to see whether it is the same, one to load; no training
     weights = train_from_seeds(build, (X, Y), seeds=1, directory=finished_run, **FIT).get_weights()
     assert trainings.same(ensemble.get_weights(), weights)
 
