@@ -1,19 +1,12 @@
 """A training that is killed again and again, and goes on each time until it has ended.
 
 Usage: python killed_training.py FOLDER KILLS SEED
-
-Keras is imported once; each attempt is a fork of this process that has computed nothing yet. Half
-of the kills come at a random time, half at a random one of the operations by which files come to be
-whole: the temporary file half written, before and after fsync, before and after the rename.
 """
 
 import json
 import os
 import random
-import signal
 import sys
-import time
-import traceback
 import warnings
 from pathlib import Path
 
@@ -23,6 +16,9 @@ import numpy as np
 import keras_dcnn
 from keras_dcnn._files import sha256
 from keras_dcnn.callbacks._state import read_state
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from killing import attempt, compare, whole
 
 EPOCHS = 7
 
@@ -72,55 +68,6 @@ def train(folder):
     os.replace(folder / ".result.npz", folder / "result.npz")
 
 
-def die_at(number):
-    """Have this process kill itself at so many file operations from now."""
-    left = [number]
-
-    def mortal(operation):
-        def wrapped(*args, **kwargs):
-            left[0] -= 2
-            if left[0] == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = operation(*args, **kwargs)
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return wrapped
-
-    def torn(*args, **kwargs):
-        if left[0] <= 2:  # the file is there, not all of it
-            Path(args[0]).write_bytes(b"half of it")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return whole(*args, **kwargs)
-
-    whole, np.savez = np.savez, torn
-    os.fsync, os.replace = mortal(os.fsync), mortal(os.replace)
-
-
-def attempt(folder, chance, duration):
-    """One attempt, killed within the time that a whole training takes; whether it was killed."""
-    by_write = chance.random() < 0.5
-    operations, seconds = chance.randrange(1, 90), chance.uniform(0, duration)
-    child = os.fork()
-    if child == 0:
-        if by_write:
-            die_at(operations)
-        try:
-            train(folder)
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    if not by_write:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        sys.exit(f"an attempt failed in {folder}")
-    return os.WIFSIGNALED(status)
-
-
 def check_files(folder):
     """Every file that is listed is whole, and no more members are there than may be."""
     if (folder / "state").is_dir():
@@ -136,41 +83,22 @@ def main(folder, kills, seed):
     """Kill so many times; every training that ends must end as the one that was not killed."""
     warnings.simplefilter("error", UserWarning)
     chance, done, ended = random.Random(seed), 0, 0
-    duration = whole(folder / "warm") and whole(folder / "whole")
+    duration = whole(train, folder / "warm") and whole(train, folder / "whole")
     expected = np.load(folder / "whole" / "result.npz")
     while done < kills:
         run = folder / f"run{ended}"
         run.mkdir(exist_ok=True)
-        done += attempt(run, chance, duration)
+        done += attempt(train, run, chance, duration)
         check_files(run)
         if (run / "result.npz").is_file():
             compare(np.load(run / "result.npz"), expected)
             ended += 1
     run = folder / f"run{ended}"
     if run.is_dir():
-        whole(run)
+        whole(train, run)
         compare(np.load(run / "result.npz"), expected)
         ended += 1
     print(f"killed {done} times, {ended} trainings ended alike")
-
-
-def whole(folder):
-    """Train to the end; the seconds that it took."""
-    folder.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        train(folder)
-        os._exit(0)
-    if os.waitpid(child, 0)[1]:
-        sys.exit(f"the training failed in {folder}")
-    return time.monotonic() - start
-
-
-def compare(result, expected):
-    """Everything that a training leaves, bit for bit."""
-    for name in expected.files:
-        np.testing.assert_array_equal(result[name], expected[name], err_msg=name)
 
 
 if __name__ == "__main__":

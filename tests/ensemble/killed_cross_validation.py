@@ -1,18 +1,10 @@
 """A cross-validation that is killed again and again, and goes on each time until it has ended.
 
 Usage: python killed_cross_validation.py FOLDER KILLS SEED
-
-Keras is imported once; each attempt is a fork of this process that has computed nothing yet. Half
-of the kills come at a random time, half at a random one of the operations by which files come to be
-whole: an array half written, before and after fsync, before and after the rename.
 """
 
-import os
 import random
-import signal
 import sys
-import time
-import traceback
 import warnings
 from pathlib import Path
 
@@ -22,6 +14,9 @@ import numpy as np
 import sklearn.model_selection  # noqa: F401
 
 from keras_dcnn.ensemble.cross_validation_ensemble import CrossValidationEnsemble
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from killing import attempt, compare, whole
 
 
 def build(width):
@@ -65,74 +60,25 @@ def train(folder):
     )
 
 
-def die_at(number):
-    """Have this process kill itself at so many file operations from now."""
-    left = [number]
-
-    def mortal(operation):
-        def wrapped(*args, **kwargs):
-            left[0] -= 2
-            if left[0] == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = operation(*args, **kwargs)
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return wrapped
-
-    def torn(*args, **kwargs):
-        if left[0] <= 2:  # the file is there, not all of it
-            Path(args[0]).write_bytes(b"half of it")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return whole(*args, **kwargs)
-
-    whole, np.savez = np.savez, torn
-    os.fsync, os.replace = mortal(os.fsync), mortal(os.replace)
-
-
 def finished(folder):
     """How many trainings are marked as done."""
     return len(list((folder / "search").glob("configuration-*.json")))
-
-
-def attempt(folder, chance, duration):
-    """One attempt, killed within the time that a whole run takes; whether it was killed."""
-    by_write = chance.random() < 0.5
-    operations, seconds = chance.randrange(1, 90), chance.uniform(0, duration)
-    child = os.fork()
-    if child == 0:
-        if by_write:
-            die_at(operations)
-        try:
-            train(folder)
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    if not by_write:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        sys.exit(f"an attempt failed in {folder}")
-    return os.WIFSIGNALED(status)
 
 
 def main(folder, kills, seed):
     """Kill so many times; every run that ends must end as the one that was not killed."""
     warnings.simplefilter("error", UserWarning)  # as a damaged file would give
     chance, done, ended = random.Random(seed), 0, 0
-    duration = whole(folder / "warm") and whole(folder / "whole")
+    duration = whole(train, folder / "warm") and whole(train, folder / "whole")
     expected = np.load(folder / "whole" / "result.npz")
     while done < kills or (folder / f"run{ended}").is_dir():
         run = folder / f"run{ended}"
         run.mkdir(exist_ok=True)
         before = finished(run), trainings(run)
         if done < kills:
-            done += attempt(run, chance, duration)
+            done += attempt(train, run, chance, duration)
         else:
-            whole(run)
+            whole(train, run)
         # Trained to the end were those not marked as done, and the last of them need not have been.
         more = trainings(run) - before[1]
         assert more - (finished(run) - before[0]) in (0, 1), "a finished one was trained again"
@@ -146,29 +92,6 @@ def trainings(folder):
     """How many trainings came to their end."""
     log = folder / "trained.txt"
     return len(log.read_text().splitlines()) if log.is_file() else 0
-
-
-def whole(folder):
-    """Go on to the end; the seconds that it took."""
-    folder.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        try:
-            train(folder)
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    if os.waitpid(child, 0)[1]:
-        sys.exit(f"the run failed in {folder}")
-    return time.monotonic() - start
-
-
-def compare(result, expected):
-    """All that a run leaves, bit for bit."""
-    for name in expected.files:
-        np.testing.assert_array_equal(result[name], expected[name], err_msg=name)
 
 
 if keras.backend.backend() == "torch":
