@@ -15,13 +15,15 @@ _AUTOMATIC = re.compile(r"(input_layer|keras_tensor)(_\d+)?")
 
 
 def architecture(model):
-    """A text that is equal for models that `inference_step` runs alike, whatever layers' names.
+    """A text that is equal for models that `InferenceStep` runs alike, whatever layers' names.
 
     None where that can't be told, as with functions, which a configuration names and does not hold,
     and with layers that keep tensors, arrays or vocabularies outside variables.
     """
     layers = all_layers(model)
-    if has_state_outside_variables(model) or any(map(_holds_a_function, operations_in(model))):
+    if has_state_outside_variables(model) or any(
+        _holds(one, _is_function) for one in operations_in(model)
+    ):
         return None
     try:
         config = without_names(
@@ -48,10 +50,6 @@ def has_state_outside_variables(model):
         or (not isinstance(layer, keras.layers.Normalization) and _holds(layer, _is_array))
         for layer in all_layers(model)
     )
-
-
-def _holds_a_function(operation):
-    return _holds(operation, _is_function)
 
 
 def _holds(thing, kind):
@@ -82,16 +80,15 @@ def _own_values(layer):
     if type(layer).__module__.startswith(("keras.", "keras_dcnn.")):
         return None
     own = {name: value for name, value in vars(layer).items() if name not in _names_of_every()}
-    plain = (bool, int, float, str)
-    return sorted((name, repr(value)) for name, value in own.items() if _is_plain(value, plain))
+    return sorted((name, repr(value)) for name, value in own.items() if _is_plain(value))
 
 
-def _is_plain(value, kinds):
+def _is_plain(value):
     if isinstance(value, dict):
-        return all(_is_plain(one, kinds) for one in value.values())
+        return all(map(_is_plain, value.values()))
     if isinstance(value, (list, tuple)):
-        return all(_is_plain(one, kinds) for one in value)
-    return isinstance(value, kinds)
+        return all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str))
 
 
 @functools.cache

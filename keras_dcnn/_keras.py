@@ -682,14 +682,20 @@ def _normalizing_by_variables(model):
 
 
 def batches_as_fit_takes_them(x, y=None, sample_weight=None, batch_size=None, steps=None):
-    """The number of batches, or None, and an iterator of (x, y, sample_weight)."""
+    """The number of batches, or None, and an iterator of (x, y, sample_weight).
+
+    The iterator raises ValueError where there is no batch.
+    """
     data = get_data_adapter(x, y, sample_weight, batch_size, steps)
     count = steps or data.num_batches
 
     def each():
         data.on_epoch_begin()
-        batches = itertools.islice(data.get_numpy_iterator(), count)
-        yield from (keras.utils.unpack_x_y_sample_weight(batch) for batch in batches)
+        batch = None
+        for batch in itertools.islice(data.get_numpy_iterator(), count):
+            yield keras.utils.unpack_x_y_sample_weight(batch)
+        if batch is None:
+            raise ValueError("the data must hold at least one batch; got none.")
         data.on_epoch_end()
 
     return count, each()

@@ -45,6 +45,12 @@ class CombinedModel(keras.Model):
             return
         self.compile(**{**arguments, "optimizer": None})
 
+    def compile_from_config(self, config):
+        if config.get("optimizer") is None:
+            self.compile_for_evaluation(config)
+        else:
+            super().compile_from_config(config)
+
     def name_outputs(self, names):
         """Let losses and metrics be given by the members' names of outputs, where they have any."""
         if names:
@@ -189,7 +195,7 @@ class CombinedModel(keras.Model):
     def _stacked(self, x, y, batch_size, steps):
         """Each batch, and all members' outputs on it, stacked, in NumPy arrays."""
         _, batches = batches_as_fit_takes_them(x, y, batch_size=batch_size, steps=steps)
-        batches, chosen = _not_empty(batches), range(len(self._pool))
+        chosen = range(len(self._pool))
         for batch, results in self._pool.run(chosen, batches):
             outputs = [keras.tree.map_structure(_float32, one) for one, _ in results]
             self._refuse_nan(numpy(has_nan(outputs)), chosen)
@@ -215,7 +221,7 @@ class CombinedModel(keras.Model):
         shares = self.shares()
         chosen = [i for i, share in enumerate(shares) if share]
         weights = keras.ops.convert_to_tensor([shares[i] for i in chosen], "float32")
-        for batch, results in self._pool.run(chosen, _not_empty(batches)):
+        for batch, results in self._pool.run(chosen, batches):
             outputs = [outputs for outputs, _ in results]
             combined, nan = _combine(self.combine)(outputs, weights)
             self._refuse_nan(numpy(nan), chosen)
@@ -230,14 +236,6 @@ def _announced(batches, begin):
 
 def _float32(output):
     return numpy(keras.ops.cast(output, "float32"))
-
-
-def _not_empty(batches):
-    batch = None
-    for batch in batches:
-        yield batch
-    if batch is None:
-        raise ValueError("the data must hold at least one batch; got none.")
 
 
 def _joined(parts, axis=0):

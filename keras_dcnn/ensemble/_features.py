@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_dcnn._keras import graphs_in
 from keras_dcnn._validation import check_built_model
-from keras_dcnn.ensemble.ensemble import shapes_of
+from keras_dcnn.ensemble._models import shapes_of
 
 ops = keras.ops
 numpy = ops.convert_to_numpy
@@ -87,8 +87,6 @@ def read_features(pool, sizes, batches, join=joined):
     parts = []
     for (_, *others), results in pool.run(range(len(sizes)), batches):
         parts.append((rows_of(pool, sizes, results, join), *others))
-    if not parts:
-        raise ValueError("the data must hold at least one batch; got none.")
     return tuple(
         None if column[0] is None else np.concatenate([*map(numpy, column)])
         for column in zip(*parts, strict=True)
@@ -107,32 +105,3 @@ def rows_of(pool, sizes, results, join=joined):
             "batch: leave it out, or look for NaN in the data."
         )
     return rows
-
-
-def check_networks(networks):
-    """Raise unless these are different built Keras models of one input shape."""
-    if not isinstance(networks, (list, tuple)):
-        raise TypeError(f"`networks` must be a list of models; got {type(networks).__name__}.")
-    if not networks:
-        raise ValueError("`networks` must hold at least one model; got none.")
-    for i, network in enumerate(networks):
-        if not isinstance(network, keras.Model):
-            raise TypeError(
-                f"`networks` must be Keras models; got {type(network).__name__} at position {i}."
-            )
-        if not network.built:
-            raise ValueError(
-                f"`networks` must be built; network {i} `{network.name}` is not: call it once, or "
-                "begin it with keras.Input."
-            )
-        if any(network is earlier for earlier in networks[:i]):
-            raise ValueError(
-                f"`networks` must be different models; `{network.name}` is given twice: once is "
-                "enough for its features."
-            )
-        shapes = [shapes_of(one)[0] for one in (networks[0], network)]
-        if shapes[0] != shapes[1]:
-            raise ValueError(
-                f"`networks` must have the same input shape; network 0 `{networks[0].name}` has "
-                f"{shapes[0]}, network {i} `{network.name}` {shapes[1]}."
-            )

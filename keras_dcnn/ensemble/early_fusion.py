@@ -6,7 +6,6 @@ from keras_dcnn._fingerprints import fingerprints, remember_training, trained_on
 from keras_dcnn._keras import batches_as_fit_takes_them
 from keras_dcnn._validation import check_count, check_flag, check_keywords
 from keras_dcnn.ensemble._features import (
-    check_networks,
     cut,
     joined,
     num_features,
@@ -14,8 +13,8 @@ from keras_dcnn.ensemble._features import (
 )
 from keras_dcnn.ensemble._heads import build_head, output_layer_for, train_head
 from keras_dcnn.ensemble._members import MembersInMemory
+from keras_dcnn.ensemble._models import check_models, config_without_optimizer, shapes_of
 from keras_dcnn.ensemble._rows import are_arrays
-from keras_dcnn.ensemble.ensemble import config_without_optimizer, shapes_of
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -88,7 +87,7 @@ class EarlyFusion(keras.Model):
     def __init__(self, networks, head, layer=None, train_networks=False, **kwargs):
         check_keywords(self, kwargs)
         check_flag("train_networks", train_networks)
-        check_networks(networks)
+        check_models("networks", networks, "once is enough for its features", outputs=False)
         parts = [cut(network, layer) for network in networks]
         sizes = [num_features(one) for one in parts]
         if not isinstance(head, keras.layers.Layer):

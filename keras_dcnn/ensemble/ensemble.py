@@ -13,6 +13,7 @@ from keras_dcnn._validation import (
 from keras_dcnn.ensemble._combination import COMBINE, combine
 from keras_dcnn.ensemble._combined_model import CombinedModel
 from keras_dcnn.ensemble._members import MembersInMemory
+from keras_dcnn.ensemble._models import check_models, config_without_optimizer, shapes_of
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -99,12 +100,6 @@ class Ensemble(CombinedModel):
         outputs = [member(inputs, training=training) for member in self.members]
         return combine(self.combine, outputs, keras.ops.convert_to_tensor(self.shares(), "float32"))
 
-    def compile_from_config(self, config):
-        if config.get("optimizer") is None:
-            self.compile_for_evaluation(config)
-        else:
-            super().compile_from_config(config)
-
     def fit(self, *args, **kwargs):
         if self.compiled and self.optimizer is None:
             raise ValueError(
@@ -139,55 +134,10 @@ class Ensemble(CombinedModel):
         return cls(**{**config, "members": members})
 
 
-def config_without_optimizer(model):
-    config = keras.saving.serialize_keras_object(model)
-    config.pop("compile_config", None)
-    return config
-
-
-def shapes_of(model):
-    """Input and output shape of a built model, subclassed or not."""
-    if hasattr(model, "input_shape"):
-        return model.input_shape, model.output_shape
-    input_shape = (model.get_build_config() or {}).get("input_shape")
-    if not isinstance(input_shape, (list, tuple)) or not all(
-        size is None or isinstance(size, int) for size in input_shape
-    ):
-        raise ValueError(
-            f"a subclassed member must have one input; `{model.name}` has several: wrap it in a "
-            "functional model, keras.Model(inputs, outputs)."
-        )
-    input_shape = (None, *input_shape[1:])
-    outputs = model.compute_output_spec(keras.KerasTensor(input_shape))
-    return input_shape, keras.tree.map_structure(lambda output: output.shape, outputs)
-
-
 def check_members(members, combine):
-    if not isinstance(members, (list, tuple)):
-        raise TypeError(f"`members` must be a list of models; got {type(members).__name__}.")
-    if not members:
-        raise ValueError("`members` must hold at least one model; got none.")
+    """The members as a list; raises unless they are models alike that can be combined so."""
+    check_models("members", members, "use `weights` to count it more")
     for i, member in enumerate(members):
-        if not isinstance(member, keras.Model):
-            raise TypeError(
-                f"`members` must be Keras models; got {type(member).__name__} at position {i}."
-            )
-        if not member.built:
-            raise ValueError(
-                f"`members` must be built; member {i} `{member.name}` is not: call it once, or "
-                "begin it with keras.Input."
-            )
-        shapes = [shapes_of(m) for m in (members[0], member)]
-        if shapes[0] != shapes[1]:
-            raise ValueError(
-                "`members` must have the same input and output shapes; member 0 "
-                f"`{members[0].name}` has {shapes[0]}, member {i} `{member.name}` {shapes[1]}."
-            )
-        if any(member is earlier for earlier in members[:i]):
-            raise ValueError(
-                f"`members` must be different models; member {i} `{member.name}` is given twice: "
-                "use `weights` to count it more."
-            )
         _check_last_activation(i, member, combine)
     return list(members)
 

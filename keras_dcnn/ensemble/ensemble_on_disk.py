@@ -18,7 +18,8 @@ from keras_dcnn._validation import check_choice, check_count, check_shares
 from keras_dcnn.ensemble._combination import COMBINE
 from keras_dcnn.ensemble._combined_model import CombinedModel
 from keras_dcnn.ensemble._members_on_disk import MemberFile, MembersOnDisk
-from keras_dcnn.ensemble.ensemble import Ensemble, check_members, shapes_of
+from keras_dcnn.ensemble._models import shapes_of
+from keras_dcnn.ensemble.ensemble import Ensemble, check_members
 
 
 class EnsembleOnDisk(CombinedModel):

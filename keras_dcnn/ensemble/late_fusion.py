@@ -8,6 +8,7 @@ from keras_dcnn._fingerprints import fingerprints, num_seen
 from keras_dcnn.ensemble import _scores
 from keras_dcnn.ensemble._combination import ROUNDED, TINY
 from keras_dcnn.ensemble._predictions import as_labels, as_predictions, check_probabilities
+from keras_dcnn.ensemble._rows import are_arrays
 from keras_dcnn.ensemble._simplex import minimise_on_simplex
 from keras_dcnn.ensemble.ensemble import Ensemble
 
@@ -78,8 +79,7 @@ class LateFusion(Ensemble):
             y: Labels, whole numbers or one-hot rows.
         """
         self._check_learnable()
-        leaves = keras.tree.flatten(x)
-        if not all(hasattr(leaf, "shape") for leaf in leaves):
+        if not are_arrays(x):
             raise TypeError(
                 f"`x` must be an array, or a list or dict of them; got {type(x).__name__}: for "
                 "other data use `learn_weights_from` with the members' predictions."

@@ -10,10 +10,11 @@ from keras_dcnn.ensemble import _heads
 from keras_dcnn.ensemble._combined_model import CombinedModel
 from keras_dcnn.ensemble._features import cut, joined, num_features, read_features, rows_of
 from keras_dcnn.ensemble._members import MembersInMemory
+from keras_dcnn.ensemble._models import config_without_optimizer, shapes_of
 from keras_dcnn.ensemble._predictions import as_predictions
 from keras_dcnn.ensemble._rows import are_arrays
 from keras_dcnn.ensemble._stacking_guard import guard
-from keras_dcnn.ensemble.ensemble import check_members, config_without_optimizer, shapes_of
+from keras_dcnn.ensemble.ensemble import check_members
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -219,7 +220,7 @@ class StackedEnsemble(CombinedModel):
 
     def compile_from_config(self, config):
         if config.get("optimizer") is None:
-            self.compile_for_evaluation(config)
+            super().compile_from_config(config)
         else:  # Keras would give the optimizer all variables, of which it trains the head's
             self.compile(**keras.saving.deserialize_keras_object(config))
             self.optimizer.build(self.head.trainable_variables)

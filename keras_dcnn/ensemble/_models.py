@@ -1,0 +1,63 @@
+"""What the models of an ensemble have in common."""
+
+import keras
+
+
+def config_without_optimizer(model):
+    config = keras.saving.serialize_keras_object(model)
+    config.pop("compile_config", None)
+    return config
+
+
+def shapes_of(model):
+    """Input and output shape of a built model, subclassed or not."""
+    if hasattr(model, "input_shape"):
+        return model.input_shape, model.output_shape
+    input_shape = (model.get_build_config() or {}).get("input_shape")
+    if not isinstance(input_shape, (list, tuple)) or not all(
+        size is None or isinstance(size, int) for size in input_shape
+    ):
+        raise ValueError(
+            f"a subclassed member must have one input; `{model.name}` has several: wrap it in a "
+            "functional model, keras.Model(inputs, outputs)."
+        )
+    input_shape = (None, *input_shape[1:])
+    outputs = model.compute_output_spec(keras.KerasTensor(input_shape))
+    return input_shape, keras.tree.map_structure(lambda output: output.shape, outputs)
+
+
+def check_models(name, models, advice, outputs=True):
+    """Raise unless `models` are different built Keras models of the same shapes.
+
+    Without `outputs` of the same input shapes only. `name` is what they are called, and `advice` is
+    for who gives one twice.
+    """
+    one = name.removesuffix("s")
+    alike = "input and output shapes" if outputs else "input shape"
+    if not isinstance(models, (list, tuple)):
+        raise TypeError(f"`{name}` must be a list of models; got {type(models).__name__}.")
+    if not models:
+        raise ValueError(f"`{name}` must hold at least one model; got none.")
+    for i, model in enumerate(models):
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                f"`{name}` must be Keras models; got {type(model).__name__} at position {i}."
+            )
+        if not model.built:
+            raise ValueError(
+                f"`{name}` must be built; {one} {i} `{model.name}` is not: call it once, or "
+                "begin it with keras.Input."
+            )
+        first, own = shapes_of(models[0]), shapes_of(model)
+        if not outputs:
+            first, own = first[0], own[0]
+        if first != own:
+            raise ValueError(
+                f"`{name}` must have the same {alike}; {one} 0 `{models[0].name}` has {first}, "
+                f"{one} {i} `{model.name}` {own}."
+            )
+        if any(model is earlier for earlier in models[:i]):
+            raise ValueError(
+                f"`{name}` must be different models; {one} {i} `{model.name}` is given twice: "
+                f"{advice}."
+            )
