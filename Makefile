@@ -1,6 +1,7 @@
 # Each target makes what it needs; a second run installs nothing.
 PYTHON ?= python3
 BACKENDS ?=
+SLOW ?=
 ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
@@ -15,9 +16,9 @@ demo: .venv/demo.stamp  ## train the small CNN twice, plain and with the parts, 
 	$(BIN)/keras-dcnn demo
 
 # The suite on TensorFlow and JAX, and on PyTorch where it is installed. BACKENDS="… torch" installs
-# it: from PyPI it comes with several GB of CUDA, so it is not installed unasked.
+# it: from PyPI it comes with several GB of CUDA, so it is not installed unasked. SLOW=1 for all.
 test: .venv/dev.stamp $(if $(filter torch,$(BACKENDS)),.venv/torch.stamp)
-	$(BIN)/python tests/run_backends.py $(BACKENDS)
+	$(BIN)/python tests/run_backends.py $(if $(SLOW),--slow) $(BACKENDS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -1,4 +1,8 @@
-"""Small trainings for the tests of callbacks."""
+"""Small trainings for the tests of callbacks.
+
+What a training costs is its compilation, so `compiled()` lends models: after a test they come back
+and go to the next test of the file as new, with what they compiled.
+"""
 
 import keras
 import numpy as np
@@ -10,8 +14,8 @@ VALIDATION = (rng.normal(size=(24, 6, 6, 3)).astype("float32"), np.arange(24) % 
 
 
 def jit():
-    """PyTorch's own compiler takes most of a minute for each model: there, eager."""
-    return keras.backend.backend() != "torch"
+    """On JAX, which is slow without. XLA on TensorFlow is what test_contract.py asks about."""
+    return keras.backend.backend() == "jax"
 
 
 def network(dropout=0.2):
@@ -30,15 +34,56 @@ def network(dropout=0.2):
 
 
 def compiled(optimizer=None, **options):
-    """`network()`, compiled with Adam or the given optimizer."""
-    model = network(**options)
-    model.compile(
-        optimizer or keras.optimizers.Adam(0.01),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=jit(),
-    )
+    """`network()`, compiled with Adam or the given optimizer; as new, where it was lent before."""
+    key = None if optimizer else str(options)
+    if key in _READY and _READY[key]:
+        model, *rest = _READY[key].pop()
+        _make_new(model, *rest)
+    else:
+        model = network(**options)
+        model.compile(
+            optimizer or keras.optimizers.Adam(RATE),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=jit(),
+        )
+        rest = model.get_weights(), _values(model.non_trainable_variables), {*vars(model), *BY_FIT}
+    if key:
+        _LENT.append((key, model, *rest))
+    keras.utils.set_random_seed(7)
     return model
+
+
+RATE = 0.01
+BY_FIT = ("history", "stop_evaluating")  # what Keras itself hangs on a model
+_READY, _LENT = {}, []
+
+
+def take_back():
+    """After a test: the models that it had, unless something was hung on them."""
+    for key, model, *rest in _LENT:
+        if set(vars(model)) <= rest[-1] and model.optimizer.__class__ is keras.optimizers.Adam:
+            _READY.setdefault(key, []).append((model, *rest))
+    _LENT.clear()
+
+
+def forget():
+    """After the tests of a file, as what is compiled takes memory."""
+    _READY.clear()
+
+
+def _values(variables):
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _make_new(model, weights, others, _):
+    model.set_weights(weights)
+    for variable, value in zip(model.non_trainable_variables, others, strict=True):
+        variable.assign(value)
+    for variable in [*model.optimizer.variables, *model.metrics_variables]:
+        variable.assign(keras.ops.zeros_like(variable))
+    model.optimizer.learning_rate = RATE
+    model.stop_training = False
 
 
 def fit(model, callbacks, epochs=4, **more):
