@@ -36,7 +36,7 @@ def network(dropout=0.2):
 def compiled(optimizer=None, **options):
     """`network()`, compiled with Adam or the given optimizer; as new, where it was lent before."""
     key = None if optimizer else str(options)
-    if key in _READY and _READY[key]:
+    if _READY.get(key):
         model, *rest = _READY[key].pop()
         _make_new(model, *rest)
     else:
