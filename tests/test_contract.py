@@ -1,16 +1,21 @@
-"""What all parts promise. Parts are found from `__all__`; each goes through what its tags say."""
+"""What all parts promise. Parts are found from `__all__`; each goes through what its tags say.
+
+What is asked of a training is read off one per part, and one in half precision: `trained`.
+"""
 
 import inspect
 import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from cases import CASES, cases
 from public import public_objects
+from trainings import same
 
 from keras_dcnn.callbacks._state import pack, unpack
 
@@ -25,6 +30,7 @@ for name, path in json.load(open(sys.argv[1])).items():
     np.savez(path + ".npz", outputs=outputs, losses=losses)
 """
 SAVED = cases("layer", "initializer", "constraint", "regularizer", "model")
+pytestmark = pytest.mark.every_backend
 
 
 def each(*tags):
@@ -35,10 +41,63 @@ def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-def compile_and_fit(model, x, jit, epochs=1, callbacks=()):
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit)
-    y = np.arange(len(x)) % 3
-    return model.fit(x, y, batch_size=4, epochs=epochs, callbacks=list(callbacks), verbose=0)
+class CountTraces(keras.layers.Layer):
+    """Python runs it only where a step is traced; after each epoch it says how often that was."""
+
+    def __init__(self):
+        super().__init__()
+        self.traces, self.by_epoch = 0, []
+
+    def call(self, x):
+        self.traces += 1
+        return x
+
+    def watch(self):
+        return keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: self.by_epoch.append(self.traces)
+        )
+
+
+def train(case, epochs):
+    """A training in which XLA compiles all, but on PyTorch, whose compiler takes a minute."""
+    count, inner, callback = CountTraces(), case.model(), None
+    model = keras.Sequential([keras.Input(case.input_shape), count, inner])
+    model.compile(
+        "sgd",
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=keras.backend.backend() != "torch",
+    )
+    if "callback" in case.tags:
+        callback = case.make()
+    callbacks = [*([callback] if callback else []), count.watch()]
+    x, y = case.inputs(8), np.arange(8) % 3
+    fit = model.fit(x, y, batch_size=4, epochs=epochs, callbacks=callbacks, verbose=0)
+    return SimpleNamespace(
+        model=model,
+        inner=inner,
+        callback=callback,
+        losses=fit.history["loss"],
+        traces=count.by_epoch,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A function: the training of a case, two epochs, made when it is first asked for."""
+    done = {}
+
+    def of(case):
+        if case.part not in done:
+            keras.utils.set_random_seed(1234)
+            done[case.part] = train(case, epochs=2)
+            if case in SAVED:
+                done[case.part].x = case.inputs(5)
+                predict = done[case.part].model.predict  # the last batch is of one
+                done[case.part].predicted = predict(done[case.part].x, batch_size=4, verbose=0)
+        return done[case.part]
+
+    return of
 
 
 def test_every_public_class_has_a_case():
@@ -65,17 +124,15 @@ def test_unknown_keyword_raises_type_error(case):
 
 
 @pytest.fixture(scope="module")
-def fresh_process(tmp_path_factory):
+def fresh_process(trained, tmp_path_factory):
     """Every saveable part in a saved model, all loaded and run by one new process."""
     folder = tmp_path_factory.mktemp("fresh")
-    paths, here = {}, {}
+    paths = {}
     for case in SAVED:
-        name = case.part.__name__
-        model, x = case.model(), case.inputs(5)
+        name, training = case.part.__name__, trained(case)
         paths[name] = str(folder / name)
-        model.save(paths[name] + ".keras")
-        np.save(paths[name] + ".npy", x)
-        here[name] = model.predict(x, verbose=0), sum(float(numpy(loss)) for loss in model.losses)
+        training.inner.save(paths[name] + ".keras")
+        np.save(paths[name] + ".npy", training.x)
     (folder / "paths.json").write_text(json.dumps(paths))
     subprocess.run(
         [sys.executable, "-c", FRESH_PROCESS, folder / "paths.json"],
@@ -83,13 +140,14 @@ def fresh_process(tmp_path_factory):
         timeout=300,
         env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
     )
-    return {name: (*here[name], np.load(path + ".npz")) for name, path in paths.items()}
+    return {name: np.load(path + ".npz") for name, path in paths.items()}
 
 
 @pytest.mark.parametrize("case", SAVED, ids=lambda case: case.part.__name__)
-def test_saved_model_loads_in_a_fresh_process(case, fresh_process):
-    outputs, losses, loaded = fresh_process[case.part.__name__]
-    np.testing.assert_allclose(loaded["outputs"], outputs, rtol=1e-5, atol=1e-6)
+def test_saved_model_loads_in_a_fresh_process(case, trained, fresh_process):
+    training, loaded = trained(case), fresh_process[case.part.__name__]
+    np.testing.assert_allclose(loaded["outputs"], training.predicted, rtol=1e-5, atol=1e-6)
+    losses = sum(float(numpy(loss)) for loss in training.inner.losses)
     np.testing.assert_allclose(loaded["losses"], losses, rtol=1e-5)
     assert (losses > 0) == ("regularizer" in case.tags)
 
@@ -107,57 +165,56 @@ def test_symbolic_and_eager_shapes_agree(case, training):
     )
 
 
-@each("layer", "model")
-def test_batch_of_unknown_size_and_a_last_partial_batch(case):
-    model, x = case.model(), case.inputs(5)
-    batched = model.predict(x, batch_size=2, verbose=0)
-    single = np.concatenate([model.predict(x[i : i + 1], verbose=0) for i in range(5)])
-    np.testing.assert_allclose(batched, single, rtol=1e-4, atol=1e-5)
-
-
 @each("callback", "thawing")
 def test_state_before_a_training(case):
-    callback = case.make()
-    callback.set_state(unpack(*pack(callback.get_state())))
+    callback, twin = case.make(), case.make()
+    text, arrays = pack(callback.get_state())
+    twin.set_state(unpack(text, arrays))
+    again, arrays_again = pack(twin.get_state())
+    assert again == text
+    assert same(arrays_again, arrays)
 
 
 @each("callback")
-def test_state_of_a_callback_is_plain_and_makes_it_anew(case):
-    callback = case.make()
-    compile_and_fit(case.model(), case.inputs(8), False, 2, [callback])
+def test_state_of_a_callback_is_plain_and_makes_it_anew(case, trained):
+    callback = trained(case).callback
     text, arrays = pack(callback.get_state())
     arguments = inspect.signature(case.part).parameters
     twin = case.part(**{name: getattr(callback, name) for name in arguments})
     twin.set_state(unpack(text, arrays))
     again, arrays_again = pack(twin.get_state())
     assert again == text
-    for one, other in zip(arrays, arrays_again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert same(arrays_again, arrays)
 
 
 @each("layer", "initializer", "constraint", "regularizer", "callback", "model")
-def test_fit_compiled_by_xla_traces_once(case, backend):
-    traces = []
+def test_the_loss_of_a_training_is_finite(case, trained):
+    losses = trained(case).losses
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
 
-    class CountTraces(keras.layers.Layer):
-        def call(self, x):
-            traces.append(1)
-            return x
 
-    model = case.model()
-    model = keras.Sequential([keras.Input(case.input_shape), CountTraces(), model])
-    first_epoch = []
-    watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: first_epoch.append(len(traces))
-    )
-    callbacks = [case.make()] if "callback" in case.tags else []
-    # torch's own compiler takes most of a minute for each model: there, eager.
-    jit = backend != "torch"
-    history = compile_and_fit(model, case.inputs(8), jit, 2, [*callbacks, watch])
-    assert np.isfinite(history.history["loss"]).all()
-    if jit:
-        assert 0 < first_epoch[0] == first_epoch[1]
-        assert model.jit_compile
+@each("layer", "initializer", "constraint", "regularizer", "callback", "model")
+def test_xla_compiles_a_training_once(case, trained, backend):
+    if backend == "torch":
+        pytest.skip("compiled by hand, a minute each")
+    training = trained(case)
+    assert 0 < training.traces[0] == training.traces[1]
+    assert training.model.jit_compile
+
+
+@each("layer", "model")
+def test_predict_does_the_same_as_a_call_in_a_last_partial_batch_too(case, trained):
+    training = trained(case)
+    called = numpy(training.model(training.x, training=False))
+    np.testing.assert_allclose(training.predicted, called, rtol=1e-4, atol=1e-5)
+
+
+@each("layer", "model")
+def test_inference_is_deterministic_and_is_the_default_in_predict(case, trained):
+    training = trained(case)
+    again = training.model.predict(training.x, batch_size=4, verbose=0)
+    np.testing.assert_array_equal(again, training.predicted)
 
 
 @each("layer")
@@ -173,14 +230,14 @@ def test_mixed_precision(case, training, dtype, precision):
 
 
 @each("layer", "initializer", "constraint", "regularizer")
-def test_trains_in_mixed_float16(case, backend):
+def test_trains_in_mixed_float16(case):
     with_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        history = compile_and_fit(case.model(), case.inputs(8), jit=backend != "torch")
+        losses = train(case, epochs=1).losses
     finally:
         keras.config.set_dtype_policy(with_policy)
-    assert np.isfinite(history.history["loss"]).all()
+    assert np.isfinite(losses).all()
 
 
 @each("layer")
@@ -236,14 +293,6 @@ def test_images_of_one_batch_draw_apart(case):
     x = np.repeat(case.inputs(1), 2, axis=0)
     one, other = numpy(case.make()(x, training=True))
     assert np.mean(one != other) > 0.1
-
-
-@each("layer", "model")
-def test_inference_is_deterministic_and_is_the_default_in_predict(case):
-    model, x = case.model(), case.inputs(4)
-    first = model.predict(x, verbose=0)
-    np.testing.assert_array_equal(first, model.predict(x, verbose=0))
-    np.testing.assert_allclose(first, numpy(model(x, training=False)), rtol=1e-4, atol=1e-5)
 
 
 @each("colour", "geometric")
@@ -337,20 +386,22 @@ def test_extreme_pixels_stay_finite_and_in_range(case):
 
 
 @each("image")
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_pixels_must_be_finite(case, bad, backend):
+def test_pixels_must_be_finite(case, backend):
     """Refused where errors can be raised; inside XLA, where none can, the output is finite."""
-    x = case.inputs(4).astype("float32")
-    x[1, 2, 3, 1] = bad
-    with pytest.raises(ValueError, match=f"{case.part.__name__} `.*needs finite pixels"):
-        case.make()(x, training=True)
-    if backend != "torch":
-        assert np.isfinite(numpy(compiled(case.make())(x))).all()
+    images = np.repeat(case.inputs(4).astype("float32")[None], 3, axis=0)
+    images[:, 1, 2, 3, 1] = [np.nan, np.inf, -np.inf]
+    run = compiled(case.make()) if backend != "torch" else None
+    for x in images:
+        with pytest.raises(ValueError, match=f"{case.part.__name__} `.*needs finite pixels"):
+            case.make()(x, training=True)
+        assert run is None or np.isfinite(numpy(run(x))).all()
     tf = pytest.importorskip("tensorflow")
     layer = case.make()
-    dataset = tf.data.Dataset.from_tensors(x).map(lambda images: layer(images, training=True))
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{case.part.__name__} `.*finite"):
-        next(iter(dataset))
+    dataset = tf.data.Dataset.from_tensor_slices(images)
+    batches = iter(dataset.map(lambda x: layer(x, training=True)))
+    for _ in images:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{case.part.__name__} `.*finite"):
+            next(batches)
 
 
 @each("colour")
