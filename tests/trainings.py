@@ -34,36 +34,65 @@ def network(dropout=0.2):
 
 
 def compiled(optimizer=None, **options):
-    """`network()`, compiled with Adam or the given optimizer; as new, where it was lent before."""
-    key = None if optimizer else str(options)
-    if _READY.get(key):
-        model, *rest = _READY[key].pop()
-        _make_new(model, *rest)
+    """`network()`, compiled with Adam or what a function makes, and lent; or with an optimizer.
+
+    A function is a class or one that is defined once, as models are lent by it.
+    """
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        model = _compiled_network(lambda: optimizer, **options)
     else:
-        model = network(**options)
-        model.compile(
-            optimizer or keras.optimizers.Adam(RATE),
-            "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=jit(),
-        )
-        rest = model.get_weights(), _values(model.non_trainable_variables), {*vars(model), *BY_FIT}
-    if key:
-        _LENT.append((key, model, *rest))
+        model = lent(_compiled_network, optimizer=optimizer or _adam, **options)
     keras.utils.set_random_seed(7)
     return model
 
 
-RATE = 0.01
+def _compiled_network(optimizer, **options):
+    model = network(**options)
+    model.compile(
+        optimizer(), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit()
+    )
+    return model
+
+
+def _adam():
+    return keras.optimizers.Adam(0.01)
+
+
 BY_FIT = ("history", "stop_evaluating")  # what Keras itself hangs on a model
+LEFT = ("_eval_epoch_iterator", "_jax_state", "_keras_dcnn_training_run")  # when interrupted
 _READY, _LENT = {}, []
+
+
+def lent(make, **options):
+    """The compiled model that a function makes; as new, where an earlier test had it."""
+    key = make, str(options), keras.config.dtype_policy().name
+    if _READY.get(key):
+        model, optimizer, values, attributes = _READY[key].pop()
+        for variable, value in zip(_variables(model), values, strict=True):
+            variable.assign(value)
+        model.reset_metrics()
+        model.stop_training = False
+    else:
+        model = make(**options)
+        optimizer = model.optimizer
+        optimizer.build(model.trainable_variables)
+        values = [np.array(keras.ops.convert_to_numpy(one)) for one in _variables(model)]
+        attributes = {*vars(model), *BY_FIT}
+    _LENT.append((key, model, optimizer, values, attributes))
+    return model
+
+
+def _variables(model):
+    return [*model.variables, *model.optimizer.variables]
 
 
 def take_back():
     """After a test: the models that it had, unless something was hung on them."""
-    for key, model, *rest in _LENT:
-        if set(vars(model)) <= rest[-1] and model.optimizer.__class__ is keras.optimizers.Adam:
-            _READY.setdefault(key, []).append((model, *rest))
+    for key, model, optimizer, values, attributes in _LENT:
+        for name in LEFT:
+            vars(model).pop(name, None)
+        if set(vars(model)) <= attributes and model.optimizer is optimizer:
+            _READY.setdefault(key, []).append((model, optimizer, values, attributes))
     _LENT.clear()
 
 
@@ -72,24 +101,35 @@ def forget():
     _READY.clear()
 
 
-def _values(variables):
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def _make_new(model, weights, others, _):
-    model.set_weights(weights)
-    for variable, value in zip(model.non_trainable_variables, others, strict=True):
-        variable.assign(value)
-    for variable in [*model.optimizer.variables, *model.metrics_variables]:
-        variable.assign(keras.ops.zeros_like(variable))
-    model.optimizer.learning_rate = RATE
-    model.stop_training = False
-
-
 def fit(model, callbacks, epochs=4, **more):
     """Three batches of 16 an epoch, shuffled, with validation."""
     arguments = {"validation_data": VALIDATION, "batch_size": 16, "verbose": 0, **more}
     return model.fit(X, Y, epochs=epochs, callbacks=callbacks, **arguments).history
+
+
+def rehearse(model, callbacks, scores, losses=None):
+    """What `fit` calls, without its training: each epoch's `score`, each batch's own loss given.
+
+    Returns the history.
+    """
+    losses = np.zeros((len(scores), 1)) if losses is None else np.asarray(losses)
+    batches = range(losses.shape[1])
+    calls = keras.callbacks.CallbackList(
+        callbacks, add_history=True, model=model, epochs=len(scores), steps=len(batches)
+    )
+    model.stop_training = False
+    calls.on_train_begin()
+    for epoch, score in enumerate(scores):
+        calls.on_epoch_begin(epoch)
+        for batch in batches:
+            logs = {"loss": losses[epoch, : batch + 1].mean()}
+            calls.on_train_batch_begin(batch)
+            calls.on_train_batch_end(batch, logs)
+        calls.on_epoch_end(epoch, {**logs, "score": score})
+        if model.stop_training:
+            break
+    calls.on_train_end()
+    return model.history.history
 
 
 class Record(keras.callbacks.Callback):

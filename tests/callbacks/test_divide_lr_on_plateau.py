@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from keras_dcnn.callbacks import DivideLROnPlateau
 from keras_dcnn.callbacks._state import pack, unpack
-
-VALUES = st.lists(
-    st.one_of(st.floats(-2, 2), st.sampled_from([0.0, 0.1, 0.2, np.nan, np.inf])), max_size=60
-)
+from keras_dcnn.callbacks.divide_lr_on_plateau import PlateauState, plateau_step
 
 
 def simulate(curve, mode, patience, min_delta, cooldown, rate, divisor, min_lr):
@@ -34,48 +31,84 @@ def simulate(curve, mode, patience, min_delta, cooldown, rate, divisor, min_lr):
     return rates
 
 
-def decide(callback, curve):
-    """The rates after each epoch of a scripted curve, without a training."""
-    model = keras.Sequential()
-    model.compile(keras.optimizers.SGD(1.0))
-    callback.set_model(model)
-    callback.set_params({"epochs": len(curve), "steps": 1})
-    callback.on_train_begin()
-    rates = []
-    for epoch, value in enumerate(curve):
-        callback.on_epoch_begin(epoch)
-        callback.on_epoch_end(epoch, {"score": value})
-        rates.append(float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+def sgd():
+    return keras.optimizers.SGD(0.1)
+
+
+def small(optimizer=sgd):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(optimizer(), "mse", metrics=["accuracy"], jit_compile=trainings.jit())
+    return model
+
+
+def read_rate(optimizer):
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def halve(curve, patience, margin, cooldown):
+    """The rates after each cost of a curve, of the decisions alone."""
+    state, rate, rates = PlateauState(), 1.0, []
+    for cost in curve:
+        state, verdict = plateau_step(state, cost, patience, margin, cooldown)
+        rate /= 2 if verdict == "plateau" else 1
+        rates.append(rate)
     return rates
 
 
+def decide(callback, curve):
+    """The rates after each epoch of a scripted curve, without a training."""
+    model, rates = keras.Sequential(), []
+    model.compile(keras.optimizers.SGD(1.0))
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(read_rate(model.optimizer))
+    )
+    trainings.rehearse(model, [callback, look], curve)
+    return rates
+
+
+@pytest.mark.once
 @settings(deadline=None, max_examples=200)
 @given(
-    curve=VALUES,
-    mode=st.sampled_from(["min", "max"]),
+    curve=st.lists(st.one_of(st.floats(-2, 2), st.sampled_from([0.0, 0.1, 0.2])), max_size=60),
     patience=st.integers(1, 4),
     min_delta=st.sampled_from([0.0, 0.1]),
     cooldown=st.integers(0, 3),
-    min_lr=st.sampled_from([0.0, 0.2]),
 )
-@example([1.0] * 8, "min", 1, 0.0, 1, 0.0)  # cooldown=1 spares one epoch (Keras's: none)
-@example([np.nan] * 8, "min", 1, 0.0, 0, 0.0)
-def test_rates_equal_a_simulation(curve, mode, patience, min_delta, cooldown, min_lr):
-    callback = DivideLROnPlateau(
-        "score", mode, 2.0, patience, min_delta, "abs", cooldown, min_lr, verbose=0
-    )
-    expected = simulate(curve, mode, patience, min_delta, cooldown, 1.0, 2.0, min_lr)
-    np.testing.assert_allclose(decide(callback, curve), expected, rtol=1e-6)
+@example([1.0] * 8, 1, 0.0, 1)  # cooldown=1 spares one epoch (Keras's: none)
+def test_decisions_equal_a_simulation(curve, patience, min_delta, cooldown):
+    rates = halve(curve, patience, lambda best: min_delta, cooldown)
+    assert rates == simulate(curve, "min", patience, min_delta, cooldown, 1.0, 2.0, 0.0)
 
 
-def test_decisions_are_those_of_pytorch_on_1000_curves():
-    """Where the definitions agree: finite values of one sign, PyTorch's patience one less."""
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("min_lr", [0.0, 0.2])
+def test_rates_equal_a_simulation(mode, min_lr):
+    """Values that are not finite are among them, and ties."""
+    rng = np.random.default_rng(4)
+    rates = []
+    for patience, cooldown, min_delta in [(1, 0, 0.0), (1, 1, 0.2), (2, 2, 0.0), (3, 0, 0.2)]:
+        curve = rng.normal(size=25).round(1)
+        curve[rng.integers(25, size=5)] = rng.choice([np.nan, np.inf, -np.inf], 5)
+        callback = DivideLROnPlateau(
+            "score", mode, 2.0, patience, min_delta, "abs", cooldown, min_lr, verbose=0
+        )
+        expected = simulate(curve, mode, patience, min_delta, cooldown, 1.0, 2.0, min_lr)
+        np.testing.assert_allclose(decide(callback, curve), expected, rtol=1e-6)
+        rates += expected
+    assert min(rates) <= max(min_lr, 0.125)
+    assert decide(DivideLROnPlateau("score", mode, patience=1), [np.nan] * 4) == [1.0] * 4
+
+
+def curves_of_pytorch(number):
+    """Curves, settings, and PyTorch's rates, where the definitions agree.
+
+    That is for finite values of one sign; PyTorch's patience is one less.
+    """
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(3)
-    cuts = 0
-    for number in range(1000):
+    for i in range(number):
         curve = np.abs(np.cumsum(rng.normal(-0.02, 0.1, 30)) + 1) + 0.01
-        if number % 3 == 0:
+        if i % 3 == 0:
             curve = curve.round(1) + 0.1  # ties
         mode, threshold_mode = rng.choice(["min", "max"]), rng.choice(["rel", "abs"])
         patience, cooldown = int(rng.integers(1, 5)), int(rng.integers(0, 4))
@@ -88,12 +121,26 @@ def test_decisions_are_those_of_pytorch_on_1000_curves():
         for value in curve:
             peer.step(value)
             expected.append(optimizer.param_groups[0]["lr"])
-        callback = DivideLROnPlateau(
-            "score", mode, 2.0, patience, threshold, threshold_mode, cooldown, verbose=0
-        )
-        np.testing.assert_allclose(decide(callback, curve), expected, rtol=1e-6)
-        cuts += expected[-1] < 1
+        yield curve, (mode, patience, threshold, threshold_mode, cooldown), expected
+
+
+@pytest.mark.once
+def test_decisions_are_those_of_pytorch_on_1000_curves():
+    cuts = 0
+    for curve, (mode, patience, threshold, threshold_mode, cooldown), rates in curves_of_pytorch(
+        1000
+    ):
+        costs = curve if mode == "min" else -curve
+        margins = {"rel": lambda best, t=threshold: t * abs(best), "abs": lambda _, t=threshold: t}
+        assert halve(costs, patience, margins[threshold_mode], cooldown) == rates
+        cuts += rates[-1] < 1
     assert cuts > 500
+
+
+def test_rates_are_those_of_pytorch():
+    for curve, (mode, *settings_), rates in curves_of_pytorch(24):
+        callback = DivideLROnPlateau("score", mode, 2.0, *settings_, verbose=0)
+        np.testing.assert_allclose(decide(callback, curve), rates, rtol=1e-6)
 
 
 def test_a_relative_threshold_of_a_negative_best_is_still_a_threshold():
@@ -104,96 +151,88 @@ def test_a_relative_threshold_of_a_negative_best_is_still_a_threshold():
 
 @pytest.mark.parametrize("at_limit", ["stay", "stop"])
 def test_after_the_last_reduction_it_stays_or_stops(at_limit, capsys):
-    model, x, y = model_and_data()
     callback = DivideLROnPlateau("score", "min", patience=1, max_reductions=2, at_limit=at_limit)
-    history = fit(model, x, y, [1] * 9, callback)
+    history = fit(callback, [1] * 9)
     rates = [0.1, 0.1, 0.05] + [0.025] * (6 if at_limit == "stay" else 1)
     np.testing.assert_allclose(history["learning_rate"], rates, rtol=1e-6)
     assert ("training stops" in capsys.readouterr().out) == (at_limit == "stop")
 
 
 def test_stops_at_min_lr_too():
-    model, x, y = model_and_data()
     callback = DivideLROnPlateau("score", "min", patience=1, min_lr=0.1, at_limit="stop")
-    assert len(fit(model, x, y, [1] * 9, callback)["loss"]) == 2
+    assert len(fit(callback, [1] * 9)["loss"]) == 2
 
 
-def model_and_data(optimizer=None):
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile(optimizer or keras.optimizers.SGD(0.1), "mse")
-    rng = np.random.default_rng(0)
-    return model, rng.normal(size=(8, 4)).astype("float32"), np.ones((8, 1), "float32")
-
-
-class Script(keras.callbacks.Callback):
-    """Puts given values into the logs before the callback under test sees them."""
-
-    def __init__(self, values):
-        super().__init__()
-        self.values = iter(values)
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["score"] = next(self.values)
-
-
-def fit(model, x, y, values, callback):
-    return model.fit(
-        x, y, epochs=len(values), callbacks=[Script(values), callback], verbose=0
-    ).history
+def fit(callback, values, model=None):
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    return (
+        (model or trainings.lent(small))
+        .fit(
+            x,
+            np.ones((8, 1)),
+            epochs=len(values),
+            callbacks=[trainings.Script(values), callback],
+            verbose=0,
+        )
+        .history
+    )
 
 
 def test_history_holds_the_rate_each_epoch_used():
-    model, x, y = model_and_data()
-    callback = DivideLROnPlateau("score", "min", divisor=5, patience=2)
-    history = fit(model, x, y, [3, 2, 2, 2, 2, 2], callback)
+    history = fit(DivideLROnPlateau("score", "min", divisor=5, patience=2), [3, 2, 2, 2, 2, 2])
     np.testing.assert_allclose(history["learning_rate"], [0.1] * 4 + [0.02] * 2, rtol=1e-6)
 
 
 def test_prints_one_line_per_cut_with_both_rates(capsys):
-    model, x, y = model_and_data()
-    fit(model, x, y, [1, 1, 1], DivideLROnPlateau("score", "max", patience=2))
+    fit(DivideLROnPlateau("score", "max", patience=2), [1, 1, 1])
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines == ["Epoch 3: score did not improve on 1 for 2 epochs: learning rate 0.1 → 0.05."]
 
 
 def test_a_second_fit_goes_on_and_another_model_begins_anew():
     callback = DivideLROnPlateau("score", "min", patience=2)
-    model, x, y = model_and_data()
-    fit(model, x, y, [1, 2], callback)
-    history = fit(model, x, y, [2, 2], callback)
+    model, other = trainings.lent(small), trainings.lent(small)
+    fit(callback, [1, 2], model)
+    history = fit(callback, [2, 2], model)
     np.testing.assert_allclose(history["learning_rate"], [0.1, 0.05], rtol=1e-6)
-    history = fit(*model_and_data(), [2, 2, 1], callback)
+    history = trainings.rehearse(other, [callback], [2, 2, 1])
     np.testing.assert_allclose(history["learning_rate"], [0.1] * 3, rtol=1e-6)
 
 
-def test_auto_mode_asks_the_metric():
-    for metric, mode in (("loss", "min"), ("accuracy", "max")):
-        model, x, y = model_and_data()
-        model.compile("sgd", "mse", metrics=["accuracy"])
-        callback = DivideLROnPlateau(metric, patience=1)
-        model.fit(x, y, callbacks=[callback], verbose=0)
-        assert callback._monitor.mode == mode
+@pytest.mark.parametrize(("metric", "rates"), [("loss", [0.1, 0.1, 0.05]), ("accuracy", [0.1] * 3)])
+def test_auto_mode_asks_the_metric(metric, rates):
+    """Of a loss that rises each time, and of an accuracy."""
+    rise = keras.callbacks.LambdaCallback(on_epoch_end=lambda i, logs: logs.update({metric: i}))
+    model = trainings.lent(small)
+    callbacks = [rise, DivideLROnPlateau(metric, patience=1)]
+    history = model.fit(np.ones((2, 4)), np.ones((2, 1)), epochs=3, callbacks=callbacks, verbose=0)
+    np.testing.assert_allclose(history.history["learning_rate"], rates, rtol=1e-6)
+
+
+def test_auto_mode_of_what_keras_does_not_know():
     with pytest.raises(ValueError, match="Pass `mode='max'`"):
-        fit(model, x, y, [1], DivideLROnPlateau("score"))
+        fit(DivideLROnPlateau("score"), [1])
 
 
 @pytest.mark.parametrize("wrap", ["plain", "loss scaling", "several"])
 def test_reaches_the_rate_inside_other_optimizers(wrap):
-    sgd = [keras.optimizers.SGD(0.1, name=f"sgd{i}") for i in range(2)]
+    inner = [keras.optimizers.SGD(0.1, name=f"sgd{i}") for i in range(2)]
     optimizer = {
-        "plain": lambda: sgd[0],
-        "loss scaling": lambda: keras.optimizers.LossScaleOptimizer(sgd[0]),
+        "plain": lambda: inner[0],
+        "loss scaling": lambda: keras.optimizers.LossScaleOptimizer(inner[0]),
         "several": lambda: keras.optimizers.MultiOptimizer(
-            keras.optimizers.OptimizerMap(sgd[0], {".*bias": sgd[1]})
+            keras.optimizers.OptimizerMap(inner[0], {".*bias": inner[1]})
         ),
     }[wrap]()
-    model, x, y = model_and_data(optimizer)
-    history = fit(model, x, y, [1, 1, 1], DivideLROnPlateau("score", "min", patience=1))
+    model = small(lambda: optimizer)
+    callback = DivideLROnPlateau("score", "min", patience=1)
+    history = trainings.rehearse(model, [callback], [1, 1, 1])
     names = ["learning_rate"]
     if wrap == "several":
         names = ["learning_rate_sgd0", "learning_rate_sgd1"]
-    for name in names:
+    for name, one in zip(names, inner, strict=False):
         np.testing.assert_allclose(history[name], [0.1, 0.1, 0.05], rtol=1e-6)
+        assert read_rate(one) == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize("restore", ["weights", "state"])
@@ -222,28 +261,36 @@ def test_restore_goes_back_to_the_best_epoch(restore):
 @pytest.mark.parametrize("every", [1, 2, 5])
 def test_looks_every_so_many_batches(every, capsys):
     """The value is the mean over these batches; the rate is cut in the middle of an epoch."""
-    seen = []
-    model = trainings.compiled(keras.optimizers.SGD(0.0), dropout=0.0)
-    callback = DivideLROnPlateau("loss", every=every, patience=3, verbose=1)
-    decide_as = callback._decide
-    callback._decide = lambda value, when: (seen.append(value), decide_as(value, when))
-    record = []
-    watch = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: record.append(logs["loss"] * (batch + 1))
+    losses = np.random.default_rng(5).random((7, 6)) + 1
+    callback = DivideLROnPlateau("loss", "min", every=every, patience=1, min_delta=0.0)
+    model, rates = small(), []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: rates.append(read_rate(model.optimizer))
     )
-    trainings.fit(model, [watch, callback], shuffle=False)
-    batches = np.diff([[0, *sums] for sums in np.reshape(record, (4, 3))], axis=1).ravel()
-    blocks = [batches[i : i + every] for i in range(0, 12 - every + 1, every)]
-    np.testing.assert_allclose(seen, np.mean(blocks, axis=1), rtol=1e-6)
+    trainings.rehearse(model, [callback, look], [0] * 7, losses)
+    ends = range(every, losses.size + 1, every)
+    means = [losses.ravel()[end - every : end].mean() for end in ends]
+    expected = np.repeat([0.1, *simulate(means, "min", 1, 0.0, 0, 0.1, 2.0, 0.0)], every)[1:]
+    np.testing.assert_allclose(rates, expected[: losses.size], rtol=1e-5)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert len(lines) == round(np.log2(0.1 / rates[-1])) > 2
+    for line in lines:  # tell of the best mean until then
+        epoch, batch = (int(word.strip(",:")) for word in line.split()[1:4:2])
+        done = ((epoch - 1) * 6 + batch) // every
+        assert f" on {min(means[:done]):.4g} for 1 times {every} batches" in line
 
 
 def test_a_cut_between_two_batches_acts_on_the_next():
-    model, x, y = model_and_data(keras.optimizers.SGD(0.5))
-    model.layers[0].kernel.assign(np.zeros((4, 1)))
-    watch = trainings.Record()
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, kernel_initializer="zeros")])
     # A constant gradient: the loss is the mean of y_pred, so that a step shows the rate.
-    model.compile(keras.optimizers.SGD(0.5), lambda y, p: keras.ops.mean(p) + 0 * y[:, 0])
+    model.compile(
+        keras.optimizers.SGD(0.5),
+        lambda y, p: keras.ops.mean(p) + 0 * y[:, 0],
+        jit_compile=trainings.jit(),
+    )
+    watch = trainings.Record()
     callback = DivideLROnPlateau("loss", "max", every=1, patience=1, verbose=0)
+    x, y = np.random.default_rng(0).normal(size=(8, 4)), np.ones((8, 1))
     model.fit(x, y, batch_size=2, epochs=1, callbacks=[callback, watch], verbose=0)
     np.testing.assert_allclose(
         -np.diff(np.ravel([[0], *(weights[1] for weights in watch.batches)])),
@@ -254,11 +301,12 @@ def test_a_cut_between_two_batches_acts_on_the_next():
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras's, of an unknown size
 @pytest.mark.parametrize("known", [True, False])
 def test_warmup_rises_to_the_rate_and_is_not_counted(known):
-    model = trainings.compiled(keras.optimizers.SGD(0.12))
+    model = trainings.lent(small)
+    model.optimizer.learning_rate = 0.12
     callback = DivideLROnPlateau("score", "max", patience=1, warmup=2, verbose=0)
     script = trainings.Script([5, 4, 1, 1, 1])
     tf = pytest.importorskip("tensorflow")
-    data = tf.data.Dataset.from_tensor_slices((trainings.X, trainings.Y)).batch(16)
+    data = tf.data.Dataset.from_tensor_slices((np.ones((6, 4)), np.ones((6, 1)))).batch(2)
     if not known:  # the rate is then that of an epoch
         data = data.filter(lambda *_: True)
     history = model.fit(
@@ -268,24 +316,36 @@ def test_warmup_rises_to_the_rate_and_is_not_counted(known):
     np.testing.assert_allclose(history["learning_rate"], rates, rtol=1e-6)
 
 
+def test_warmup_rises_batch_by_batch():
+    model, rates = small(), []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: rates.append(read_rate(model.optimizer))
+    )
+    callbacks = [DivideLROnPlateau("loss", "min", warmup=2, verbose=0), look]
+    trainings.rehearse(model, callbacks, [0] * 3, np.ones((3, 3)))
+    expected = np.minimum(np.arange(1, 10) / 6, 1) * 0.1
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("together", [2, 4])
 def test_warmup_reaches_the_rate_in_steps_of_several_batches(together, backend):
     if backend == "torch":
         pytest.skip("Keras has no steps_per_execution there")
-    model = trainings.network()
-    model.compile("sgd", "sparse_categorical_crossentropy", steps_per_execution=together)
-    model.optimizer.learning_rate = 0.1
-    trainings.fit(model, [DivideLROnPlateau("loss", warmup=1, verbose=0)], epochs=2)
-    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.1)
+    model = small()
+    model.compile(sgd(), "mse", steps_per_execution=together, jit_compile=trainings.jit())
+    x, y = np.ones((3, 4)), np.ones((3, 1))
+    callback = DivideLROnPlateau("loss", warmup=1, verbose=0)
+    model.fit(x, y, batch_size=1, epochs=2, callbacks=[callback], verbose=0)
+    assert read_rate(model.optimizer) == pytest.approx(0.1)
 
 
 def test_a_cut_in_the_last_epoch_leaves_the_next_fits_weights_alone():
-    model, x, y = model_and_data()
+    model = trainings.lent(small)
     callback = DivideLROnPlateau("score", "min", patience=1, restore="weights", verbose=0)
-    fit(model, x, y, [1, 2], callback)
+    fit(callback, [1, 2], model)
     model.set_weights([np.full((4, 1), 7.0), np.zeros(1)])
     model.optimizer.learning_rate = 0.0
-    fit(model, x, y, [3], callback)
+    fit(callback, [3], model)
     assert (model.get_weights()[0] == 7).all()
 
 
@@ -302,32 +362,30 @@ def test_state_goes_on_in_another_callback():
 
 
 def test_two_that_set_the_rate_are_refused():
-    model, x, y = model_and_data()
     with pytest.raises(ValueError, match="both set the learning rate: leave one out"):
-        model.fit(x, y, callbacks=[DivideLROnPlateau("loss") for _ in range(2)], verbose=0)
+        trainings.rehearse(small(), [DivideLROnPlateau("loss") for _ in range(2)], [0])
 
 
 def test_at_min_lr_nothing_is_cut_or_restored(capsys):
     """Regression: 0.1 as float32 is above 0.1, which made a cut to 0.1 of every plateau."""
-    model, x, y = model_and_data(keras.optimizers.SGD(0.4))
-    callback = DivideLROnPlateau("score", "min", patience=1, min_lr=0.1)
-    fit(model, x, y, [1] * 9, callback)
+    model = trainings.lent(small)
+    model.optimizer.learning_rate = 0.4
+    fit(DivideLROnPlateau("score", "min", patience=1, min_lr=0.1), [1] * 9, model)
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split("rate ")[1] for line in lines if line] == ["0.4 → 0.2.", "0.2 → 0.1."]
 
 
 def test_a_missing_quantity_warns_once_with_what_there_is():
-    model, x, y = model_and_data()
     with pytest.warns(UserWarning, match=r"'val_loss', which is not among the logs \(.*loss") as w:
-        model.fit(x, y, epochs=3, callbacks=[DivideLROnPlateau()], verbose=0)
+        trainings.rehearse(small(), [DivideLROnPlateau()], [0] * 3)
     assert len([one for one in w if one.category is UserWarning]) == 1
 
 
 def test_a_schedule_is_refused_before_training():
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
-    model, x, y = model_and_data(keras.optimizers.SGD(schedule))
+    model = small(lambda: keras.optimizers.SGD(schedule))
     with pytest.raises(ValueError, match=r"the optimizer `sgd.*` follows a schedule"):
-        model.fit(x, y, callbacks=[DivideLROnPlateau("loss")], verbose=0)
+        trainings.rehearse(model, [DivideLROnPlateau("loss")], [0])
 
 
 @pytest.mark.parametrize(
