@@ -12,13 +12,32 @@ from keras_dcnn.callbacks import DivideLROnPlateau, GradualUnfreeze, ResumeTrain
 FEATURES, NORM, STATISTICS = slice(0, 2), slice(2, 4), slice(4, 6)
 
 
-def thawing(groups=("norm", "features"), optimizer=None, **arguments):
-    """A model compiled for the callback, and the callback."""
+def thawing(groups=("norm", "features"), optimizer=None, graph=False, **arguments):
+    """A model compiled for the callback, and the callback.
+
+    With `graph` as users train; else TensorFlow, which traces anew at each thaw, runs eagerly.
+    """
     thaw = GradualUnfreeze(list(groups), verbose=0, **arguments)
     model = trainings.network()
     optimizer = thaw.optimizer(model, optimizer or keras.optimizers.SGD(0.1))
-    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=trainings.jit())
+    compile_(model, optimizer, graph)
     return model, thaw
+
+
+def compile_(model, optimizer, graph=False):
+    eager = keras.backend.backend() == "tensorflow" and not graph
+    model.compile(
+        optimizer,
+        "sparse_categorical_crossentropy",
+        run_eagerly=eager,
+        jit_compile=trainings.jit(),
+    )
+
+
+def fit(model, callbacks, epochs=4, **more):
+    """One batch an epoch."""
+    arguments = {"batch_size": 48, "validation_data": None, **more}
+    return trainings.fit(model, callbacks, epochs, **arguments)
 
 
 def moved(epochs, part):
@@ -28,20 +47,19 @@ def moved(epochs, part):
 
 
 @pytest.mark.parametrize(
-    "optimizer",
+    ("graph", "fits", "optimizer"),
     [
-        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
-        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.5),
+        (False, 2, lambda: keras.optimizers.SGD(0.1, momentum=0.9)),  # the second `fit` waits again
+        (True, 1, lambda: keras.optimizers.AdamW(0.01, weight_decay=0.5)),
     ],
 )
-def test_groups_wait_with_their_statistics_and_decay_and_then_learn(optimizer):
-    """Twice: the second `fit` waits again."""
-    model, thaw = thawing(optimizer=optimizer(), every=2)
+def test_groups_wait_with_their_statistics_and_decay_and_then_learn(graph, fits, optimizer):
+    model, thaw = thawing(optimizer=optimizer(), graph=graph, every=2)
     trainable = [layer.trainable for layer in model.layers]
-    for _ in range(2):
+    for _ in range(fits):
         record = trainings.Record()
         record.epochs.append(model.get_weights())
-        trainings.fit(model, [thaw, record], epochs=6)
+        fit(model, [thaw, record], epochs=6)
         assert moved(record.epochs, NORM) == [False] * 2 + [True] * 4
         assert moved(record.epochs, STATISTICS) == [False] * 2 + [True] * 4
         assert moved(record.epochs, FEATURES) == [False] * 4 + [True] * 2
@@ -62,7 +80,7 @@ def test_norms_that_wait_normalise_as_at_inference():
 @pytest.mark.parametrize("ramp", [0, 1, 2])
 def test_rates_rise_over_the_ramp_batch_by_batch(ramp):
     model, thaw = thawing(ramp=ramp)
-    history = trainings.fit(model, [thaw], epochs=5)
+    history = trainings.rehearse(model, [thaw], [0] * 5, np.zeros((5, 3)))
     rises = {0: [0.1] * 4, 1: [0.1] * 4, 2: [0.05, 0.1, 0.1, 0.1]}[ramp]  # at the epochs' ends
     np.testing.assert_allclose(history["learning_rate_group1"], [0, *rises], atol=1e-7)
     np.testing.assert_allclose(history["learning_rate_group2"], [0, 0, *rises[:-1]], atol=1e-7)
@@ -89,8 +107,7 @@ def test_between_two_batches_of_a_ramp_the_rate_rises():
 def test_a_plateau_cuts_all_rates_and_later_groups_get_the_lower():
     model, thaw = thawing(every=2)
     plateau = DivideLROnPlateau("score", "min", patience=1, max_reductions=1, verbose=0)
-    script = trainings.Script([1, 1, 1, 1, 1, 1])
-    history = trainings.fit(model, [script, thaw, plateau], epochs=6)
+    history = trainings.rehearse(model, [thaw, plateau], [1] * 6, np.zeros((6, 3)))
     np.testing.assert_allclose(history["learning_rate_group1"][2:], 0.05)
     np.testing.assert_allclose(history["learning_rate_group2"][4:], 0.05)
 
@@ -100,7 +117,7 @@ def test_a_warmup_beside_it_leaves_the_groups_to_it(plateau_first):
     model, thaw = thawing(ramp=0, every=2)
     plateau = DivideLROnPlateau("loss", patience=9, warmup=2, verbose=0)
     parts = [plateau, thaw] if plateau_first else [thaw, plateau]
-    history = trainings.fit(model, parts, epochs=5)
+    history = trainings.rehearse(model, parts, [0] * 5, np.zeros((5, 3)))
     np.testing.assert_allclose(history["learning_rate_group1"], [0, 0, 0.1, 0.1, 0.1], atol=1e-7)
     np.testing.assert_allclose(history["learning_rate_group2"], [0, 0, 0, 0, 0.1], atol=1e-7)
 
@@ -108,7 +125,7 @@ def test_a_warmup_beside_it_leaves_the_groups_to_it(plateau_first):
 def test_a_warmup_longer_than_the_wait_is_refused():
     model, thaw = thawing(every=2)
     with pytest.raises(ValueError, match=r"must end before the first .* warmup=3 and every=2"):
-        trainings.fit(model, [thaw, DivideLROnPlateau("loss", warmup=3)])
+        trainings.rehearse(model, [thaw, DivideLROnPlateau("loss", warmup=3)], [0])
 
 
 def test_layers_without_a_group_learn_as_with_one_optimizer():
@@ -117,9 +134,11 @@ def test_layers_without_a_group_learn_as_with_one_optimizer():
     twin = trainings.network()
     twin.get_layer("dropout").rate = 0.0
     twin.get_layer("features").trainable = False
-    twin.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-    trainings.fit(model, [thaw], shuffle=False)
-    trainings.fit(twin, [], shuffle=False)
+    compile_(twin, keras.optimizers.SGD(0.1))
+    start = twin.get_weights()
+    fit(model, [thaw], shuffle=False)
+    fit(twin, [], shuffle=False)
+    assert not trainings.same(start[NORM], twin.get_weights()[NORM])
     for layer in ("norm", "head"):
         pairs = zip(
             model.get_layer(layer).get_weights(), twin.get_layer(layer).get_weights(), strict=True
@@ -134,18 +153,21 @@ def test_nested_models_go_as_a_whole():
     )
     model = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(3, "softmax")])
     thaw = GradualUnfreeze(["base"], every=5, verbose=0)
-    model.compile(thaw.optimizer(model, keras.optimizers.Adam()), "sparse_categorical_crossentropy")
-    before = inner.get_weights()
+    compile_(model, thaw.optimizer(model, keras.optimizers.Adam()))
+    before, head = inner.get_weights(), model.layers[-1].get_weights()
     x = np.random.default_rng(0).normal(size=(8, 4))
     model.fit(x, np.arange(8) % 3, epochs=2, callbacks=[thaw], verbose=0)
     assert trainings.same(before, inner.get_weights())
+    assert not trainings.same(head, model.layers[-1].get_weights())
 
 
 def test_after_the_training_norms_learn_as_ever():
-    model, thaw = thawing(every=9)
-    trainings.fit(model, [thaw], epochs=2)
+    model, thaw = thawing(every=9, graph=True)
+    start = model.get_weights()
+    fit(model, [thaw], epochs=1)
     before = model.get_weights()
-    trainings.fit(model, [], epochs=1)
+    fit(model, [], epochs=1)
+    assert trainings.same(start[STATISTICS], before[STATISTICS])
     assert not trainings.same(before[STATISTICS], model.get_weights()[STATISTICS])
 
 
@@ -153,12 +175,12 @@ def test_after_the_training_norms_learn_as_ever():
 def test_after_an_interrupted_fit_norms_wait_and_thaw_as_ever(same_object):
     model, thaw = thawing(every=2)
     with pytest.raises(KeyboardInterrupt):
-        trainings.fit(model, [thaw, trainings.StopAt(1)])
+        trainings.fit(model, [thaw, trainings.StopAt(0)])
     if not same_object:
         thaw = GradualUnfreeze(["norm", "features"], every=2, verbose=0)
     record = trainings.Record()
     record.epochs.append(model.get_weights())
-    trainings.fit(model, [thaw, record])
+    fit(model, [thaw, record])
     assert moved(record.epochs, STATISTICS) == [False] * 2 + [True] * 2
 
 
@@ -167,7 +189,7 @@ def test_a_cut_within_a_ramp_holds_for_the_groups():
     plateau = DivideLROnPlateau(
         "loss", "max", every=5, patience=1, max_reductions=1, min_delta=9, verbose=0
     )
-    history = trainings.fit(model, [thaw, plateau], epochs=5)
+    history = trainings.rehearse(model, [thaw, plateau], [0] * 5, np.zeros((5, 3)))
     np.testing.assert_allclose(history["learning_rate_group1"][3:], 0.05, atol=1e-7)
     np.testing.assert_allclose(history["learning_rate_group2"][4:], 0.05, atol=1e-7)
 
@@ -189,8 +211,8 @@ def test_mixed_precision_and_saving(tmp_path):
     """Keras wraps the optimizer for loss scaling; the model saves and loads compiled."""
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model, thaw = thawing()
-        trainings.fit(model, [thaw])
+        model, thaw = thawing(["features"], graph=True)
+        fit(model, [thaw], epochs=2)
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
     finally:
@@ -201,7 +223,7 @@ def test_mixed_precision_and_saving(tmp_path):
 def test_thaws_are_told(capsys):
     model, thaw = thawing()
     thaw.verbose = 1
-    trainings.fit(model, [thaw])
+    trainings.rehearse(model, [thaw], [0] * 4)
     assert capsys.readouterr().out.split("\n\n") == [
         "\nEpoch 2: group 1 of 2 learns from now.",
         "Epoch 3: group 2 of 2 learns from now.\n",
@@ -210,7 +232,7 @@ def test_thaws_are_told(capsys):
 
 def test_another_optimizer_is_refused():
     with pytest.raises(ValueError, match=r"compiled with the optimizer that this callback makes"):
-        trainings.fit(trainings.compiled(), [GradualUnfreeze(["features"])])
+        trainings.rehearse(trainings.compiled(), [GradualUnfreeze(["features"])], [0])
 
 
 @pytest.mark.parametrize(
