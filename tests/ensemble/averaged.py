@@ -1,4 +1,4 @@
-"""Small models and checkpoints for the tests of averages of weights."""
+"""Small models and checkpoints for the tests of ensembles and of averages of weights."""
 
 import keras
 import numpy as np
@@ -21,12 +21,17 @@ def network(seed=0, norm=True, units=3, dtype=None, compiled=True):
     return model
 
 
-def compile_for_tests(model):
-    """With loss and accuracy; without TensorFlow's tracing, which takes a second for each model."""
-    eager = keras.backend.backend() == "tensorflow"
-    model.compile(
-        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=eager
-    )
+def compile_for_tests(
+    model, optimizer="adam", loss="sparse_categorical_crossentropy", metrics=("accuracy",)
+):
+    """Without TensorFlow's tracing, which takes longer than the few steps of the tests of a model.
+
+    JAX is slow without jit. What XLA gives is asked in test_contract.py.
+    """
+    backend = keras.backend.backend()
+    how = {"jit_compile": backend == "jax", "run_eagerly": backend == "tensorflow"}
+    model.compile(optimizer, loss, metrics=list(metrics), **how)
+    return model
 
 
 def mean(checkpoints, weights=None):

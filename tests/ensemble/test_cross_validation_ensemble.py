@@ -13,12 +13,16 @@ import keras
 import numpy as np
 import pytest
 import trainings
+from ensemble.averaged import compile_for_tests
 from sklearn import model_selection
 
 from keras_dcnn._fingerprints import fingerprints, trained_on
 from keras_dcnn.ensemble import EnsembleOnDisk
 from keras_dcnn.ensemble._descriptions import describe
+from keras_dcnn.ensemble._folds import fold_of_each, make_folds
+from keras_dcnn.ensemble._job_files import is_done
 from keras_dcnn.ensemble._jobs import Job, Trainings, keras_settings, run_job
+from keras_dcnn.ensemble._search import make_jobs
 from keras_dcnn.ensemble.cross_validation_ensemble import CrossValidationEnsemble
 
 rng = np.random.default_rng(0)
@@ -32,19 +36,11 @@ def make_build(loss="sparse_categorical_crossentropy", outputs=3, activation="so
     """A function in a function, which goes to other processes as it is."""
 
     def build(width=2, rate=0.1):
-        model = keras.Sequential(
-            [
-                keras.Input((4, 4, 2)),
-                keras.layers.Conv2D(width, 3, activation="relu"),
-                keras.layers.Flatten(),
-                keras.layers.Dropout(0.2),
-                keras.layers.Dense(outputs, activation),
-            ]
-        )
-        jit = keras.backend.backend() == "jax"
+        layers = [keras.layers.Flatten(), keras.layers.Dense(width, "relu")]
+        layers += [keras.layers.Dropout(0.2), keras.layers.Dense(outputs, activation)]
+        model = keras.Sequential([keras.Input((4, 4, 2)), *layers])
         metrics = ["accuracy"] if activation else []
-        model.compile(keras.optimizers.SGD(rate), loss, metrics=metrics, jit_compile=jit)
-        return model
+        return compile_for_tests(model, keras.optimizers.SGD(rate), loss, metrics)
 
     return build
 
@@ -80,19 +76,23 @@ def test_folds_are_scikit_learns_and_models_those_trained_by_hand(done):
     assert done.configurations == [{"width": 2}, {"width": 3}]
     assert len(set(done.seeds.flat)) == 4
     bags = done.bags()
-    for c, parameters in enumerate(done.configurations):
+    for c in range(2):
         for f, (train, held_out) in enumerate(splits()):
-            keras.utils.set_random_seed(int(done.seeds[c, f]))
-            model = make_build()(**parameters)
-            history = model.fit(X[train], Y[train], **FIT).history
-            expected = model.predict(X[held_out], batch_size=8, verbose=0)
-            np.testing.assert_array_equal(done.oof_predictions[c, held_out], expected)
-            assert done.scores[c, f] == model.evaluate(X[held_out], Y[held_out], 8, verbose=0)[0]
-            assert done.histories[c][f] == history
-            assert trainings.same(bags[c].members[f].get_weights(), model.get_weights())
-            seen = trained_on(bags[c].members[f])
+            member = bags[c].members[f]
+            p = keras.ops.convert_to_numpy(member(X[held_out]))
+            np.testing.assert_allclose(done.oof_predictions[c, held_out], p, rtol=1e-5)
+            seen = trained_on(member)
             np.testing.assert_array_equal(seen, np.unique(fingerprints(X[train])))
             assert (done.fold_of_sample[held_out] == f).all()
+    for c, f in ((0, 1), (1, 0)):
+        train, held_out = splits()[f]
+        keras.utils.set_random_seed(int(done.seeds[c, f]))
+        model = make_build()(**done.configurations[c])
+        assert done.histories[c][f] == model.fit(X[train], Y[train], **FIT).history
+        assert trainings.same(bags[c].members[f].get_weights(), model.get_weights())
+        expected = model.predict(X[held_out], batch_size=8, verbose=0)
+        np.testing.assert_array_equal(done.oof_predictions[c, held_out], expected)
+        assert done.scores[c, f] == model.evaluate(X[held_out], Y[held_out], 8, verbose=0)[0]
 
 
 def test_the_best_by_the_monitor_make_the_ensemble_and_the_manifest(done, copied):
@@ -129,12 +129,29 @@ def test_the_best_by_the_monitor_make_the_ensemble_and_the_manifest(done, copied
 
 def test_results_print_as_a_table(done):
     means, spreads = done.scores.mean(1), done.scores.std(1)
+    assert [row["parameters"] for row in done.results] == done.configurations
     assert [row["mean"] for row in done.results] == pytest.approx(list(means))
-    assert repr(done.results).splitlines() == [
-        "parameters  val_loss mean     std",
-        f"width=2            {means[0]:.4f}  {spreads[0]:.4f}",
-        f"width=3            {means[1]:.4f}  {spreads[1]:.4f}",
+    assert [row["std"] for row in done.results] == pytest.approx(list(spreads))
+    head, *rows = [line.split() for line in repr(done.results).splitlines()]
+    assert head == ["parameters", "val_loss", "mean", "std"]
+    assert rows == [
+        [f"width={width}", f"{mean:.4f}", f"{spread:.4f}"]
+        for width, mean, spread in zip((2, 3), means, spreads, strict=True)
     ]
+
+
+def test_a_job_is_a_function_of_its_description(done, tmp_path):
+    """So it writes the same bits in other places and orders: in other processes, by slow tests."""
+    jobs = make_jobs(done.configurations, splits(), seed=3)
+    fit = {name: value for name, value in FIT.items() if name != "verbose"}
+    shared = Trainings(make_build(), (X, Y), False, fit, None, tmp_path)
+    keras.utils.set_random_seed(99)
+    for job in (jobs[1][0], jobs[0][1]):
+        run_job(shared, job)
+    written = files(tmp_path, "*.weights.h5", "*.npz")
+    assert len(written) == 4
+    there = files(done.directory, "*.weights.h5", "*.npz")
+    assert written == {name: there[name] for name in written}
 
 
 def assert_same_run(directory, done):
@@ -142,6 +159,7 @@ def assert_same_run(directory, done):
     assert files(directory, *patterns) == files(done.directory, *patterns)
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bits(done, tmp_path):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     with joblib.parallel_config(backend="loky", n_jobs=2):
@@ -151,6 +169,7 @@ def test_two_processes_write_the_same_bits(done, tmp_path):
     assert_same_run(tmp_path, done)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # what a cluster leaves open at its end
 def test_a_dask_cluster_writes_the_same_bits(done, tmp_path):
     pytest.importorskip("distributed")
@@ -221,11 +240,11 @@ def test_only_what_is_missing_or_damaged_is_trained(done, copied, capsys):
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"files": {}}', '{"files": 3}', "{"])
-def test_a_damaged_mark_is_a_training_to_do_again(copied, done, text):
-    (copied / "configuration-000-fold-1.json").write_text(text)
-    with pytest.warns(UserWarning, match=r"fold-1\.json is missing or was changed: fold 2 of 2"):
-        again = search(copied).fit(X, Y, **FIT)
-    np.testing.assert_array_equal(again.scores, done.scores)
+def test_a_damaged_mark_is_a_training_to_do_again(tmp_path, text):
+    (tmp_path / "one.json").write_text(text)
+    with pytest.warns(UserWarning, match=r"one\.json is missing or was changed: fold 2 of 2 is"):
+        assert not is_done(tmp_path, "one", "fold 2 of 2")
+    assert not is_done(tmp_path, "one", "fold 2 of 2")  # said once
 
 
 def test_files_of_a_live_process_stay(copied):
@@ -234,20 +253,6 @@ def test_files_of_a_live_process_stay(copied):
         path.write_text("half of it")
     search(copied).fit(X, Y, **FIT)
     assert (live.exists(), dead.exists()) == (True, False)
-
-
-class Stop(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.stop_training = True
-
-
-def test_without_a_directory_other_callbacks_are_another_run():
-    one = search(grid=None, top=1)
-    epochs = []
-    for callbacks in (lambda: [], lambda: [Stop()], lambda: []):
-        one.fit(X, Y, callbacks=callbacks, **{**FIT, "epochs": 3})
-        epochs.append(len(one.histories[0][0]["loss"]))
-    assert epochs == [3, 1, 3]
 
 
 SCRIPT = """
@@ -280,6 +285,7 @@ VALUES = [
 """
 
 
+@pytest.mark.once
 def test_descriptions_tell_apart_and_are_the_same_in_each_process():
     names = {"__name__": "script"}
     exec(SCRIPT, names)
@@ -302,29 +308,20 @@ def test_descriptions_tell_apart_and_are_the_same_in_each_process():
 
 def vectors(monitor, directory=None):
     def build():
-        model = make_build("categorical_crossentropy")()
         metrics = [keras.metrics.F1Score(name="f1")]
-        model.compile("sgd", "categorical_crossentropy", metrics=metrics, jit_compile=False)
-        return model
+        return compile_for_tests(make_build()(), "sgd", "categorical_crossentropy", metrics)
 
     return CrossValidationEnsemble(build, 2, 1, directory=directory, monitor=monitor)
 
 
 def test_a_metric_of_many_numbers_is_no_score(tmp_path):
     y = np.eye(3, dtype="float32")[Y]
-    one = vectors("val_loss").fit(X, y, **FIT)
+    one = vectors("val_loss").fit(X, y, **{**FIT, "epochs": 1})
+    assert one.oof_predictions.shape == (1, 24, 3)
     assert set(one.histories[0][0]) == {"loss"}
     with pytest.raises(ValueError, match="one of val_loss, which are one number each; got 'val_f1"):
         vectors("val_f1", tmp_path).fit(X, y, **FIT)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_groups_in_a_list():
-    folds = model_selection.GroupKFold(2)
-    groups = [f"patient {i // 4}" for i in range(24)]
-    one = search(folds=folds, grid=None, top=1).fit(X, Y, groups=groups, **{**FIT, "epochs": 1})
-    for f, (_, held_out) in enumerate(folds.split(X, Y, groups)):
-        assert (one.fold_of_sample[held_out] == f).all()
 
 
 @pytest.mark.parametrize(
@@ -348,16 +345,26 @@ def test_another_run_is_refused_and_what_differs_is_named(done, arguments, fit, 
     assert files(done.directory, "*") == before
 
 
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = True
+
+
 def test_groups_stay_together_and_without_a_directory_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    groups = np.repeat(np.arange(6), 4)
+    groups = [f"patient {i // 4}" for i in range(24)]
     folds = model_selection.GroupKFold(3)
     one = search(folds=folds, grid=None, top=2).fit(X, Y, groups=groups, **FIT)
     for f, (_, held_out) in enumerate(folds.split(X, Y, groups)):
         assert (one.fold_of_sample[held_out] == f).all()
-    assert len(list(tmp_path.iterdir())) == 1
-    one.fit(X, Y, groups=groups, **FIT)  # nothing to train
-    one.fit(X, Y, groups=groups, **{**FIT, "epochs": 1})  # another run
+    assert [len(history["loss"]) for history in one.histories[0]] == [2, 2, 2]
+    (first,) = tmp_path.iterdir()
+    written = {path.name: path.stat().st_mtime_ns for path in first.glob("*.weights.h5")}
+    one.fit(X, Y, groups=np.array(groups), **FIT)  # nothing to train
+    again = {path.name: path.stat().st_mtime_ns for path in first.glob("*.weights.h5")}
+    assert (len(written), again) == (3, written)
+    one.fit(X, Y, groups=groups, callbacks=lambda: [Stop()], **FIT)  # another run
+    assert [len(history["loss"]) for history in one.histories[0]] == [1, 1, 1]
     assert len(list(tmp_path.iterdir())) == 2
     assert len(one.ensemble().members) == 2
     del one
@@ -367,24 +374,23 @@ def test_groups_stay_together_and_without_a_directory_nothing_is_left(tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["one-hot", "column", "real numbers"])
-def test_kinds_of_targets(kind):
-    if kind == "real numbers":
-        y = rng.normal(size=(24, 1))
-        build, stratified = make_build("mse", 1, None), False
-        splitter = model_selection.KFold(2, shuffle=True, random_state=3)
-    else:
-        y = np.eye(3)[Y] if kind == "one-hot" else Y[:, None]
-        loss = (
-            "categorical_crossentropy" if kind == "one-hot" else "sparse_categorical_crossentropy"
-        )
-        build, stratified = make_build(loss), True
-        splitter = model_selection.StratifiedKFold(2, shuffle=True, random_state=3)
-    one = CrossValidationEnsemble(build, 2, 1, stratified, seed=3).fit(X, y, **FIT)
-    for f, (_, held_out) in enumerate(splitter.split(np.zeros(24), Y)):
-        assert (one.fold_of_sample[held_out] == f).all()
-    assert np.isfinite(one.oof_predictions).all()
-    assert one.oof_predictions.shape == (1, 24, 1 if kind == "real numbers" else 3)
+@pytest.mark.parametrize("kind", ["one-hot", "column", "labels"])
+def test_folds_of_kinds_of_targets(kind):
+    y = {"one-hot": np.eye(3)[Y], "column": Y[:, None], "labels": Y}[kind]
+    for made, expected in zip(make_folds(2, True, 3, y), splits(), strict=True):
+        assert trainings.same(made, expected)
+
+
+def test_real_numbers_as_targets():
+    build = make_build("mse", 1, None)
+    one = CrossValidationEnsemble(build, 2, 1, stratified=False, seed=3)
+    one.fit(X, rng.normal(size=(24, 1)), **{**FIT, "epochs": 1})
+    splitter = model_selection.KFold(2, shuffle=True, random_state=3)
+    folds = list(splitter.split(np.zeros(24)))
+    np.testing.assert_array_equal(one.fold_of_sample, fold_of_each(folds, 24))
+    for (_, held_out), member in zip(folds, one.bags("logit")[0].members, strict=True):
+        p = keras.ops.convert_to_numpy(member(X[held_out]))
+        np.testing.assert_allclose(one.oof_predictions[0, held_out], p, rtol=1e-5)
 
 
 def test_several_inputs_and_weights_of_samples():
@@ -392,8 +398,7 @@ def test_several_inputs_and_weights_of_samples():
         inputs = {"a": keras.Input((4, 4, 2), name="a"), "b": keras.Input((3,), name="b")}
         joined = keras.layers.concatenate([keras.layers.Flatten()(inputs["a"]), inputs["b"]])
         model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(joined))
-        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
-        return model
+        return compile_for_tests(model, "sgd", metrics=[])
 
     x, weight = {"a": X, "b": rng.random((24, 3)).astype("float32")}, np.linspace(0, 2, 24)
     one = CrossValidationEnsemble(build, 2, 1, seed=3).fit(x, list(Y), sample_weight=weight, **FIT)
@@ -424,18 +429,20 @@ def test_memory_maps_are_read_batch_by_batch(tmp_path):
     assert Watched.most == 8  # a batch
     for f, (train, held_out) in enumerate(splits()):
         member = one.bags()[0].members[f]
-        np.testing.assert_allclose(
-            one.oof_predictions[0, held_out], member.predict(X[held_out], verbose=0), rtol=1e-5
-        )
+        p = keras.ops.convert_to_numpy(member(X[held_out]))
+        np.testing.assert_allclose(one.oof_predictions[0, held_out], p, rtol=1e-5)
         assert one.scores[0, f] == pytest.approx(member.evaluate(X[held_out], Y[held_out])[0])
         seen = trained_on(member)
         np.testing.assert_array_equal(seen, np.unique(fingerprints(X[train])))
     # without shuffling it is what `fit` does with arrays
-    arrays, maps = (
-        search(grid=None, top=1).fit(data, Y, shuffle=False, **FIT).oof_predictions
-        for data in (X, x)
-    )
-    np.testing.assert_allclose(arrays, maps, rtol=1e-5)
+    unshuffled = search(grid=None, top=1).fit(x, Y, shuffle=False, **FIT)
+    train, held_out = splits()[0]
+    keras.utils.set_random_seed(int(unshuffled.seeds[0, 0]))
+    model = make_build()()
+    model.fit(X[train], Y[train], shuffle=False, **FIT)
+    p = keras.ops.convert_to_numpy(model(X[held_out]))
+    np.testing.assert_allclose(unshuffled.oof_predictions[0, held_out], p, rtol=1e-5)
+    assert not np.allclose(one.oof_predictions, unshuffled.oof_predictions, rtol=1e-3)
 
 
 def test_predictions_that_are_not_finite_are_named_and_the_rest_is_kept(tmp_path):
@@ -463,10 +470,10 @@ def test_a_training_that_fails_is_named_and_the_others_stay(tmp_path):
 
     callbacks.calls = 0
     with pytest.raises(OSError, match="no more files") as info:
-        search(tmp_path).fit(X, Y, callbacks=callbacks, **FIT)
+        search(tmp_path, grid={"width": [2]}, top=1).fit(X, Y, callbacks=callbacks, **FIT)
     assert info.value.__notes__ == ["This was in the training of fold 2 of 2, width=2."]
-    search(tmp_path).fit(X, Y, callbacks=callbacks, **FIT)
-    assert callbacks.calls == 5
+    search(tmp_path, grid={"width": [2]}, top=1).fit(X, Y, callbacks=callbacks, **FIT)
+    assert callbacks.calls == 3
 
 
 class Splitter:
@@ -549,8 +556,7 @@ def test_before_fit_and_with_several_outputs():
         x = keras.Input((4, 4, 2))
         y = keras.layers.Flatten()(x)
         model = keras.Model(x, [keras.layers.Dense(1)(y), keras.layers.Dense(1)(y)])
-        model.compile("sgd", "mse")
-        return model
+        return compile_for_tests(model, "sgd", "mse", [])
 
     one = CrossValidationEnsemble(build, 2, top=1)
     with pytest.raises(ValueError, match="call `fit` first"):

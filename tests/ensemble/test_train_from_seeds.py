@@ -8,34 +8,26 @@ import keras
 import numpy as np
 import pytest
 import trainings
+from ensemble.averaged import compile_for_tests
 
 from keras_dcnn._fingerprints import fingerprints, trained_on
 from keras_dcnn.ensemble import EnsembleOnDisk
 from keras_dcnn.ensemble.train_from_seeds import train_from_seeds
 
-X, Y = trainings.X, trainings.Y
-FIT = {"epochs": 2, "batch_size": 16, "verbose": 0}
+X = np.random.default_rng(0).normal(size=(24, 8)).astype("float32")
+Y = np.arange(24) % 3
+FIT = {"epochs": 2, "batch_size": 12, "verbose": 0}
 
 
-def build():
-    """A convolution, BatchNorm, dropout, softmax; its initial weights come from the seed."""
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 3)),
-            keras.layers.Conv2D(3, 3, activation="relu"),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dropout(0.2),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3, "softmax"),
-        ]
-    )
-    compile_(model)
-    return model
+def build(units=3):
+    """Dense, BatchNorm, dropout, softmax; its initial weights come from the seed."""
+    layers = [keras.layers.Dense(units, "relu"), keras.layers.BatchNormalization()]
+    layers += [keras.layers.Dropout(0.2), keras.layers.Dense(3, "softmax")]
+    return compiled(keras.Sequential([keras.Input((8,)), *layers]), keras.optimizers.Adam(0.01))
 
 
-def compile_(model):
-    loss, jit = "sparse_categorical_crossentropy", keras.backend.backend() == "jax"
-    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=jit)
+def compiled(model, optimizer="sgd"):
+    return compile_for_tests(model, optimizer, metrics=[])
 
 
 def by_hand(seed, data=(X, Y)):
@@ -60,6 +52,7 @@ def random_numbers():
     return drawn
 
 
+@pytest.mark.every_backend
 def test_members_are_those_trained_by_hand_and_the_callers_random_numbers_go_on():
     keras.utils.set_random_seed(5)
     expected = random_numbers(), random_numbers()
@@ -77,8 +70,8 @@ def test_members_are_those_trained_by_hand_and_the_callers_random_numbers_go_on(
         assert history == by_fit
         np.testing.assert_array_equal(trained_on(member), np.unique(fingerprints(X)))
     loss = ensemble.evaluate(X, Y, verbose=0)
-    p = np.mean([m.predict(X, verbose=0) for m in ensemble.members], axis=0)
-    assert loss == pytest.approx(-np.log(p[range(48), Y]).mean(), rel=1e-4)
+    p = np.mean([keras.ops.convert_to_numpy(m(X)) for m in ensemble.members], axis=0)
+    assert loss == pytest.approx(-np.log(p[range(24), Y]).mean(), rel=1e-4)
 
 
 def test_a_run_goes_on_with_the_missing_members_only(tmp_path, capsys):
@@ -121,7 +114,7 @@ def test_a_run_goes_on_with_the_missing_members_only(tmp_path, capsys):
         ({"data": (X + 1, Y)}, "its inputs"),
         ({"data": (X, Y[::-1].copy())}, "its targets"),
         ({"epochs": 3}, r"its fit arguments \({'epochs': 2, .* there, {'epochs': 3, .* here\)"),
-        ({"build": lambda: trainings.compiled()}, "its model"),
+        ({"build": lambda: build(4)}, "its model"),
     ],
 )
 def test_another_run_in_the_directory_is_refused(tmp_path, finished_run, change, differs):
@@ -144,8 +137,7 @@ def test_a_seed_of_a_layer_may_be_drawn():
     def drawn():
         model = keras.Sequential([*build().layers])
         model.add(keras.layers.Dropout(0.1, seed=random.randrange(2**30)))
-        compile_(model)
-        return model
+        return compiled(model)
 
     assert len(train_from_seeds(drawn, (X, Y), seeds=1, epochs=1, verbose=0).members) == 1
 
@@ -187,11 +179,9 @@ def test_members_of_something_else_in_the_directory_are_kept(tmp_path):
 
 def test_weights_for_samples_and_models_that_are_built_by_their_first_batch():
     def unbuilt():
-        model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
-        compile_(model)
-        return model
+        return compiled(keras.Sequential([keras.layers.Dense(3, "softmax")]))
 
-    weights = np.linspace(0, 2, 48)
+    weights = np.linspace(0, 2, 24)
     (member,) = train_from_seeds(unbuilt, (X, Y, weights), seeds=[4], **FIT).members
     keras.utils.set_random_seed(4)
     model = unbuilt()
@@ -201,10 +191,10 @@ def test_weights_for_samples_and_models_that_are_built_by_their_first_batch():
 
 def test_a_pydataset_is_trained_on_here():
     class Batches(keras.utils.PyDataset):
-        num_batches = 3
+        num_batches = 2
 
         def __getitem__(self, i):
-            return X[16 * i : 16 * i + 16], Y[16 * i : 16 * i + 16]
+            return X[12 * i : 12 * i + 12], Y[12 * i : 12 * i + 12]
 
     fit = {"epochs": 2, "verbose": 0}
     (member,) = train_from_seeds(build, Batches(), seeds=[4], **fit).members
@@ -218,13 +208,7 @@ def test_a_pydataset_is_trained_on_here():
 
 
 def _uncompiled():
-    return keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten()])
-
-
-def _logits():
-    model = keras.Sequential([*_uncompiled().layers, keras.layers.Dense(3)])
-    compile_(model)
-    return model
+    return keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
 
 
 SHARED = build()
@@ -233,22 +217,8 @@ OPTIMIZER = keras.optimizers.Adam()
 WIDTHS = iter(range(2, 99))
 
 
-def compiled_(model, optimizer="sgd"):
-    model.compile(optimizer, "sparse_categorical_crossentropy")
-    return model
-
-
 def _shared_backbone():
-    return compiled_(keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten(), BASE]))
-
-
-def _shared_optimizer():
-    return compiled_(build(), OPTIMIZER)
-
-
-def _another_each_time():
-    layers = [keras.layers.Dense(next(WIDTHS)), keras.layers.Dense(3, "softmax")]
-    return compiled_(keras.Sequential([*_uncompiled().layers, *layers]))
+    return compiled(keras.Sequential([keras.Input((8,)), BASE]))
 
 
 class _Bare(keras.Model):
@@ -261,7 +231,7 @@ class _Bare(keras.Model):
         raise NotImplementedError
 
     def call(self, x):
-        return self.dense(keras.ops.reshape(x, (-1, 108)))
+        return self.dense(x)
 
 
 @pytest.mark.parametrize(
@@ -270,23 +240,23 @@ class _Bare(keras.Model):
         ({"build": build()}, TypeError, "`build` must be a function.*got Sequential"),
         ({"build": lambda: "model"}, TypeError, "`build` must return a Keras model;.*str"),
         ({"build": _uncompiled}, ValueError, "must return a compiled model; `seq.*model.compile"),
-        ({"build": _logits}, ValueError, "needs probabilities.*use combine='logit'"),
+        ({"build": lambda: compiled(_uncompiled())}, ValueError, "needs probabilities.*use combine='logit'"),
         ({"seeds": 0}, ValueError, "`seeds` must be a whole number of at least 1; got 0"),
         ({"seeds": [1, 1]}, ValueError, r"`seeds` must be different.*got \[1, 1\]"),
         ({"seeds": []}, ValueError, "`seeds` must be different whole numbers, at least one"),
         ({"seeds": [2**31]}, ValueError, "below 2³¹"),
         ({"callbacks": []}, TypeError, r"`callbacks` must be a function.*got list.*lambda: \[…\]"),
         ({"epoch": 3}, TypeError, "`fit` of Keras takes no `epoch`; it takes batch_size, epochs, "),
-        ({"data": (X, Y[:40])}, ValueError, "as many samples.*got `x` 48, `y` 40"),
+        ({"data": (X, Y[:20])}, ValueError, "as many samples.*got `x` 24, `y` 20"),
         ({"data": [X, Y]}, TypeError, r"must be a tuple.*got list \(list\): write data=\(x, y\)"),
         ({"data": (X, None, Y)}, TypeError, r"must be a tuple .*got tuple \(.*, NoneType, ndarray"),
         ({"data": (X, Y, Y, Y)}, TypeError, "must be a tuple"),
         ({"data": (X, Y.astype(str))}, ValueError, "`y` must be numbers; got .*<U.*number the"),
         ({"build": lambda: SHARED}, ValueError, "new layers each time; .* is in two of its models"),
         ({"build": _shared_backbone}, ValueError, "base/kernel` is in two.*inside `build`"),
-        ({"build": _shared_optimizer}, ValueError, "is in two of its models.*optimizer"),
-        ({"build": _another_each_time}, ValueError, "make the same model each time"),
-        ({"build": lambda: compiled_(_Bare(3))}, ValueError, r"\(_Bare\) gives no .*`get_config`"),
+        ({"build": lambda: compiled(build(), OPTIMIZER)}, ValueError, "is in two of its models.*optimizer"),
+        ({"build": lambda: build(next(WIDTHS))}, ValueError, "make the same model each time"),
+        ({"build": lambda: compiled(_Bare(3))}, ValueError, r"\(_Bare\) gives no .*`get_config`"),
         ({"data": iter([(X, Y)])}, ValueError, "a list_iterator is empty after the first"),
     ],
 )
