@@ -4,6 +4,8 @@ import inspect
 
 import keras_dcnn
 
+OPTIONAL = {"tensorflow", "jax", "torch", "keras_cv", "sklearn", "matplotlib", "joblib", "PIL"}
+
 
 def namespaces():
     """The namespaces of the package, by name."""

@@ -1,24 +1,25 @@
-"""Rules of the house that a reader of the code or of the docstrings relies on."""
+"""Rules of the house that a reader of the code, the docstrings or the tests relies on."""
 
 import ast
 import doctest
 import inspect
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from public import namespaces, public_objects
+from public import OPTIONAL, namespaces, public_objects
 
 import keras_dcnn
 
 PACKAGE = Path(keras_dcnn.__file__).parent
 ROOT = PACKAGE.parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-OPTIONAL = {"tensorflow", "jax", "torch", "keras_cv", "sklearn", "matplotlib", "joblib", "PIL"}
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+README_EXAMPLES = EXAMPLE.findall(README)
+pytestmark = pytest.mark.once
 # A namespace imports from those before it.
 ORDER = [
     "constraints",
@@ -90,29 +91,31 @@ def test_docstring(name):
 def test_docstring_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     doc = inspect.getdoc(public_objects()[name])
-    (example,) = re.findall(r"^```python\n(.*?)^```", doc, re.M | re.S)
+    (example,) = EXAMPLE.findall(doc)
+    assert name.split(".")[1] in example
     exec(compile(textwrap.dedent(example), name, "exec"), {})
 
 
-def test_readme_examples_run(tmp_path, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(README_EXAMPLES)))
+def test_readme_example_runs(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for example in re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S
-    ):
-        exec(compile(example, "README.md", "exec"), {})
+    names = {}
+    exec(compile(README_EXAMPLES[number], "README.md", "exec"), names)
+    assert "keras_dcnn" in names
 
 
 def test_readme_has_no_placeholder():
-    text = re.sub(r"`[^`]*`", "", (ROOT / "README.md").read_text(encoding="utf-8"))
+    text = re.sub(r"`[^`]*`", "", README)
     assert not re.search(r"[A-Z]{3,}_[A-Z]{3,}|TODO", text)
 
 
 def test_readme_names_every_public_part():
-    readme = (ROOT / "README.md").read_text()
-    missing = [
-        n for n in public_objects() if n.removesuffix(".load_data").split(".")[1] not in readme
-    ]
-    assert not missing
+    """As code: a word of its own in backticks or in an example, not part of a sentence."""
+    code = re.findall(r"```.*?```|`[^`]+`", README, re.S)
+    words = set(re.findall(r"\w+", " ".join(code)))
+    names = {name.removesuffix(".load_data").split(".")[1] for name in public_objects()}
+    assert names - words == set()
 
 
 def test_no_doctest_prompts():
@@ -121,41 +124,47 @@ def test_no_doctest_prompts():
         assert not doctest.DocTestParser().get_examples(inspect.getdoc(part))
 
 
-def run_python(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
+ASSERTS = ("assert", "raises", "warns", "fail")
+
+
+def calls(function):
+    """The names of what a function calls, of methods the last part."""
+    called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return {getattr(node, "attr", getattr(node, "id", "")) for node in called}
+
+
+def tests_without_an_assertion(paths):
+    """Those that neither assert nor call a function of their file, or a shared one, that does."""
+    found, sure = {}, set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                found[path.name, node.name] = names = calls(node)
+                asserts = any(isinstance(part, ast.Assert) for part in ast.walk(node))
+                if asserts or any(name.startswith(ASSERTS) for name in names):
+                    sure.add((path.name, node.name))
+    shared = {name: file for file, name in found if not file.startswith("test_")}
+    count = -1
+    while count < len(sure):
+        count = len(sure)
+        for (file, name), names in found.items():
+            places = {(file if (file, one) in found else shared.get(one), one) for one in names}
+            if places & sure:
+                sure.add((file, name))
+    tests = [place for place in found if place[1].startswith("test_")]
+    return [f"{file}::{name}" for file, name in tests if (file, name) not in sure]
+
+
+def test_every_test_can_fail():
+    assert tests_without_an_assertion(TESTS) == []
+
+
+def test_a_test_that_can_not_fail_is_found(tmp_path):
+    (tmp_path / "test_some.py").write_text(
+        "def check(x):\n    assert x\n"
+        "def through(x):\n    check(x)\n"
+        "def test_asserts():\n    through(1)\n"
+        "def test_raises():\n    with pytest.raises(ValueError):\n        f()\n"
+        "def test_runs():\n    f(1)\n"
     )
-
-
-def test_legacy_keras_is_refused_in_one_sentence():
-    done = run_python("import keras_dcnn", TF_USE_LEGACY_KERAS="1")
-    last = done.stderr.strip().splitlines()[-1]
-    assert last == (
-        "ImportError: keras_dcnn needs Keras 3, but TF_USE_LEGACY_KERAS makes tf.keras Keras 2: "
-        "unset TF_USE_LEGACY_KERAS before Python starts."
-    )
-
-
-def test_imports_without_the_optional_packages_and_without_other_backends(backend):
-    optional = sorted(OPTIONAL - {backend})
-    code = f"""
-import sys
-for name in {optional}:
-    sys.modules[name] = None  # an import of it would fail
-import keras_dcnn, keras
-assert keras_dcnn.layers.RReLU()(keras.ops.ones((2, 3))).shape == (2, 3)
-for use, extra in ((keras_dcnn.datasets.photo_digits.load_data, "demo"),
-                   (lambda: keras_dcnn.visualization.plot_loss({{"loss": [1.0]}}), "plot")):
-    try:
-        use()
-    except ImportError as error:
-        assert f'pip install "keras_dcnn[{{extra}}]"' in str(error), error
-    else:
-        raise SystemExit("no ImportError")
-"""
-    done = run_python(code, KERAS_BACKEND=backend)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert tests_without_an_assertion([tmp_path / "test_some.py"]) == ["test_some.py::test_runs"]
