@@ -51,6 +51,11 @@ def _compiled_network(optimizer, **options):
     model.compile(
         optimizer(), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit()
     )
+    # What the first `fit` would draw random numbers for, and that of a lent model would not.
+    given = {"x": None, "y": keras.ops.array(Y[:3]), "y_pred": keras.ops.ones((3, 3)) / 3}
+    model.compute_loss(**given)
+    model.compute_metrics(**given)
+    model.reset_metrics()
     return model
 
 
@@ -144,6 +149,24 @@ class Record(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs.append(self.model.get_weights())
+
+
+def rate_of(optimizer):
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+class Rates(keras.callbacks.Callback):
+    """The learning rate after each batch and each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches, self.epochs = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches.append(rate_of(self.model.optimizer))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(rate_of(self.model.optimizer))
 
 
 class Script(keras.callbacks.Callback):

@@ -41,10 +41,6 @@ def small(optimizer=sgd):
     return model
 
 
-def read_rate(optimizer):
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-
-
 def halve(curve, patience, margin, cooldown):
     """The rates after each cost of a curve, of the decisions alone."""
     state, rate, rates = PlateauState(), 1.0, []
@@ -57,13 +53,10 @@ def halve(curve, patience, margin, cooldown):
 
 def decide(callback, curve):
     """The rates after each epoch of a scripted curve, without a training."""
-    model, rates = keras.Sequential(), []
+    model, rates = keras.Sequential(), trainings.Rates()
     model.compile(keras.optimizers.SGD(1.0))
-    look = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: rates.append(read_rate(model.optimizer))
-    )
-    trainings.rehearse(model, [callback, look], curve)
-    return rates
+    trainings.rehearse(model, [callback, rates], curve)
+    return rates.epochs
 
 
 @pytest.mark.once
@@ -232,7 +225,7 @@ def test_reaches_the_rate_inside_other_optimizers(wrap):
         names = ["learning_rate_sgd0", "learning_rate_sgd1"]
     for name, one in zip(names, inner, strict=False):
         np.testing.assert_allclose(history[name], [0.1, 0.1, 0.05], rtol=1e-6)
-        assert read_rate(one) == pytest.approx(0.025)
+        assert trainings.rate_of(one) == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize("restore", ["weights", "state"])
@@ -263,17 +256,14 @@ def test_looks_every_so_many_batches(every, capsys):
     """The value is the mean over these batches; the rate is cut in the middle of an epoch."""
     losses = np.random.default_rng(5).random((7, 6)) + 1
     callback = DivideLROnPlateau("loss", "min", every=every, patience=1, min_delta=0.0)
-    model, rates = small(), []
-    look = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: rates.append(read_rate(model.optimizer))
-    )
-    trainings.rehearse(model, [callback, look], [0] * 7, losses)
+    rates = trainings.Rates()
+    trainings.rehearse(small(), [callback, rates], [0] * 7, losses)
     ends = range(every, losses.size + 1, every)
     means = [losses.ravel()[end - every : end].mean() for end in ends]
     expected = np.repeat([0.1, *simulate(means, "min", 1, 0.0, 0, 0.1, 2.0, 0.0)], every)[1:]
-    np.testing.assert_allclose(rates, expected[: losses.size], rtol=1e-5)
+    np.testing.assert_allclose(rates.batches, expected[: losses.size], rtol=1e-5)
     lines = [line for line in capsys.readouterr().out.splitlines() if line]
-    assert len(lines) == round(np.log2(0.1 / rates[-1])) > 2
+    assert len(lines) == round(np.log2(0.1 / rates.batches[-1])) > 2
     for line in lines:  # tell of the best mean until then
         epoch, batch = (int(word.strip(",:")) for word in line.split()[1:4:2])
         done = ((epoch - 1) * 6 + batch) // every
@@ -317,14 +307,11 @@ def test_warmup_rises_to_the_rate_and_is_not_counted(known):
 
 
 def test_warmup_rises_batch_by_batch():
-    model, rates = small(), []
-    look = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: rates.append(read_rate(model.optimizer))
-    )
-    callbacks = [DivideLROnPlateau("loss", "min", warmup=2, verbose=0), look]
-    trainings.rehearse(model, callbacks, [0] * 3, np.ones((3, 3)))
+    rates = trainings.Rates()
+    callbacks = [DivideLROnPlateau("loss", "min", warmup=2, verbose=0), rates]
+    trainings.rehearse(small(), callbacks, [0] * 3, np.ones((3, 3)))
     expected = np.minimum(np.arange(1, 10) / 6, 1) * 0.1
-    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+    np.testing.assert_allclose(rates.batches, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("together", [2, 4])
@@ -336,7 +323,7 @@ def test_warmup_reaches_the_rate_in_steps_of_several_batches(together, backend):
     x, y = np.ones((3, 4)), np.ones((3, 1))
     callback = DivideLROnPlateau("loss", warmup=1, verbose=0)
     model.fit(x, y, batch_size=1, epochs=2, callbacks=[callback], verbose=0)
-    assert read_rate(model.optimizer) == pytest.approx(0.1)
+    assert trainings.rate_of(model.optimizer) == pytest.approx(0.1)
 
 
 def test_a_cut_in_the_last_epoch_leaves_the_next_fits_weights_alone():

@@ -17,11 +17,13 @@ from keras_dcnn.callbacks import (
 from keras_dcnn.callbacks.snapshot_schedule import cycle_ends
 
 
-def step_model(optimizer):
+def step_model():
     """One weight whose gradient is 1, so that each step shows the rate."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(
-        optimizer, lambda y, p: keras.ops.mean(p) + 0 * y[:, 0], jit_compile=trainings.jit()
+        keras.optimizers.SGD(0.5),
+        lambda y, p: keras.ops.mean(p) + 0 * y[:, 0],
+        jit_compile=trainings.jit(),
     )
     return model
 
@@ -42,23 +44,25 @@ def huang(epochs, batches, cycles, lr_max):
 
 
 @pytest.mark.parametrize("cycles", [1, 2, 3, 6])
-def test_each_step_has_the_rate_of_the_paper(cycles):
+def test_each_batch_has_the_rate_of_the_paper(cycles):
     """Twice: a second `fit` begins with the first cycle."""
-    model = step_model(keras.optimizers.SGD(0.5))
-    schedule = SnapshotSchedule(cycles, 0.1)
+    model, schedule = step_model(), SnapshotSchedule(cycles, 0.1)
     for _ in range(2):
-        rates = steps(model, [schedule], epochs=6)
-        np.testing.assert_allclose(rates, huang(6, 4, cycles, 0.1), atol=2e-6)
+        rates = trainings.Rates()
+        trainings.rehearse(model, [schedule, rates], [0] * 6, np.zeros((6, 4)))
+        np.testing.assert_allclose(rates.batches, huang(6, 4, cycles, 0.1), atol=1e-8)
 
 
-def test_lr_min_lifts_the_curve_and_logs_hold_the_last_rate():
-    model = step_model(keras.optimizers.SGD(0.5))
+def test_steps_have_these_rates_and_logs_hold_the_last():
+    """With a curve that `lr_min` lifts."""
+    model = trainings.lent(step_model)
     history = keras.callbacks.History()
     rates = steps(model, [SnapshotSchedule(2, 0.3, 0.1), history], epochs=4)
     np.testing.assert_allclose(rates, 0.1 + huang(4, 4, 2, 0.2), atol=2e-6)
     np.testing.assert_allclose(history.history["learning_rate"], rates[3::4], atol=2e-6)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("epochs", range(1, 12))
 def test_cycles_are_whole_epochs_as_even_as_they_go(epochs):
     for cycles in range(1, epochs + 1):
@@ -70,14 +74,14 @@ def test_cycles_are_whole_epochs_as_even_as_they_go(epochs):
 
 def test_members_are_taken_where_cycles_end(tmp_path):
     members = CheckpointEnsemble(tmp_path, keep="cycle", max_members=2, monitor="loss")
-    trainings.fit(trainings.compiled(), [members, SnapshotSchedule(3, 0.1)], epochs=7)
+    trainings.rehearse(trainings.compiled(), [members, SnapshotSchedule(3, 0.1)], [0] * 7)
     assert [member["epoch"] for member in members.members] == cycle_ends(7, 3)[1:]
 
 
 def test_members_by_cycle_need_a_schedule(tmp_path):
     members = CheckpointEnsemble(tmp_path, keep="cycle")
     with pytest.raises(ValueError, match="needs a SnapshotSchedule among the callbacks"):
-        trainings.fit(trainings.compiled(), [members])
+        trainings.rehearse(trainings.compiled(), [members], [0])
 
 
 def test_several_optimizers_keep_their_proportion():
@@ -86,10 +90,13 @@ def test_several_optimizers_keep_their_proportion():
         keras.optimizers.OptimizerMap(optimizers[0], {".*bias": optimizers[1]})
     )
     schedule = SnapshotSchedule(1, 0.1)
-    history = trainings.fit(trainings.compiled(optimizer), [schedule])
+    model = trainings.compiled(optimizer)
+    history = trainings.rehearse(model, [schedule], [0] * 4, np.zeros((4, 3)))
     rates = huang(4, 3, 1, 0.1)[2::3]
     np.testing.assert_allclose(history["learning_rate_a"], rates, atol=1e-6)
     np.testing.assert_allclose(history["learning_rate_b"], rates / 4, atol=1e-6)
+    now = [trainings.rate_of(one) for one in optimizers]
+    np.testing.assert_allclose(now, [rates[-1], rates[-1] / 4], atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras's, of an unknown size
@@ -97,7 +104,7 @@ def test_of_an_unknown_number_of_batches_the_first_epoch_has_one_rate():
     tf = pytest.importorskip("tensorflow")
     data = tf.data.Dataset.from_tensor_slices((np.ones((4, 1), "float32"), np.ones((4, 1))))
     data = data.batch(1).filter(lambda *_: True)
-    model, record = step_model(keras.optimizers.SGD(0.5)), trainings.Record()
+    model, record = trainings.lent(step_model), trainings.Record()
     start = model.get_weights()[0].item()
     model.fit(
         data, epochs=3, shuffle=False, verbose=0, callbacks=[SnapshotSchedule(1, 0.1), record]
@@ -123,12 +130,12 @@ def test_a_resumed_training_has_the_rates_of_one_that_was_not_stopped(tmp_path):
 @pytest.mark.parametrize("other", [DivideLROnPlateau("loss"), GradualUnfreeze(["head"])])
 def test_beside_others_that_set_the_rate_it_is_refused(other):
     with pytest.raises(ValueError, match="would both set the learning rate: leave one out"):
-        trainings.fit(trainings.compiled(), [SnapshotSchedule(2, 0.1), other])
+        trainings.rehearse(trainings.compiled(), [SnapshotSchedule(2, 0.1), other], [0] * 2)
 
 
 def test_more_cycles_than_epochs():
     with pytest.raises(ValueError, match="at most the epochs of the training; got 5 cycles and 4"):
-        trainings.fit(trainings.compiled(), [SnapshotSchedule(5, 0.1)])
+        trainings.rehearse(trainings.compiled(), [SnapshotSchedule(5, 0.1)], [0] * 4)
 
 
 @pytest.mark.parametrize(
