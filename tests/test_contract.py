@@ -123,35 +123,6 @@ def test_unknown_keyword_raises_type_error(case):
         case.make(sleectivity=1)
 
 
-@pytest.fixture(scope="module")
-def fresh_process(trained, tmp_path_factory):
-    """Every saveable part in a saved model, all loaded and run by one new process."""
-    folder = tmp_path_factory.mktemp("fresh")
-    paths = {}
-    for case in SAVED:
-        name, training = case.part.__name__, trained(case)
-        paths[name] = str(folder / name)
-        training.inner.save(paths[name] + ".keras")
-        np.save(paths[name] + ".npy", training.x)
-    (folder / "paths.json").write_text(json.dumps(paths))
-    subprocess.run(
-        [sys.executable, "-c", FRESH_PROCESS, folder / "paths.json"],
-        check=True,
-        timeout=300,
-        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
-    )
-    return {name: np.load(path + ".npz") for name, path in paths.items()}
-
-
-@pytest.mark.parametrize("case", SAVED, ids=lambda case: case.part.__name__)
-def test_saved_model_loads_in_a_fresh_process(case, trained, fresh_process):
-    training, loaded = trained(case), fresh_process[case.part.__name__]
-    np.testing.assert_allclose(loaded["outputs"], training.predicted, rtol=1e-5, atol=1e-6)
-    losses = sum(float(numpy(loss)) for loss in training.inner.losses)
-    np.testing.assert_allclose(loaded["losses"], losses, rtol=1e-5)
-    assert (losses > 0) == ("regularizer" in case.tags)
-
-
 @each("layer")
 @pytest.mark.parametrize("training", [False, True])
 def test_symbolic_and_eager_shapes_agree(case, training):
@@ -215,6 +186,35 @@ def test_inference_is_deterministic_and_is_the_default_in_predict(case, trained)
     training = trained(case)
     again = training.model.predict(training.x, batch_size=4, verbose=0)
     np.testing.assert_array_equal(again, training.predicted)
+
+
+@pytest.fixture(scope="module")
+def fresh_process(trained, tmp_path_factory):
+    """Every saveable part in a saved model, all loaded and run by one new process."""
+    folder = tmp_path_factory.mktemp("fresh")
+    paths = {}
+    for case in SAVED:
+        name, training = case.part.__name__, trained(case)
+        paths[name] = str(folder / name)
+        training.inner.save(paths[name] + ".keras")
+        np.save(paths[name] + ".npy", training.x)
+    (folder / "paths.json").write_text(json.dumps(paths))
+    subprocess.run(
+        [sys.executable, "-c", FRESH_PROCESS, folder / "paths.json"],
+        check=True,
+        timeout=300,
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+    )
+    return {name: np.load(path + ".npz") for name, path in paths.items()}
+
+
+@pytest.mark.parametrize("case", SAVED, ids=lambda case: case.part.__name__)
+def test_saved_model_loads_in_a_fresh_process(case, trained, fresh_process):
+    training, loaded = trained(case), fresh_process[case.part.__name__]
+    np.testing.assert_allclose(loaded["outputs"], training.predicted, rtol=1e-5, atol=1e-6)
+    losses = sum(float(numpy(loss)) for loss in training.inner.losses)
+    np.testing.assert_allclose(loaded["losses"], losses, rtol=1e-5)
+    assert (losses > 0) == ("regularizer" in case.tags)
 
 
 @each("layer")
