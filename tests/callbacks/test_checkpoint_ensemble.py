@@ -6,6 +6,7 @@ import os
 import keras
 import numpy as np
 import pytest
+import trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,23 +21,24 @@ Y = np.arange(8) % 3
 def classifier():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
     model.compile(
-        keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        keras.optimizers.SGD(0.5),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=trainings.jit(),
     )
     return model
 
 
-def train(callback, values, model=None, each_epoch=None):
-    """Epochs whose `score` is scripted; `each_epoch` sees the model before the callback."""
-    values = iter(values)
-
-    def script(epoch, logs):
-        logs["score"] = next(values)
-        if each_epoch:
-            each_epoch()
-
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=script)
+def train(callback, values, model=None, others=()):
+    """Epochs whose `score` is given, in each of which the model becomes another."""
     model = model or classifier()
-    model.fit(X, Y, epochs=len(SCORES), callbacks=[watch, callback], verbose=0)
+
+    def learn(epoch, logs):
+        kernel = model.layers[0].kernel
+        kernel.assign(kernel + np.random.default_rng(epoch).normal(size=(4, 3)))
+
+    step = keras.callbacks.LambdaCallback(on_epoch_begin=learn)
+    trainings.rehearse(model, [step, *others, callback], values)
     return model
 
 
@@ -68,6 +70,7 @@ def test_which_members_stay(tmp_path, keep, max_members, mode, every, epochs):
         assert member["value"] == (None if np.isnan(value) else value)
 
 
+@pytest.mark.once
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0]), min_size=1, max_size=12), st.integers(1, 4))
 def test_best_are_the_first_of_a_stable_sort(values, max_members):
@@ -83,12 +86,11 @@ def test_best_are_the_first_of_a_stable_sort(values, max_members):
 
 def test_members_answer_as_the_model_did_and_average(tmp_path):
     callback = CheckpointEnsemble(tmp_path, "last", 3, "score")
-    states = []
-    model = classifier()
-    train(callback, SCORES, model, lambda: states.append(model.get_weights()))
+    model, record = classifier(), trainings.Record()
+    model.fit(X, Y, epochs=4, callbacks=[callback, record], verbose=0)
     ensemble = CheckpointEnsemble(tmp_path).ensemble()  # as on another day
     expected = []
-    for weights, member in zip(states[-3:], ensemble.members, strict=True):
+    for weights, member in zip(record.epochs[-3:], ensemble.members, strict=True):
         model.set_weights(weights)
         expected.append(model.predict(X, verbose=0))
         np.testing.assert_allclose(member.predict(X, verbose=0), expected[-1], rtol=1e-6)
@@ -178,11 +180,7 @@ def test_a_real_full_disk(tmp_path, capsys):
 
     tighten = keras.callbacks.LambdaCallback(on_epoch_begin=tighten_at)
     try:
-        scores = iter(SCORES)
-        script = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: logs.update(score=next(scores))
-        )
-        classifier().fit(X, Y, epochs=6, verbose=0, callbacks=[tighten, script, callback])
+        train(callback, SCORES, others=[tighten])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -222,7 +220,7 @@ def test_a_run_killed_in_its_first_epoch_begins_again(tmp_path):
         keras.utils.set_random_seed(5)
         callback = CheckpointEnsemble(tmp_path, "last", 3, "loss")
         killer = keras.callbacks.LambdaCallback(on_epoch_begin=kill)
-        classifier().fit(X, Y, epochs=epochs, callbacks=[callback, killer], verbose=0)
+        train(callback, [0] * epochs, others=[killer])
         return callback
 
     with pytest.raises(KeyboardInterrupt):
@@ -260,12 +258,7 @@ def test_another_runs_directory_is_refused(tmp_path):
 def test_a_finished_run_is_not_begun_again(tmp_path, keep, every):
     def run():
         keras.utils.set_random_seed(5)
-        callback = CheckpointEnsemble(tmp_path, keep, 1, "score", every, "max")
-        scores = iter([3.0, 2.0, 1.0])
-        script = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: logs.update(score=next(scores))
-        )
-        classifier().fit(X, Y, epochs=3, callbacks=[script, callback], verbose=0)
+        train(CheckpointEnsemble(tmp_path, keep, 1, "score", every, "max"), [3.0, 2.0, 1.0])
 
     run()
     with pytest.raises(ValueError, match="members of another run"):
