@@ -130,6 +130,8 @@ def rehearse(model, callbacks, scores, losses=None):
             logs = {"loss": losses[epoch, : batch + 1].mean()}
             calls.on_train_batch_begin(batch)
             calls.on_train_batch_end(batch, logs)
+        calls.on_test_begin()
+        calls.on_test_end()
         calls.on_epoch_end(epoch, {**logs, "score": score})
         if model.stop_training:
             break
@@ -153,6 +155,17 @@ class Record(keras.callbacks.Callback):
 
 def rate_of(optimizer):
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+class Learn(keras.callbacks.Callback):
+    """Changes all weights at the end of each batch; for what is rehearsed the first callback."""
+
+    def on_train_begin(self, logs=None):
+        self.rng = np.random.default_rng(0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        weights = self.model.get_weights()
+        self.model.set_weights([w + self.rng.normal(size=w.shape) for w in weights])
 
 
 class Rates(keras.callbacks.Callback):

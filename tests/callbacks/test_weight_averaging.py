@@ -25,6 +25,13 @@ def reference(kind, iterates, decay, window):
     return averages
 
 
+def rehearse(parts, scores=(0,) * 4):
+    """The model after these callbacks; three batches an epoch changed it, without a training."""
+    model = trainings.compiled()
+    trainings.rehearse(model, [trainings.Learn(), *parts], scores, np.zeros((len(scores), 3)))
+    return model
+
+
 @pytest.mark.parametrize("every", ["batch", "epoch"])
 @pytest.mark.parametrize("kind", ["swa", "ema", "lawa"])
 def test_the_model_ends_with_the_average_of_the_definition(kind, every):
@@ -33,7 +40,8 @@ def test_the_model_ends_with_the_average_of_the_definition(kind, every):
     for _ in range(2):
         record = trainings.Record()
         averaging = WeightAveraging(kind, start=0.5, decay=0.6, window=2, every=every)
-        trainings.fit(model, [record, averaging], validation_data=None)
+        parts = [trainings.Learn(), record, averaging]
+        trainings.rehearse(model, parts, [0] * 4, np.zeros((4, 3)))
         iterates = record.batches[6:] if every == "batch" else record.batches[8::3]
         expected = reference(kind, iterates, 0.6, 2)
         for value, weight in zip(expected, model.get_weights(), strict=True):
@@ -46,6 +54,7 @@ def test_training_goes_on_from_its_own_weights():
     """What is averaged changes nothing in what is trained."""
     alone, beside = trainings.Record(), trainings.Record()
     trainings.fit(trainings.compiled(), [alone])
+    trainings.take_back()
     model = trainings.compiled()
     trainings.fit(model, [beside, WeightAveraging(start=0.25)])
     for one, other in zip(alone.batches, beside.batches, strict=True):
@@ -71,14 +80,12 @@ def test_what_is_validated_is_the_average():
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]])
 def test_early_stopping_keeps_the_averages_of_its_best_epoch_in_any_order(order):
-    model = trainings.compiled()
     record = trainings.Record()
     stopping = keras.callbacks.EarlyStopping(
         "score", mode="min", patience=2, restore_best_weights=True
     )
-    script = trainings.Script([5, 4, 1, 2, 3, 3])
     parts = [WeightAveraging(start=0.2), stopping, record]
-    trainings.fit(model, [script, *(parts[i] for i in order)], epochs=6)
+    model = rehearse([parts[i] for i in order], [5, 4, 1, 2, 3, 3])
     expected = reference("swa", record.batches[3:9], 0, 0)  # to the end of epoch 3
     for weight, value in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_allclose(weight, value, atol=1e-6)
@@ -86,14 +93,13 @@ def test_early_stopping_keeps_the_averages_of_its_best_epoch_in_any_order(order)
 
 @pytest.mark.parametrize("first", [True, False])
 def test_raw_validation_leaves_what_early_stopping_restores(first):
-    model = trainings.compiled()
     record = trainings.Record()
     stopping = keras.callbacks.EarlyStopping(
         "score", mode="min", patience=9, restore_best_weights=True
     )
     averaging = WeightAveraging(start=0.25, evaluate="raw")
     parts = [averaging, stopping] if first else [stopping, averaging]
-    trainings.fit(model, [trainings.Script([5, 4, 1, 2]), record, *parts])
+    model = rehearse([record, *parts], [5, 4, 1, 2])
     assert trainings.same(model.get_weights(), record.epochs[2])
     for weight, value in zip(
         averaging.averaged_weights(), reference("swa", record.batches[3:], 0, 0), strict=True
@@ -104,9 +110,10 @@ def test_raw_validation_leaves_what_early_stopping_restores(first):
 def test_raw_validation_sets_the_average_at_the_end():
     model = trainings.compiled()
     record = trainings.Record()
-    history = trainings.fit(model, [record, WeightAveraging(start=0.25, evaluate="raw")])
+    averaging = WeightAveraging("ema", start=0.25, decay=0.6, evaluate="raw")
+    history = trainings.fit(model, [record, averaging])
     for weight, value in zip(
-        model.get_weights(), reference("swa", record.batches[3:], 0, 0), strict=True
+        model.get_weights(), reference("ema", record.batches[3:], 0.6, 0), strict=True
     ):
         np.testing.assert_allclose(weight, value, atol=1e-6)
     model.set_weights(record.batches[-1])
@@ -126,44 +133,42 @@ def test_recomputed_statistics_are_those_of_a_direct_pass():
 
 
 def test_kept_statistics_are_those_of_the_last_batch():
-    model = trainings.compiled()
     record = trainings.Record()
-    trainings.fit(model, [record, WeightAveraging(start=0.5, batch_norm="keep")])
+    model = rehearse([record, WeightAveraging(start=0.5, batch_norm="keep")])
     assert trainings.same(model.get_weights()[STATISTICS], record.batches[-1][STATISTICS])
 
 
 def test_best_is_what_validates_best_and_says_so(capsys):
     """The losses that it prints are those of the three, measured here."""
-    model = trainings.compiled()
-    record = trainings.Record()
-    averaging = WeightAveraging(start=0.75, batch_norm="best", data=trainings.X)
-    trainings.fit(model, [record, averaging])
-    line = capsys.readouterr().out.strip()
-    weights, losses = averaging.averaged_weights(), {}
-    for choice in ("average", "recompute", "keep"):
-        twin = trainings.compiled()
-        other = WeightAveraging(start=0.75, batch_norm=choice, data=trainings.X)
-        trainings.fit(twin, [other])
-        losses[choice] = twin.evaluate(*trainings.VALIDATION, verbose=0)[0]
+    losses = {}
+    for choice in ("average", "recompute", "keep", "best"):
+        model = trainings.compiled()
+        averaging = WeightAveraging(start=0.75, batch_norm=choice, data=trainings.X)
+        trainings.fit(model, [averaging])
+        losses[choice] = model.evaluate(*trainings.VALIDATION, verbose=0)[0]
+        trainings.take_back()
+    line, of_best = capsys.readouterr().out.strip(), losses.pop("best")
     best = min(losses, key=losses.get)
     assert line.startswith(f"Epoch 4: BatchNorm statistics by validation loss: {best} (")
     for choice, loss in losses.items():
         assert f"{choice} {loss:.4g}" in line
-    assert model.evaluate(*trainings.VALIDATION, verbose=0)[0] == pytest.approx(losses[best])
-    assert len(weights) == len(model.get_weights())
+    assert of_best == pytest.approx(losses[best])
+    assert len(set(losses.values())) == 3
 
 
 def test_best_without_validation_says_that_it_averages():
     averaging = WeightAveraging(start=0.75, batch_norm="best", data=trainings.X)
     with pytest.warns(UserWarning, match="nothing to choose by, so the statistics are averaged"):
-        trainings.fit(trainings.compiled(), [averaging], validation_data=None)
+        rehearse([averaging])
 
 
 def test_the_loss_barrier_between_basins_is_told():
     """Two cycles of a rate so high that each ends elsewhere; not told of a quiet training."""
     model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten()])
     model.add(keras.layers.Dense(3, activation="softmax"))
-    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    model.compile(
+        keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", jit_compile=trainings.jit()
+    )
     basins = [[sign * 20 * w for w in model.get_weights()] for sign in (1, -1)]
     jump = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: model.set_weights(basins[epoch])
@@ -180,7 +185,7 @@ def test_the_loss_barrier_between_basins_is_told():
 
 def test_averages_of_another_kind_are_refused():
     averaging = WeightAveraging("swa", start=0.0)
-    trainings.fit(trainings.compiled(), [averaging], epochs=1)
+    rehearse([averaging])
     with pytest.raises(ValueError, match=r"they are 'swa', got kind='lawa'"):
         WeightAveraging("lawa").set_state(averaging.get_state())
 
@@ -191,9 +196,9 @@ def test_no_average_yet():
 
 
 def test_an_average_that_never_began_is_told():
-    stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=1)
-    with pytest.warns(UserWarning, match=r"begins after 15 epochs.* ended after \d: lower `start`"):
-        trainings.fit(trainings.compiled(), [WeightAveraging(), stopping], epochs=20)
+    stopping = keras.callbacks.EarlyStopping("score", mode="max", patience=1)
+    with pytest.warns(UserWarning, match=r"begins after 15 epochs.* ended after 2: lower `start`"):
+        rehearse([WeightAveraging(), stopping], [0] * 20)
 
 
 def test_mixed_precision_averages_in_float32():
@@ -202,6 +207,7 @@ def test_mixed_precision_averages_in_float32():
         model = trainings.compiled()
         record = trainings.Record()
         trainings.fit(model, [record, WeightAveraging(start=0.5)], validation_data=None)
+        assert model.layers[0].compute_dtype == "float16"
     finally:
         keras.config.set_dtype_policy("float32")
     expected = reference("swa", record.batches[6:], 0, 0)
@@ -235,8 +241,15 @@ def test_averages_come_back_from_their_state():
 
 
 def test_it_works_beside_a_schedule():
-    model = trainings.compiled(keras.optimizers.SGD(0.1))
-    trainings.fit(model, [SnapshotSchedule(2, 0.05), WeightAveraging(start=0.5)])
+    model, record, rates = trainings.compiled(), trainings.Record(), trainings.Rates()
+    parts = [record, rates, SnapshotSchedule(2, 0.05), WeightAveraging("lawa", start=0.5, window=4)]
+    trainings.fit(model, parts, validation_data=None)
+    cosine = 0.025 * (np.cos(np.pi * np.arange(6) / 6) + 1)
+    np.testing.assert_allclose(rates.batches, [*cosine, *cosine], rtol=1e-5)
+    for weight, value in zip(
+        model.get_weights(), reference("lawa", record.batches[6:], 0, 4), strict=True
+    ):
+        np.testing.assert_allclose(weight, value, atol=1e-6)
 
 
 @pytest.mark.parametrize(
