@@ -144,9 +144,25 @@ def rows(stay):
     return np.concatenate([b.numpy().reshape(-1, 3) for _ in range(2) for b in loader])
 
 for stay in (False, True):
-    one = rows(stay)
-    print("distinct", len(np.unique(one, axis=0)), "equal", np.array_equal(one, rows(stay)))
+    np.save(f"{stay}", rows(stay))
 """
+
+
+@pytest.mark.slow
+def test_torch_data_loader_workers(tmp_path, backend, monkeypatch):
+    if backend != "torch":
+        pytest.skip("the workers are forked, which TensorFlow and JAX do not survive")
+    runs = []
+    for run in ("1", "2"):
+        (tmp_path / run).mkdir()
+        monkeypatch.chdir(tmp_path / run)
+        python(WORKERS)
+        runs.append([np.load(f"{stay}.npy") for stay in (False, True)])
+    for one, again in zip(*runs, strict=True):
+        assert distinct(one) == 128
+        np.testing.assert_array_equal(one, again)
+
+
 REPLICAS = """
 import keras, numpy as np, tensorflow as tf
 from keras_dcnn.layers import FancyPCA, RReLU
@@ -222,7 +238,6 @@ print("close", all(np.allclose(a, b, atol=1e-6) for a, b in zip(single, train())
 @pytest.mark.parametrize(
     ("on", "code", "said"),
     [
-        ("torch", WORKERS, "distinct 128 equal True distinct 128 equal True"),
         ("tensorflow", REPLICAS, "distinct 24 distinct 24 finite True"),
         ("tensorflow", DETERMINISM, "distinct 500 equal True"),
         ("jax", DATA_PARALLEL, "distinct 64 equal True close True"),

@@ -1,5 +1,6 @@
 """find_learning_rate: its suggestions by the definition, and that nothing is changed by it."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from trainings import jit, same
 
+from keras_dcnn._keras import leaf_optimizers
 from keras_dcnn._random_state import get_random_state
 from keras_dcnn.callbacks._state import pack
 from keras_dcnn.diagnosis import LearningRateCurve, find_learning_rate
@@ -24,7 +26,31 @@ from keras_dcnn.diagnosis._rate_curve import (
 rng = np.random.default_rng(0)
 X = rng.normal(size=(48, 5)).astype("float32")
 Y = np.argmax(X[:, :3], axis=1)
-QUICK = {"min_lr": 0.003, "max_lr": 0.3, "num_steps": 30, "batch_size": 16, "verbose": 0}
+QUICK = {"min_lr": 0.003, "max_lr": 0.3, "num_steps": 12, "batch_size": 16, "verbose": 0}
+
+
+class Interruptible(keras.Sequential):
+    """A model with Ctrl-C in a step, before it or before its results are kept, where told so."""
+
+    interrupt = None
+
+    def make_train_function(self, force=False):
+        super().make_train_function(force)
+        step = self.train_function
+        if step is None or hasattr(step, "is_ours"):
+            return
+
+        def interruptible(*arguments):
+            place, self.__class__.interrupt = self.interrupt, None
+            if place == "before":
+                raise KeyboardInterrupt
+            results = step(*arguments)
+            if place == "after":
+                raise KeyboardInterrupt
+            return results
+
+        interruptible.is_ours = True
+        self.train_function = interruptible
 
 
 def network():
@@ -32,21 +58,32 @@ def network():
     keras.utils.set_random_seed(7)
     layers = [keras.Input((5,)), keras.layers.Dense(4, name="features")]
     layers += [keras.layers.BatchNormalization(), keras.layers.Dropout(0.2)]
-    return keras.Sequential([*layers, keras.layers.Dense(3, "softmax", dtype="float32")])
+    return Interruptible([*layers, keras.layers.Dense(3, "softmax", dtype="float32")])
 
 
-def compiled(optimizer=None, xla=True):
-    xla = jit() and (xla or keras.backend.backend() == "jax")  # TensorFlow is quicker without
+def compiled(optimizer=None, eager=True):
+    """On TensorFlow without a graph, unless told: for the few steps here the quickest."""
     model = network()
-    optimizer = optimizer or keras.optimizers.Adam(0.01)
-    loss = "sparse_categorical_crossentropy"
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=xla)
+    model.compile(
+        optimizer or keras.optimizers.Adam(0.01),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=jit(),
+        run_eagerly=eager and keras.backend.backend() == "tensorflow",
+    )
     return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    """For many tests, as each leaves it as it was."""
+    return compiled()
 
 
 # The curve
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("beta", [0, 0.5, 0.98])
 def test_smoothing_is_the_recursion_with_bias_correction(beta):
     losses = np.random.default_rng(0).normal(size=50)
@@ -57,6 +94,7 @@ def test_smoothing_is_the_recursion_with_bias_correction(beta):
     np.testing.assert_allclose(smooth(losses, beta), expected, rtol=1e-12)
 
 
+@pytest.mark.once
 def test_divergence():
     assert not has_diverged([1.0, 0.5, 2.0])
     assert has_diverged([1.0, 0.5, 2.01])
@@ -65,6 +103,7 @@ def test_divergence():
     assert not has_diverged([3.0])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(20))
 def test_longest_fall_against_all_subsequences(seed):
     values = np.random.default_rng(seed).integers(0, 8, 9)
@@ -79,6 +118,7 @@ def test_longest_fall_against_all_subsequences(seed):
     assert longest_fall(values) in ends
 
 
+@pytest.mark.once
 def test_places_on_a_curve_that_is_known():
     rates = np.geomspace(1e-4, 1, 41)
     log = np.log10(rates)
@@ -94,31 +134,51 @@ def test_places_on_a_curve_that_is_known():
 # A test of its own on a model
 
 
-def line(rate=0.01, **options):
-    """y = x, of which all is known: the gradient, and when gradient descent diverges."""
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-    model.set_weights([np.zeros((1, 1))])
-    model.compile(keras.optimizers.SGD(rate), "mse", jit_compile=jit(), **options)
+def optimizers_of(kind, rate):
+    """An optimizer, and its rates as a multiple of the highest: of a first layer and of others."""
+    optimizers = keras.optimizers
+    if kind == "scaled":
+        return optimizers.LossScaleOptimizer(optimizers.SGD(rate)), (1, 1)
+    if kind == "several":
+        groups = optimizers.OptimizerMap(optimizers.SGD(rate))
+        groups[".*first.*"] = optimizers.SGD(rate / 10)
+        return optimizers.MultiOptimizer(groups), (0.1, 1)
+    return optimizers.SGD(rate), (1, 1)
+
+
+def line(optimizer="sgd"):
+    """y = u·x + v·x at x = y = 1, of which all is known: the gradients, and when they diverge."""
+    inputs = keras.Input((1,))
+    sides = [keras.layers.Dense(1, use_bias=False, name=name) for name in ("first", "second")]
+    model = keras.Model(inputs, keras.layers.Add()([side(inputs) for side in sides]))
+    model.set_weights([np.zeros((1, 1))] * 2)
+    eager = keras.backend.backend() == "tensorflow"
+    model.compile(optimizer, "mse", jit_compile=jit(), run_eagerly=eager)
     return model, (np.ones((32, 1), "float32"), np.ones((32, 1), "float32"))
 
 
-def test_losses_and_rates_are_those_of_gradient_descent(capsys):
-    model, data = line()
-    curve = find_learning_rate(model, data, 1e-3, 100.0, num_steps=60, smoothing=0.5)
-    weight, losses = 0.0, []
+@pytest.mark.parametrize("kind", ["one", "scaled", "several"])
+def test_losses_and_rates_are_those_of_gradient_descent(kind, capsys):
+    optimizer, shares = optimizers_of(kind, 0.02)
+    model, data = line(optimizer)
+    curve = find_learning_rate(model, data, 1e-3, 100.0, num_steps=40, smoothing=0.5)
+    weights, losses = np.zeros(2), []
     for rate in curve.rates:
-        losses.append((1 - weight) ** 2)
-        weight += rate * 2 * (1 - weight)
+        error = 1 - weights.sum()
+        losses.append(error**2)
+        weights += rate * np.array(shares) * 2 * error
     np.testing.assert_allclose(curve.losses, losses, rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(curve.rates, np.geomspace(1e-3, 100, 60)[: len(curve.rates)])
+    np.testing.assert_allclose(curve.rates, np.geomspace(1e-3, 100, 40)[: len(curve.rates)])
     np.testing.assert_allclose(curve.smoothed, smooth(curve.losses, 0.5))
     assert curve.diverged
-    assert 1 < curve.rates[-1] < 5  # at rates above 1 each step is a step away
-    assert 0.01 < curve.valley < 1
-    assert 0.01 < curve.steepest < 1
+    assert 1 < sum(shares) * curve.rates[-1] < 6  # there each step is a step away
+    assert 0.005 < curve.valley < 1
+    assert 0.005 < curve.steepest < 1
     assert capsys.readouterr().out == f"{curve}\n"
     assert f"and it diverged at {curve.rates[-1]:.2g}." in str(curve)
     assert LearningRateCurve(**json.loads(json.dumps(dataclasses.asdict(curve)))).valley
+    after = sorted(float(leaf.learning_rate) for leaf in leaf_optimizers(optimizer))
+    assert after == pytest.approx([0.002, 0.02] if kind == "several" else [0.02])
 
 
 def test_a_loss_that_is_not_finite_ends_the_curve():
@@ -131,37 +191,6 @@ def test_a_loss_that_is_not_finite_ends_the_curve():
     assert np.isfinite(curve.losses).all()
 
 
-def optimizers_of(kind):
-    optimizers = keras.optimizers
-    if kind == "scaled":
-        return optimizers.LossScaleOptimizer(optimizers.SGD(0.01))
-    groups = optimizers.OptimizerMap(optimizers.SGD(0.01))
-    groups[".*features.*"] = optimizers.Adam(0.001)
-    return optimizers.MultiOptimizer(groups)
-
-
-@pytest.mark.parametrize("kind", ["scaled", "several"])
-def test_rates_rise_in_proportion(kind, monkeypatch):
-    from keras_dcnn._keras import leaf_optimizers
-
-    optimizer, seen = optimizers_of(kind), []
-    model = compiled(optimizer)
-    train = type(model).train_on_batch
-
-    def watched(self, *batch, **options):
-        seen.append([float(one.learning_rate) for one in leaf_optimizers(optimizer)])
-        return train(self, *batch, **options)
-
-    monkeypatch.setattr(type(model), "train_on_batch", watched)
-    curve = find_learning_rate(model, (X, Y), **QUICK)
-    np.testing.assert_allclose(np.max(seen, axis=1), curve.rates, rtol=1e-6)
-    if kind == "several":
-        np.testing.assert_allclose(np.max(seen, axis=1), 10 * np.min(seen, axis=1), rtol=1e-5)
-    assert sorted(float(one.learning_rate) for one in leaf_optimizers(optimizer)) == pytest.approx(
-        [0.001, 0.01] if kind == "several" else [0.01]
-    )
-
-
 def test_half_precision():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
@@ -169,7 +198,7 @@ def test_half_precision():
         model = compiled(keras.optimizers.SGD(0.01))
     finally:
         keras.config.set_dtype_policy(before)
-    curve = find_learning_rate(model, (X, Y), max_lr=10.0, batch_size=16, verbose=0)
+    curve = find_learning_rate(model, (X, Y), **{**QUICK, "max_lr": 10.0, "num_steps": 20})
     assert np.isfinite(curve.losses).all()
 
 
@@ -233,15 +262,13 @@ DATA = {
 }
 
 
-def fit(model, data):
-    arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
-    arguments = {**arrays, "batch_size": 16} if isinstance(data, tuple) else {"x": data}
-    if isinstance(data, list):
-        arguments = {"x": data[0][0], "y": data[0][1]}
-    elif not isinstance(data, (tuple, keras.utils.PyDataset)):
-        arguments["shuffle"] = False  # they shuffle themselves
-    losses = model.fit(**arguments, epochs=2, verbose=0).history["loss"]
-    return [*state_of(model), losses, np.array([random.random(), np.random.rand()])]  # noqa: NPY002
+def read(data):
+    """What comes out of data in two epochs, and what they hold otherwise."""
+    if isinstance(data, tuple):
+        return list(data)
+    own = [data.rng.random(), data.epochs] if isinstance(data, Rows) else []
+    batches = [[data[i] for i in range(3)] if own else list(data) for _ in range(2)]
+    return [np.array(one) for one in [*keras.tree.flatten(batches), *own]]
 
 
 def state_of(model):
@@ -249,36 +276,59 @@ def state_of(model):
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def twins(make_data, use, begun=False, xla=False):
+@contextlib.contextmanager
+def nothing_changes(model):
+    """Neither the model nor the random numbers."""
+    before = state_of(model), pack(get_random_state())
+    yield
+    after = state_of(model), pack(get_random_state())
+    assert same(before[0], after[0])
+    assert before[1][0] == after[1][0]
+    assert same(before[1][1], after[1][1])
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_model_and_data_are_as_before(kind, model):
+    outcomes = []
+    for used in (False, True):
+        keras.utils.set_random_seed(11)
+        data = DATA[kind]()
+        if used:
+            with nothing_changes(model):
+                find_learning_rate(model, data, **QUICK)
+        outcomes.append([*read(data), np.array([random.random(), np.random.rand()])])  # noqa: NPY002
+    assert same(*outcomes)
+
+
+def fit(model, data):
+    arguments = {"x": data, "shuffle": False}  # they shuffle themselves
+    if isinstance(data, tuple):
+        arguments = {"x": data[0], "y": data[1], "batch_size": 16}
+    losses = model.fit(**arguments, epochs=2, verbose=0).history["loss"]
+    return [*state_of(model), losses]
+
+
+def twins(make_data, use, begun=False):
     """Two equal models and data, one of which is used; what a `fit` makes of each."""
     results = []
     for used in (False, True):
-        model = compiled(xla=xla)
+        model = compiled()
         keras.utils.set_random_seed(11)
         data = make_data()
         if begun:
             fit(model, data)
         if used:
-            before = state_of(model), pack(get_random_state())
-            use(model, data)
-            after = state_of(model), pack(get_random_state())
-            assert same(before[0], after[0])
-            assert before[1][0] == after[1][0]
-            assert same(before[1][1], after[1][1])
+            with nothing_changes(model):
+                use(model, data)
         results.append(fit(model, data))
     return results
 
 
-@pytest.mark.parametrize("kind", DATA)
-def test_a_fit_afterwards_is_the_same(kind):
-    xla = kind in ("arrays", "tf.data")
-    one, other = twins(DATA[kind], lambda *given: find_learning_rate(*given, **QUICK), xla=xla)
-    assert same(one, other)
-
-
-@pytest.mark.parametrize("kind", ["arrays", "tf.data", "DataLoader with a generator"])
-def test_in_the_middle_of_a_training(kind):
-    one, other = twins(DATA[kind], lambda *given: find_learning_rate(*given, **QUICK), begun=True)
+@pytest.mark.parametrize(
+    ("kind", "begun"), [("arrays", False), ("tf.data", True), ("DataLoader with a generator", True)]
+)
+def test_a_fit_afterwards_is_the_same(kind, begun):
+    one, other = twins(DATA[kind], lambda *given: find_learning_rate(*given, **QUICK), begun)
     assert same(one, other)
 
 
@@ -298,56 +348,39 @@ class Interrupts:
 
 @pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
 @pytest.mark.parametrize("number", [0, 5])
-def test_the_data_may_raise(error, number):
+def test_the_data_may_raise(error, number, model):
+    with nothing_changes(model), pytest.raises(type(error)):
+        find_learning_rate(model, Interrupts(number, error), **QUICK)
+
+
+class Pressed(Rows):
+    """Batches at the fourth of which a user presses Ctrl-C."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place, self.calls = place, itertools.count(1)
+
+    def __getitem__(self, i):
+        if next(self.calls) == 4:
+            Interruptible.interrupt = self.place
+        return super().__getitem__(i)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(("place", "begun"), [("before", True), ("after", False)])
+def test_interrupted_in_a_step(place, begun):
     def use(model, _):
-        with pytest.raises(type(error)):
-            find_learning_rate(model, Interrupts(number, error), **QUICK)
+        data = Pressed(place)
+        with pytest.raises(KeyboardInterrupt):
+            find_learning_rate(model, data, **QUICK)
+        assert data.rng.random() == Rows().rng.random()
 
-    one, other = twins(lambda: (X, Y), use)
-    assert same(one, other)
-
-
-def interrupting(step, place):
-    """A training step with Ctrl-C in the fourth call: before it, or before its results are kept."""
-    calls = itertools.count(1)
-
-    def interrupted(*arguments):
-        fourth = next(calls) == 4
-        if fourth and place == "before":
-            raise KeyboardInterrupt
-        results = step(*arguments)
-        if fourth:
-            raise KeyboardInterrupt
-        return results
-
-    interrupted.is_ours = True
-    return interrupted
-
-
-@pytest.mark.parametrize(
-    ("kind", "place", "begun"),
-    [("arrays", "before", True), ("arrays", "after", False), ("tf.data", "after", True)],
-)
-def test_interrupted_in_a_step(kind, place, begun, monkeypatch):
-    make = keras.Model.make_train_function
-
-    def make_and_wrap(model, force=False):
-        make(model, force)
-        if not hasattr(model.train_function, "is_ours"):
-            model.train_function = interrupting(model.train_function, place)
-
-    def use(model, data):
-        with monkeypatch.context() as patch:
-            patch.setattr(keras.Model, "make_train_function", make_and_wrap)
-            with pytest.raises(KeyboardInterrupt):
-                find_learning_rate(model, data, **QUICK)
-
-    one, other = twins(DATA[kind], use, begun)
+    one, other = twins(lambda: (X, Y), use, begun)
     assert same(one, other)
 
 
 def test_what_the_first_step_builds_is_gone():
-    model = compiled()
+    model = compiled(eager=False)
     built = [model.optimizer.built, model.train_function, len(model.metrics_variables)]
     find_learning_rate(model, (X, Y), **QUICK)
     assert built == [model.optimizer.built, model.train_function, len(model.metrics_variables)]
@@ -371,18 +404,18 @@ def test_gradients_beside_the_weights_stay(backend):
     assert same([x.numpy() for x in before], [x.numpy() for x in after])
 
 
-def test_random_layers_and_variables_in_tf_data():
+def test_random_layers_and_variables_in_tf_data(model):
     import tensorflow as tf
 
     generator = tf.random.Generator.from_seed(3)
     data = tf.data.Dataset.from_tensor_slices((X, Y)).cache().shuffle(48).repeat()
     data = data.map(lambda x, y: (x + generator.normal((5,)), y)).batch(16)
     before = generator.state.numpy()
-    find_learning_rate(compiled(), data, **QUICK)
+    find_learning_rate(model, data, **QUICK)
     np.testing.assert_array_equal(generator.state.numpy(), before)
 
 
-def test_a_set_that_cannot_be_copied_is_read_with_a_warning(monkeypatch):
+def test_a_set_that_cannot_be_copied_is_read_with_a_warning(model, monkeypatch):
     import tensorflow as tf
 
     data = tf_data()
@@ -392,7 +425,7 @@ def test_a_set_that_cannot_be_copied_is_read_with_a_warning(monkeypatch):
 
     monkeypatch.setattr(tf.raw_ops, "DatasetToGraphV2", too_large)
     with pytest.warns(UserWarning, match="can't be copied.*larger than 2 GB"):
-        find_learning_rate(compiled(), data, **QUICK)
+        find_learning_rate(model, data, **QUICK)
 
 
 class Drawing(Rows):
@@ -413,48 +446,46 @@ class Drawing(Rows):
         return super().__getitem__(i)
 
 
-def test_generators_of_the_data_are_put_back():
+def test_generators_of_the_data_are_put_back(model):
     data, expected = Drawing(), Drawing().draws()
-    find_learning_rate(compiled(), data, **QUICK)
+    find_learning_rate(model, data, **QUICK)
     assert data.draws() == expected
     assert data.epochs == 0
 
 
-def batches_seen(monkeypatch, data, **options):
-    """The values of x in each step, of a model that does nothing."""
-    model, _ = line()
+def batches_seen(rows, **options):
+    """The rows of each step, as a loss that falls by itself sees them."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("others call a loss without values first, or only so; the order is NumPy's")
     seen = []
 
-    def watched(x, y, sample_weight=None, return_dict=False):
-        seen.append(keras.ops.convert_to_numpy(x)[:, 0])
-        np.testing.assert_array_equal(seen[-1], y)
-        return {"loss": 1 / len(seen)}
+    def loss(y, outputs):
+        np.testing.assert_array_equal(outputs, y)  # each row with its own label
+        seen.append(keras.ops.convert_to_numpy(y)[:, 0])
+        return 1 / len(seen) + 0 * keras.ops.mean(outputs)
 
-    monkeypatch.setattr(model, "train_on_batch", watched)
-    find_learning_rate(model, data, num_steps=12, verbose=0, **options)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "linear", False, "ones")])
+    model.compile("sgd", loss, run_eagerly=True)
+    data = np.arange(rows, dtype="float32")[:, None]
+    find_learning_rate(model, (data, data), num_steps=12, verbose=0, **options)
     return seen
 
 
-NUMBERS = (np.arange(32, dtype="float32")[:, None], np.arange(32, dtype="float32"))
-
-
-def test_seed(monkeypatch):
-    one, again, other = (
-        batches_seen(monkeypatch, NUMBERS, batch_size=10, seed=seed) for seed in (1, 1, 2)
-    )
+def test_seed():
+    one, again, other = (batches_seen(32, batch_size=10, seed=seed) for seed in (1, 1, 2))
     assert same(one, again)
     assert not same(one, other)
-    one, again = (batches_seen(monkeypatch, NUMBERS, batch_size=10) for _ in range(2))
+    one, again = (batches_seen(32, batch_size=10) for _ in range(2))
     assert same(one, again)
 
 
-def test_each_sample_once_in_a_round(monkeypatch):
-    seen = batches_seen(monkeypatch, NUMBERS, batch_size=10)
+def test_each_sample_once_in_a_round():
+    seen = batches_seen(32, batch_size=10)
     for start in range(0, 12, 3):
         rows = np.concatenate(seen[start : start + 3])
         assert len(rows) == len(np.unique(rows)) == 30
     assert not np.array_equal(seen[0], seen[3])
-    assert all(len(rows) == 32 for rows in batches_seen(monkeypatch, NUMBERS, batch_size=64))
+    assert all(len(rows) == 32 for rows in batches_seen(32, batch_size=64))
 
 
 # What is refused
@@ -494,9 +525,9 @@ def test_models_that_are_refused():
         (lambda: (X, 3), ValueError, "must hold arrays"),
     ],
 )
-def test_data_that_are_refused(data, error, match):
+def test_data_that_are_refused(data, error, match, model):
     with pytest.raises(error, match=match):
-        find_learning_rate(compiled(), data())
+        find_learning_rate(model, data())
 
 
 @pytest.mark.parametrize(
@@ -512,9 +543,9 @@ def test_data_that_are_refused(data, error, match):
         ({"verbose": 2}, "`verbose`"),
     ],
 )
-def test_bad_arguments(arguments, match):
+def test_bad_arguments(arguments, match, model):
     with pytest.raises(ValueError, match=match):
-        find_learning_rate(compiled(), (X, Y), **arguments)
+        find_learning_rate(model, (X, Y), **arguments)
 
 
 def test_losses_that_suggest_nothing():
@@ -529,8 +560,14 @@ def test_losses_that_suggest_nothing():
     assert same(before, state_of(model))
 
 
-def test_a_train_step_without_a_loss(monkeypatch):
-    model = compiled()
-    monkeypatch.setattr(model, "train_on_batch", lambda *_, **__: {"score": 1.0})
+class WithoutLoss(keras.Sequential):
+    def train_step(self, *given):
+        logs = {"score": 1.0}
+        return (logs, given[0]) if keras.backend.backend() == "jax" else logs
+
+
+def test_a_train_step_without_a_loss():
+    model = WithoutLoss([keras.Input((5,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="must return 'loss'; got score"):
-        find_learning_rate(model, (X, Y))
+        find_learning_rate(model, (X, X[:, :1]))
