@@ -30,7 +30,7 @@ def compile_for_tests(
     """
     backend = keras.backend.backend()
     how = {"jit_compile": backend == "jax", "run_eagerly": backend == "tensorflow"}
-    model.compile(optimizer, loss, metrics=list(metrics), **how)
+    model.compile(optimizer, loss, metrics=metrics, **how)
     return model
 
 

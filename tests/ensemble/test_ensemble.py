@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from ensemble.averaged import compile_for_tests
 from scipy import special
 
 from keras_dcnn.ensemble import Ensemble
@@ -18,6 +19,11 @@ def predict(model):
     return model.predict(X, verbose=0)
 
 
+def outputs(members, x=X):
+    """What each says; by Keras's `call`, as `predict` compiles every model anew."""
+    return np.stack([keras.ops.convert_to_numpy(m(x)) for m in members]).astype("float64")
+
+
 REFERENCE = {
     "probability": lambda p, w: np.tensordot(w, p, 1),
     "logit": lambda z, w: np.tensordot(w, z, 1),
@@ -28,20 +34,20 @@ REFERENCE = {
 }
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("combine", REFERENCE)
 @pytest.mark.parametrize("weights", [None, (1, 0, 3)])
 def test_against_numpy(combine, weights):
     members = [member("linear" if combine == "logit" else "softmax") for _ in range(3)]
     share = np.ones(3) / 3 if weights is None else np.array(weights) / 4
-    outputs = np.stack([predict(m) for m in members]).astype("float64")
-    expected = REFERENCE[combine](outputs, share)
+    expected = REFERENCE[combine](outputs(members), share)
     combined = predict(Ensemble(members, combine, weights))
     np.testing.assert_allclose(combined, expected, rtol=0, atol=1e-6)
 
 
 def test_two_classes_with_one_output():
     members = [member("sigmoid", 1) for _ in range(3)]
-    p = np.stack([predict(m) for m in members]).astype("float64")
+    p = outputs(members)
     expected = special.expit(special.logit(p).mean(0))
     np.testing.assert_allclose(predict(Ensemble(members, "geometric")), expected, rtol=1e-4)
     np.testing.assert_allclose(predict(Ensemble(members, "vote")), (p > 0.5).mean(0), rtol=1e-6)
@@ -63,11 +69,13 @@ def test_several_outputs_are_combined_one_by_one():
         return keras.Model(x, {"a": heads[0], "b": heads[1]})
 
     members = [build() for _ in range(2)]
-    out, each = predict(Ensemble(members)), [predict(m) for m in members]
+    out, each = predict(Ensemble(members)), [m(X) for m in members]
     for key in ("a", "b"):
-        np.testing.assert_allclose(out[key], (each[0][key] + each[1][key]) / 2, rtol=1e-5)
+        mean = keras.ops.convert_to_numpy((each[0][key] + each[1][key]) / 2)
+        np.testing.assert_allclose(out[key], mean, rtol=1e-5)
 
 
+@pytest.mark.every_backend
 def test_subclassed_members_and_an_ensemble_of_ensembles(tmp_path):
     @keras.saving.register_keras_serializable(package="test_ensemble")
     class Custom(keras.Model):
@@ -79,20 +87,21 @@ def test_subclassed_members_and_an_ensemble_of_ensembles(tmp_path):
             return self.dense(x)
 
     members = [Custom(), member()]
-    predict(members[0])
+    members[0](X)
     inner = Ensemble(members)
     inner.save(tmp_path / "inner.keras")
     loaded = keras.saving.load_model(tmp_path / "inner.keras")
     np.testing.assert_allclose(predict(loaded), predict(inner), rtol=1e-5)
     outer = Ensemble([inner, member()])
-    expected = (predict(inner) + predict(outer.members[1])) / 2
+    expected = outputs([inner, outer.members[1]]).mean(0)
     np.testing.assert_allclose(predict(outer), expected, rtol=1e-5)
 
 
+@pytest.mark.every_backend
 def test_evaluate_needs_no_compile_when_members_are_compiled_and_has_no_optimizer(tmp_path):
     members = [member() for _ in range(2)]
     for m in members:
-        m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        compile_for_tests(m)
     ensemble = Ensemble(members)
     y = np.arange(6) % 3
     loss, accuracy = ensemble.evaluate(X, y, verbose=0)
@@ -109,7 +118,7 @@ def test_evaluate_needs_no_compile_when_members_are_compiled_and_has_no_optimize
 
 def test_one_compiled_by_the_user_trains_jointly_also_after_loading(tmp_path):
     ensemble, y = Ensemble([member(), member()]), np.arange(6) % 3
-    ensemble.compile("adam", "sparse_categorical_crossentropy")
+    compile_for_tests(ensemble)
     ensemble.fit(X, y, verbose=0)
     ensemble.save(tmp_path / "e.keras")
     loaded = keras.saving.load_model(tmp_path / "e.keras")
@@ -118,6 +127,7 @@ def test_one_compiled_by_the_user_trains_jointly_also_after_loading(tmp_path):
     assert one == pytest.approx(other, rel=1e-5)
 
 
+@pytest.mark.every_backend
 def test_mixed_precision_members_answer_in_float32():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
@@ -129,6 +139,7 @@ def test_mixed_precision_members_answer_in_float32():
     np.testing.assert_allclose(out.sum(-1), 1, rtol=1e-3)
 
 
+@pytest.mark.every_backend
 def test_several_inputs(tmp_path):
     def build():
         inputs = {"a": keras.Input((4,), name="a"), "b": keras.Input((2,), name="b")}
@@ -137,7 +148,7 @@ def test_several_inputs(tmp_path):
 
     members, x = [build(), build()], {"a": X, "b": X[:, :2]}
     ensemble = Ensemble(members)
-    expected = sum(m.predict(x, verbose=0) for m in members) / 2
+    expected = outputs(members, x).mean(0)
     np.testing.assert_allclose(ensemble.predict(x, verbose=0), expected, rtol=1e-5)
     ensemble.save(tmp_path / "e.keras")
     loaded = keras.saving.load_model(tmp_path / "e.keras")
