@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
@@ -18,9 +19,7 @@ def figures(notebook):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook(path, tmp_path, backend, monkeypatch):
-    if backend != "tensorflow":
-        pytest.skip("minutes of training: once is enough")
+def test_notebook(path, tmp_path, monkeypatch):
     monkeypatch.delenv("MPLBACKEND")  # the kernel has its own
     committed = nbformat.read(path, as_version=4)
     cells = [cell for cell in committed.cells if cell.cell_type == "code"]

@@ -170,6 +170,17 @@ def small_inception():
 
 def test_healthy_models_have_no_findings():
     assert found(small_inception()) == []
+    put_on = regularize(small_inception(), WeightDecay(), MaxNorm())
+    put_on.compile("sgd", "mse")
+    assert found(put_on) == []
+    convolutions = [L.Conv2D(4, 3, name="first"), L.DepthwiseConv2D(3, name="second")]
+    wrong = regularize(network(*convolutions), kernel_constraint=keras.constraints.MaxNorm())
+    rule = "wrong_constraint_axes"
+    assert found(wrong) == [(rule, "first"), (rule, "second")]
+
+
+@pytest.mark.slow
+def test_a_large_model():
     mobilenet = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, classes=3, weights=None)
     put_on = regularize(mobilenet, WeightDecay(), MaxNorm())
     put_on.compile("sgd", "mse")

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from trainings import jit
 
 from keras_dcnn.constraints import MaxNorm
 from keras_dcnn.layers import PReLU, RReLU
@@ -62,16 +63,23 @@ def trained():
     """The network after a step, so that the statistics of normalization are not at their start."""
     keras.utils.set_random_seed(3)
     model = network()
-    model.compile("adam", "mse")
-    model.fit(images(8), np.ones((8, 3)), verbose=0)
+    train(model)
     model.get_layer("up").trainable = False
     return model
+
+
+def train(model):
+    """One step, on TensorFlow without a graph, which takes longer."""
+    eager = keras.backend.backend() == "tensorflow"
+    model.compile("sgd", "mse", jit_compile=jit(), run_eagerly=eager)
+    model.fit(images(8), np.ones((8, 3)), verbose=0)
 
 
 def images(count, size=8):
     return np.random.default_rng(0).normal(size=(count, size, size, 3)).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_networks_of_keras_applications(name, backend):
     if backend == "jax" and name != "MobileNetV2":
@@ -80,7 +88,8 @@ def test_networks_of_keras_applications(name, backend):
     put_on = regularize(model, WeightDecay(1e-3), MaxNorm(2.0))
     np.testing.assert_array_equal(outputs(put_on, x), outputs(model, x))
     expected = weight_decay(model, 1e-3, is_kernel)
-    assert len(expected) == {"MobileNetV2": 53, "ResNet50": 54, "EfficientNetB0": 82}[name]
+    kinds = (L.Conv2D, L.DepthwiseConv2D, L.Dense)
+    assert len(expected) == sum(isinstance(layer, kinds) for layer in model.layers)
     np.testing.assert_allclose(sorted(losses(put_on)), sorted(expected), rtol=1e-5)
     assert losses(model) == []
     kinds = {
@@ -96,7 +105,6 @@ def test_outputs_weights_and_names_stay_and_the_model_is_left_alone(trained):
     before, x = trained.get_weights(), images(4)
     put_on = regularize(trained, ElasticNet(), MaxNorm(0.1), dropout=0.5)
     np.testing.assert_array_equal(outputs(put_on, x), outputs(trained, x))
-    np.testing.assert_array_equal(put_on.predict(x, verbose=0), trained.predict(x, verbose=0))
     for old, new in zip(before, put_on.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     names = {layer.name for layer in put_on.layers}
@@ -104,8 +112,7 @@ def test_outputs_weights_and_names_stay_and_the_model_is_left_alone(trained):
     assert losses(trained) == []
     assert trained.compiled
     assert not put_on.compiled
-    put_on.compile("sgd", "mse")
-    put_on.fit(images(8), np.ones((8, 3)), verbose=0)
+    train(put_on)
     for old, kept in zip(before, trained.get_weights(), strict=True):
         np.testing.assert_array_equal(old, kept)
 
@@ -131,8 +138,7 @@ def test_each_kernel_gets_a_max_norm_of_its_kind(trained):
     assert kinds.pop("up/kernel") == "transpose"
     assert set(kinds.values()) == {"standard"}
     put_on.get_layer("up").trainable = True
-    put_on.compile("sgd", "mse")
-    put_on.fit(images(8), np.ones((8, 3)), verbose=0)
+    train(put_on)
     for name, axis in (("depthwise", (0, 1)), ("up", (0, 1, 3)), ("first", (0, 1, 2))):
         kernel = put_on.get_layer(name).get_weights()[0]
         np.testing.assert_allclose(np.sqrt(np.sum(kernel**2, axis)), 0.01, rtol=1e-5)
@@ -157,8 +163,9 @@ def test_round_trip_through_a_file(trained, tmp_path):
     assert [w.constraint is None for w in loaded.weights] == [
         w.constraint is None for w in put_on.weights
     ]
-    loaded.compile("sgd", "mse")
-    loaded.fit(images(8), np.ones((8, 3)), verbose=0)
+    before = loaded.get_layer("first").get_weights()[0]
+    train(loaded)
+    assert not np.array_equal(before, loaded.get_layer("first").get_weights()[0])
 
 
 def decayed(model):
@@ -347,8 +354,8 @@ def test_dropout_in_functional_models_with_shared_layers(tmp_path):
     put_on.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for one in (put_on, loaded):
-        for expected, value in zip(model.predict(values), one.predict(values), strict=True):
-            np.testing.assert_array_equal(value, expected)
+        for expected, value in zip(model(values), one(values), strict=True):
+            np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (value, expected)))
     assert len(losses(loaded)) == 4
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from trainings import jit
 
 from keras_dcnn.regularizers import ElasticNet, WeightDecay
 
@@ -18,7 +19,7 @@ def step(regularizer, learning_rate):
         ]
     )
     model.set_weights([W])
-    model.compile(keras.optimizers.SGD(learning_rate), "mse")
+    model.compile(keras.optimizers.SGD(learning_rate), "mse", jit_compile=jit())
     zeros = np.zeros((2, 5), "float32")  # the outputs, and so their loss, are 0
     model.train_on_batch(zeros, np.zeros((2, 4), "float32"))
     return model.get_weights()[0]
@@ -54,7 +55,7 @@ def share_of_small_weights(penalty):
     )
     # Gradient descent on |w| does not end at 0 but swings about it, by the order of rate · l1: with
     # 2e-4 well within the 1e-3 that count as 0.
-    model.compile(keras.optimizers.SGD(0.02, momentum=0.9), "mse")
+    model.compile(keras.optimizers.SGD(0.02, momentum=0.9), "mse", jit_compile=jit())
     epoch = np.tile(np.arange(256), 50)  # 50 steps, each of all the data
     model.fit(x[epoch], y[epoch], batch_size=256, shuffle=False, epochs=8, verbose=0)
     error = np.mean((model.predict(x, verbose=0) - y) ** 2) / np.var(y)
