@@ -8,6 +8,7 @@ import itertools
 import random
 import sys
 import threading
+import weakref
 
 import keras
 import numpy as np
@@ -299,22 +300,28 @@ def live_values(model, variables):
 class _StepWithNewRates:
     """JAX's training step, which first puts learning rates into the state that it is given."""
 
-    def __init__(self, step):
+    def __init__(self, step, model):
         self._step = step
-        self.rates = {}
+        self._model = weakref.ref(model)
+        self._fit, self._rates = None, {}
+
+    def set_rate(self, place, rate):
+        if self._fit is not self._model().history:  # a `fit` was interrupted before its step
+            self._fit, self._rates = self._model().history, {}
+        self._rates[place] = rate
 
     def __call__(self, state, iterator):
-        if self.rates:
+        rates, self._rates = self._rates, {}
+        if rates and self._fit is self._model().history:
             state = list(state)
-            state[2] = self._with_rates(state[2])
-            self.rates = {}
+            state[2] = self._with_rates(state[2], rates)
         return self._step(state, iterator)
 
-    def _with_rates(self, optimizer_variables):
+    def _with_rates(self, optimizer_variables, rates):
         import jax
 
         values = list(optimizer_variables)
-        for place, rate in self.rates.items():
+        for place, rate in rates.items():
             old = values[place]
             values[place] = jax.device_put(np.asarray(rate, old.dtype), old.sharding)
         return values
@@ -326,10 +333,10 @@ def set_rate(model, optimizer, rate):
         optimizer.learning_rate = rate
         return
     if not isinstance(model.train_function, _StepWithNewRates):
-        model.train_function = _StepWithNewRates(model.train_function)
+        model.train_function = _StepWithNewRates(model.train_function, model)
     variables = model.optimizer.variables
     (place,) = [i for i, v in enumerate(variables) if v is optimizer._learning_rate]
-    model.train_function.rates[place] = rate
+    model.train_function.set_rate(place, rate)
 
 
 def save_weights(model, path):

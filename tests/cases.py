@@ -7,6 +7,9 @@ is; a `thawing` callback needs an optimizer that it makes; `statistics` are meas
 them in training: `colour` the RGB values only, `geometric` the places; `window` has a size of its
 own. `adapted` ones first measure a data set: `channels` each channel by itself; `vector` returns
 vectors.
+
+What a callback does in a few epochs of `trainings.py` shows with the arguments of `short_run`; it
+takes a folder for its files.
 """
 
 import tempfile
@@ -15,6 +18,7 @@ from dataclasses import dataclass, field
 
 import keras
 import numpy as np
+import trainings
 
 from keras_dcnn import (
     callbacks,
@@ -36,6 +40,7 @@ class Case:
     tags: set
     arguments: Callable = field(default=dict)
     input_shape: tuple = (8, 7, 3)
+    short_run: Callable | None = None
 
     def make(self, **more):
         part = self.part(**{**self.arguments(), **more})
@@ -116,22 +121,52 @@ CASES = [
     Case(constraints.MaxNorm, {"constraint"}, lambda: {"max_value": 0.5}),
     Case(regularizers.WeightDecay, {"regularizer"}, lambda: {"decay": 0.01}),
     Case(regularizers.ElasticNet, {"regularizer"}, lambda: {"l1": 0.01, "l2": 0.02}),
-    Case(callbacks.CurveRecorder, {"callback"}, lambda: {"path": f"{tempfile.mkdtemp()}/loss.csv"}),
+    Case(
+        callbacks.CurveRecorder,
+        {"callback"},
+        lambda: {"path": f"{tempfile.mkdtemp()}/loss.csv"},
+        short_run=lambda folder: {"path": folder / "loss.csv", "max_points": 4},
+    ),
     Case(
         callbacks.DeadUnits,
         {"callback"},
         lambda: {"data": np.random.default_rng(4).normal(size=(4, 8, 7, 3))},
+        short_run=lambda _: {"data": trainings.X, "threshold": 2.5, "every": 2},
     ),
-    Case(callbacks.DivideLROnPlateau, {"callback"}, lambda: {"monitor": "loss", "patience": 1}),
+    Case(
+        callbacks.DivideLROnPlateau,
+        {"callback"},
+        lambda: {"monitor": "loss", "patience": 1},
+        short_run=lambda _: {
+            **{"patience": 1, "min_delta": 0.5, "restore": "state", "warmup": 1},
+            "max_reductions": 1,
+        },
+    ),
     Case(
         callbacks.CheckpointEnsemble,
         {"callback"},
         lambda: {"directory": tempfile.mkdtemp(), "monitor": "loss"},
+        short_run=lambda folder: {"directory": folder / "members", "max_members": 2},
     ),
-    Case(callbacks.SnapshotSchedule, {"callback"}, lambda: {"cycles": 2, "lr_max": 0.1}),
-    Case(callbacks.WeightAveraging, {"callback"}, lambda: {"start": 0.0}),
+    Case(
+        callbacks.SnapshotSchedule,
+        {"callback"},
+        lambda: {"cycles": 2, "lr_max": 0.1},
+        short_run=lambda _: {"cycles": 2, "lr_max": 0.1},
+    ),
+    Case(
+        callbacks.WeightAveraging,
+        {"callback"},
+        lambda: {"start": 0.0},
+        short_run=lambda _: {"kind": "ema", "start": 0.25, "decay": 0.7},
+    ),
     Case(callbacks.ResumeTraining, {"callback"}, lambda: {"state_path": tempfile.mkdtemp()}),
-    Case(callbacks.GradualUnfreeze, {"thawing"}, lambda: {"groups": ["dense"]}),
+    Case(
+        callbacks.GradualUnfreeze,
+        {"thawing"},
+        lambda: {"groups": ["dense"]},
+        short_run=lambda _: {"groups": ["norm", "features"], "ramp": 2, "verbose": 0},
+    ),
     Case(statistics.PixelMoments, {"statistics"}),
     Case(
         diagnosis.Finding,

@@ -75,6 +75,17 @@ def test_a_second_fit_works_with_the_same_callbacks(tmp_path):
     assert len(parts[3].points()["loss"]) == 18
 
 
+@pytest.mark.every_backend
+def test_an_interrupted_fit_leaves_no_rate_to_the_next():
+    """On JAX a rate waits for the step that takes it."""
+    model = trainings.compiled()
+    with pytest.raises(KeyboardInterrupt):
+        trainings.fit(model, [SnapshotSchedule(2, 0.1), trainings.StopAt(0)])
+    model.optimizer.learning_rate = 0.002
+    trainings.fit(model, [], epochs=1)
+    assert float(model.optimizer.learning_rate.numpy()) == np.float32(0.002)
+
+
 class NeverSynced(keras.callbacks.Callback):
     """Whether anybody took JAX's state back into the model between two batches."""
 

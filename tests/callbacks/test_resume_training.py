@@ -1,5 +1,6 @@
 """ResumeTraining: killed and resumed is not killed; nothing on disk is ever half."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,12 +10,14 @@ import keras
 import numpy as np
 import pytest
 import trainings
+from cases import cases
 
 from keras_dcnn.callbacks import (
     CheckpointEnsemble,
-    CurveRecorder,
     DivideLROnPlateau,
+    GradualUnfreeze,
     ResumeTraining,
+    SnapshotSchedule,
     WeightAveraging,
 )
 from keras_dcnn.callbacks._state import pack, read_state, unpack, write_state
@@ -36,61 +39,101 @@ def test_killed_fifty_times_it_ends_as_if_it_had_not_been(tmp_path, backend):
     assert done.stdout.splitlines()[-1].startswith("killed 50 times")
 
 
-def callbacks(folder, resume, monitor):
-    return [
-        DivideLROnPlateau(monitor, patience=1, min_delta=0.1, warmup=1, restore="state", verbose=0),
-        CheckpointEnsemble(folder / "members", max_members=2, monitor=monitor),
-        WeightAveraging("ema", start=0.2, decay=0.7),
-        CurveRecorder(folder / "loss.csv", max_points=4),
-        resume,
-    ]
+STATEFUL = {case.part: case for case in cases("callback", "thawing") if case.short_run}
+# Beside the callback that thaws, which divides rates too; it looks after every four of 3 batches.
+BY_BATCH = dataclasses.replace(
+    STATEFUL[DivideLROnPlateau],
+    short_run=lambda _: {"monitor": "loss", "every": 4, "patience": 1, "min_delta": 0.3},
+)
+ALONE = [[case] for part, case in STATEFUL.items() if part is not GradualUnfreeze]
+TOGETHER = [case for [case] in ALONE if case.part is not SnapshotSchedule]  # which sets rates too
 
 
-def outcome(folder, model, parts, history):
-    plateau, members, averaging, curve, _ = parts
-    return [
-        *model.get_weights(),
-        *[np.array(value) for value in curve.points().values()],
-        np.array([member["value"] for member in members.members]),
-        np.array(history["learning_rate"][-1:]),
-        np.frombuffer((folder / "loss.csv").read_bytes(), "uint8"),
-        *averaging.averaged_weights(),
-        np.array(plateau.get_state()["plateau"], "float64"),
-    ]
+def thawing_optimizer():
+    thaw = GradualUnfreeze(**STATEFUL[GradualUnfreeze].short_run(None))
+    sgd = keras.optimizers.SGD(0.1, momentum=0.9, name="rest")
+    return thaw.optimizer(trainings.network(), sgd)
 
 
-@pytest.mark.parametrize("with_validation", [True, False])
-@pytest.mark.parametrize("kind", ["ours", "Keras's"])
-def test_resumed_after_each_epoch(tmp_path, kind, with_validation):
-    """By ours at any place among the callbacks, by BackupAndRestore at their end."""
+class Seen(keras.callbacks.Callback):
+    """What was logged and printed in each epoch, the last time that it was trained.
 
-    monitor = "val_loss" if with_validation else "loss"
+    Stops with KeyboardInterrupt when an epoch has ended.
+    """
 
-    def make(name):
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        if kind == "ours":
-            resume = ResumeTraining(folder / "state", verbose=0)
-        else:
-            resume = keras.callbacks.BackupAndRestore(folder / "backup")
-        return folder, callbacks(folder, resume, monitor)
+    def __init__(self, capsys):
+        super().__init__()
+        self.epochs, self.stop_after, self._capsys = {}, None, capsys
 
-    more = {} if with_validation else {"validation_data": None}
-    folder, parts = make("whole")
-    model = trainings.compiled()
-    history = trainings.fit(model, parts, epochs=5, **more)
-    expected = outcome(folder, model, parts, history)
-    for epoch in range(1, 5):
-        folder, parts = make("killed")
-        stop = trainings.StopAt(epoch)
-        order = [parts[-1], *parts[:-1]] if kind == "ours" and epoch % 2 else parts
-        with pytest.raises(KeyboardInterrupt):
-            trainings.fit(trainings.compiled(), [*order, stop], epochs=5, **more)
-    folder, parts = make("killed")
-    model = trainings.compiled()
-    history = trainings.fit(model, parts, epochs=5, **more)
-    for one, other in zip(outcome(folder, model, parts, history), expected, strict=True):
-        np.testing.assert_array_equal(one, other)
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs[epoch] = dict(logs), self._capsys.readouterr().out
+        if epoch + 1 == self.stop_after:
+            raise KeyboardInterrupt
+
+
+def train(chosen, folder, resume, seen, *more, resume_first=False, **arguments):
+    """Four epochs with the callbacks of these cases; all that is left of it."""
+    parts = [case.part(**case.short_run(folder / "files")) for case in chosen]
+    thaws = any(case.part is GradualUnfreeze for case in chosen)
+    model = trainings.compiled(thawing_optimizer if thaws else None)
+    # Each thaw would be traced anew, for a few steps.
+    model.run_eagerly = thaws and keras.backend.backend() == "tensorflow"
+    rest = [*parts, seen, *more]
+    try:
+        trainings.fit(model, [resume, *rest] if resume_first else [*rest, resume], **arguments)
+        files = sorted(path for path in (folder / "files").rglob("*") if path.is_file())
+        return {
+            "weights": model.get_weights(),
+            "optimizer": [v.numpy() for v in model.optimizer.variables],
+            "states": [pack(part.get_state()) for part in parts],
+            "files": {path.relative_to(folder): path.read_bytes() for path in files},
+            "epochs": seen.epochs,
+        }
+    finally:
+        trainings.take_back()
+
+
+def check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, make, **arguments):
+    """Stopped in the second epoch, and at the end of the fourth, before its state is written."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    expected = train(chosen, whole, make(whole), Seen(capsys), **arguments)
+    assert len(expected["epochs"]) == 4
+    seen = Seen(capsys)
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen, killed, make(killed), seen, trainings.StopAt(1), **arguments)
+    seen.stop_after = 4
+    arguments["resume_first"] = make is ours  # its place does not matter
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen, killed, make(killed), seen, **arguments)
+    seen.stop_after = None
+    result = train(chosen, killed, make(killed), seen, **arguments)
+    for (text, arrays), (other, others) in zip(
+        result.pop("states"), expected.pop("states"), strict=True
+    ):
+        assert text == other
+        assert trainings.same(arrays, others)
+    for name in ("weights", "optimizer"):
+        assert trainings.same(result.pop(name), expected.pop(name))
+    assert result == expected
+
+
+def ours(folder):
+    return ResumeTraining(folder / "state", verbose=0)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [*ALONE, [STATEFUL[GradualUnfreeze], BY_BATCH]],
+    ids=lambda chosen: chosen[0].part.__name__,
+)
+def test_each_callback_resumed_is_uninterrupted(tmp_path, capsys, chosen):
+    """By bits: weights, states, what is logged and printed in each epoch, and all files."""
+    check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, ours)
+
+
+@pytest.mark.every_backend
+def test_all_callbacks_resumed_are_uninterrupted(tmp_path, capsys):
+    check_that_resumed_is_uninterrupted(TOGETHER, tmp_path, capsys, ours)
 
 
 def test_a_second_fit_is_a_training_of_its_own(tmp_path):
