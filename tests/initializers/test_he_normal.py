@@ -112,15 +112,14 @@ def test_slope_of_no_rectifier(activation):
 
 @pytest.mark.parametrize("sampling", ["reciprocal", "uniform"])
 def test_variance_stays_within_a_factor_of_two_through_30_layers_of_rrelu(sampling):
-    """The mean of five nets: of one, 1,024 wide, the chance of its kernels is a factor of 1.3."""
+    """The mean of five nets: of one, 512 wide, the chance of its kernels is a factor of 1.45."""
 
     def mean_squares(initializer, seed):
-        x = np.random.default_rng(seed).normal(size=(32, 1024)).astype("float32")
+        x = np.random.default_rng(seed).normal(size=(32, 512)).astype("float32")
         for _ in range(30):
-            layer = keras.layers.Dense(1024, use_bias=False, kernel_initializer=initializer)
-            x = keras.ops.convert_to_numpy(layer(x))
+            x = x @ keras.ops.convert_to_numpy(initializer((512, 512)))
             yield np.mean(x**2)
-            x = activation(x, training=True)
+            x = keras.ops.convert_to_numpy(activation(x, training=True))
 
     activation = RReLU(sampling=sampling, seed=0)
     right = [HeNormal.for_activation(activation, seed=seed) for seed in range(5)]

@@ -52,6 +52,7 @@ def check(out, least):
     np.testing.assert_array_equal(out["labels"], given["labels"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ours(), ids=lambda layer: type(layer).__name__)
 def test_random_apply(layer):
     """Image by image; with `batchwise=True` it fails in tf.data for keras-cv's own layers too."""
@@ -59,11 +60,13 @@ def test_random_apply(layer):
     check(augmented(cv.RandomApply(layer, rate=0.5, seed=0)), least=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batchwise", [False, True])
 def test_random_choice(batchwise):
     check(augmented(cv.RandomChoice(ours(), batchwise=batchwise)), least=10)
 
 
+@pytest.mark.slow
 def test_random_augmentation_pipeline():
     check(augmented(cv.RandomAugmentationPipeline(ours(), augmentations_per_image=2)), least=10)
 
@@ -91,6 +94,7 @@ def test_its_boxes_go_through_ours_and_back():
     assert (out["classes"] == 1).all()
 
 
+@pytest.mark.slow
 def test_a_trained_pipeline():
     """One dataset through layers of both into `fit`."""
     dataset = tf.data.Dataset.from_tensor_slices(data()).batch(4)

@@ -150,7 +150,8 @@ def test_no_more_components_than_dimensions(layer):
 
 @BOTH
 def test_a_covariance_beyond_the_memory_is_refused_at_once(layer, monkeypatch):
-    monkeypatch.setattr("keras_dcnn.statistics._memory.machine_memory", lambda: 64 * 2**30)
+    pages = {"SC_PAGE_SIZE": 2**12, "SC_PHYS_PAGES": 2**24}  # 64 GiB
+    monkeypatch.setattr("os.sysconf", pages.__getitem__, raising=False)
     images = np.zeros((2, 224, 224, 3), "uint8")
     message = r"150528 dimensions, for which it takes 1012\.9 GiB .*but this machine has 64\.0 GiB"
     start = time.perf_counter()
