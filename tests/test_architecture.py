@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import trainings
 
 from keras_dcnn._architecture import architecture
 from keras_dcnn._fingerprints import fingerprints, remember_training
@@ -50,7 +51,7 @@ def test_models_stay_equal_when_they_are_trained_and_that_is_noted():
     one, other = SAME[0](), SAME[0]()
     x, y = np.zeros((4, 6, 6, 3)), np.zeros((4, 2))
     for model in (one, other):
-        model.compile("sgd", "mse", metrics=["mae"])
+        model.compile("sgd", "mse", metrics=["mae"], jit_compile=trainings.jit())
     one.fit(x, y, verbose=0)
     remember_training(one, fingerprints(x))
     other.predict(x, verbose=0)

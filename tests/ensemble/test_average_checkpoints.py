@@ -8,7 +8,17 @@ import keras
 import ml_dtypes
 import numpy as np
 import pytest
-from ensemble.averaged import X, Y, bits, everything, interrupt, loss, mean, network
+from ensemble.averaged import (
+    X,
+    Y,
+    bits,
+    compile_for_tests,
+    everything,
+    interrupt,
+    loss,
+    mean,
+    network,
+)
 
 from keras_dcnn._loss_barrier import behind_barrier
 from keras_dcnn._member_files import DamagedMemberError
@@ -84,12 +94,23 @@ def test_order_does_not_matter_and_equal_checkpoints_give_themselves():
     assert bits(model.get_weights()) == bits(checkpoints[0])
 
 
-def test_large_weights_are_read_in_parts(monkeypatch, tmp_path):
-    monkeypatch.setattr("keras_dcnn.ensemble._checkpoints._PART", 5)
-    model, files = network(9), as_files(tmp_path, ".weights.h5")
-    average_checkpoints(model, files)
+def test_large_weights_are_read_in_parts(tmp_path):
+    """Of a million values; here are more, in a matrix that is cut between rows and in a vector."""
+
+    def wide(seed):
+        x = keras.Input((5,))
+        zeros = {"kernel_initializer": "zeros"}
+        matrix = keras.layers.Dense(400_000, use_bias=False, **zeros)(x)
+        model = keras.Model(x, [matrix, keras.layers.Dense(1_200_000, **zeros)(x[:, :1])])
+        draw = np.random.default_rng(seed)
+        model.set_weights([draw.random(w.shape, "float32") for w in model.weights])
+        return model
+
+    one, two, model = wide(1), wide(2), wide(3)
+    one.save_weights(tmp_path / "one.weights.h5")
+    average_checkpoints(model, [tmp_path / "one.weights.h5", two])
     for got, value in zip(
-        model.get_weights(), mean([m.get_weights() for m in models()]), strict=True
+        model.get_weights(), mean([one.get_weights(), two.get_weights()]), strict=True
     ):
         np.testing.assert_array_equal(got, value.astype("float32"))
 
@@ -125,8 +146,7 @@ def test_whole_numbers_seeds_and_the_optimizer_stay_the_models_own():
             [keras.Input((4,)), keras.layers.Normalization(), keras.layers.Dropout(0.5)]
         )
         model.layers[0].adapt(X[:count])
-        model.compile("adam", "mse")
-        return model
+        return compile_for_tests(model, "adam", "mse", metrics=[])
 
     model, other = build(12), build(24)
     model.predict(X, verbose=0)  # compiled with the statistics of 12 as constants
@@ -204,8 +224,7 @@ def basin(order):
     )
     eye = np.eye(3)
     model.set_weights([eye[:, order], np.zeros(3), 4 * eye[order], np.zeros(3)])
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    return model
+    return compile_for_tests(model, "sgd", metrics=[])
 
 
 def test_an_average_behind_a_loss_barrier_is_refused():
@@ -228,8 +247,7 @@ def cosine(weights):
     layers = [keras.Input((2,)), keras.layers.Dense(2, use_bias=False)]
     model = keras.Sequential(layers)
     model.set_weights([np.array(weights, "float32")])
-    model.compile("sgd", keras.losses.CosineSimilarity(), run_eagerly=True)
-    return model
+    return compile_for_tests(model, "sgd", keras.losses.CosineSimilarity(), metrics=[])
 
 
 def test_a_negative_loss_that_the_average_makes_better_is_accepted():

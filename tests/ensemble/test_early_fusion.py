@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from ensemble.averaged import compile_for_tests
 
 from keras_dcnn._fingerprints import fingerprints, num_seen, remember_training
 from keras_dcnn.ensemble.early_fusion import EarlyFusion
@@ -25,15 +26,13 @@ def network(filters=4, inputs=(6, 6, 3)):
     )
 
 
-def compiled(fusion, **options):
-    jit = keras.backend.backend() != "torch"
-    options = {"optimizer": keras.optimizers.Adam(0.05), **options}
-    fusion.compile(loss="sparse_categorical_crossentropy", jit_compile=jit, **options)
-    return fusion
+def compiled(fusion, metrics=()):
+    return compile_for_tests(fusion, keras.optimizers.Adam(0.05), metrics=[*metrics])
 
 
 def predict(model, x=X):
-    return model.predict(x, verbose=0)
+    """By Keras's `call`, as `predict` compiles every model anew."""
+    return keras.ops.convert_to_numpy(model(x))
 
 
 def softmax(z):
@@ -46,15 +45,20 @@ def test_against_numpy(layer):
     networks = [network(4), network(5)]
     outputs = {
         None: lambda n: predict(n),
-        "maps": lambda n: predict(keras.Model(n.inputs, n.get_layer("maps").output)).mean((1, 2)),
-        "pooled": lambda n: predict(keras.Model(n.inputs, n.get_layer("pooled").output)),
-        "penultimate": lambda n: predict(keras.Model(n.inputs, n.layers[-2].output)),
+        "maps": lambda n: predict(keras.Model(n.inputs[0], n.get_layer("maps").output)).mean(
+            (1, 2)
+        ),
+        "pooled": lambda n: predict(keras.Model(n.inputs[0], n.get_layer("pooled").output)),
+        "penultimate": lambda n: predict(keras.Model(n.inputs[0], n.layers[-2].output)),
     }
     features = np.concatenate([outputs[layer](n) for n in networks], axis=1)
     fusion = EarlyFusion(networks, 3, layer=layer)
     kernel, bias = fusion.head.get_weights()
     np.testing.assert_allclose(fusion.features(X, batch_size=5), features, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(predict(fusion), softmax(features @ kernel + bias), rtol=1e-4)
+    expected = softmax(features @ kernel + bias)
+    np.testing.assert_allclose(predict(fusion), expected, rtol=1e-4)
+    if layer is None:
+        np.testing.assert_allclose(fusion.predict(X, verbose=0), expected, rtol=1e-4)
 
 
 def test_one_class_is_a_sigmoid_and_a_head_may_be_any_model():
@@ -152,7 +156,7 @@ def test_several_inputs():
 
     x = {"a": X[:, 0, 0, [0, 1, 2, 0]], "b": X[:, 1, 1, :2]}
     networks = [build(), build()]
-    expected = np.concatenate([n.predict(x, verbose=0) for n in networks], axis=1)
+    expected = np.concatenate([predict(n, x) for n in networks], axis=1)
     np.testing.assert_allclose(EarlyFusion(networks, 2).features(x), expected, rtol=1e-5)
 
 
@@ -175,7 +179,7 @@ def test_it_knows_what_its_networks_were_trained_on():
 
 def test_what_the_head_is_trained_on_counts_as_training():
     fusion = EarlyFusion([network()], 3, layer="pooled")
-    fusion.compile("sgd", "sparse_categorical_crossentropy")
+    compiled(fusion)
     fusion.fit_head(X[:8], np.arange(8) % 3, verbose=0)
     assert num_seen(fusion, fingerprints(X)) == 8
 

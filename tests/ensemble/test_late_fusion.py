@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from ensemble.averaged import compile_for_tests
 from scipy import optimize, special
 
 from keras_dcnn._fingerprints import fingerprints, remember_training
@@ -55,7 +56,7 @@ def best(function, count):
 def test_the_weights_are_the_best_that_scipy_finds(combine, units):
     fusion = LateFusion(members(combine, units), combine)
     y = Y % max(units, 2)
-    outputs = np.stack([m.predict(X, verbose=0) for m in fusion.members])
+    outputs = np.stack([keras.ops.convert_to_numpy(m(X)) for m in fusion.members])
     weights = np.array(fusion.learn_weights(X, y))
     found = best(lambda w: loss(combine, outputs, y, w), 3)
     assert weights.min() >= 0
@@ -94,8 +95,8 @@ def test_probability_0_stays_finite():
 
 def test_learned_weights_act_after_predict_evaluate_and_call_and_are_saved(tmp_path):
     fusion = LateFusion(members())
-    fusion.compile(None, "sparse_categorical_crossentropy")
-    outputs = np.stack([m.predict(X, verbose=0) for m in fusion.members])
+    compile_for_tests(fusion, None, metrics=[])
+    outputs = np.stack([keras.ops.convert_to_numpy(m(X)) for m in fusion.members])
     np.testing.assert_allclose(fusion.predict(X, verbose=0), outputs.mean(0), rtol=1e-5)
     before = fusion.evaluate(X, Y, verbose=0)
     outer = keras.Sequential([keras.Input((4,)), fusion])

@@ -11,6 +11,7 @@ from ensemble.averaged import compile_for_tests
 from scipy import special, stats
 
 from keras_dcnn.ensemble import Ensemble
+from keras_dcnn.ensemble.calibration import calibration
 from keras_dcnn.ensemble.ensemble_on_disk import EnsembleOnDisk
 
 rng = np.random.default_rng(0)
@@ -238,6 +239,14 @@ def test_calibration_of_each_combination():
     found = Ensemble(raw, "logit").calibration(Batches())
     q = special.softmax(each(raw).mean(0), -1)
     assert found["logit"].nll == pytest.approx(-np.log(q[range(22), Y]).mean(), rel=1e-4)
+
+
+@pytest.mark.every_backend
+def test_calibration_takes_tensors():
+    p, tensor = special.softmax(rng.normal(size=(22, 3)), -1), keras.ops.convert_to_tensor
+    found = calibration(tensor(np.eye(3)[Y]), tensor(p.astype("float32")))
+    assert found.nll == pytest.approx(-np.log(p[range(22), Y]).mean(), rel=1e-4)
+    assert found.accuracy == np.mean(p.argmax(1) == Y)
 
 
 @pytest.mark.parametrize("combine", ["probability", "geometric", "vote"])

@@ -67,7 +67,7 @@ def test_dropout_seeds_and_optimizer_stay():
             keras.layers.Dense(3, "softmax"),
         ]
     )
-    model.compile("adam", "sparse_categorical_crossentropy")
+    compile_for_tests(model)
     model.fit(X, Y, verbose=0)
     statistics = model.layers[1].get_weights()[2:]
     before = everything(model)

@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from ensemble.averaged import compile_for_tests
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, SGDClassifier
@@ -127,7 +128,7 @@ LINEAR = {
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize("name", LINEAR)
-def test_linear_heads_become_keras_layers(classes, name, tmp_path):
+def test_linear_heads_become_keras_layers(classes, name):
     models, y = members(classes), labels(classes)
     if name == "ridge" and classes > 1:
         y = np.eye(classes)[y]
@@ -140,8 +141,15 @@ def test_linear_heads_become_keras_layers(classes, name, tmp_path):
         expected = stacked.estimator.predict_proba(rows)[:, -classes:]
     called = keras.ops.convert_to_numpy(stacked(X))
     np.testing.assert_allclose(called, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.every_backend
+def test_a_linear_head_with_its_scaler_is_saved(tmp_path):
+    stacked = StackedEnsemble(members(), LINEAR["scaled"]).fit(X, labels(3))
     stacked.save(tmp_path / "s.keras")
     loaded = keras.saving.load_model(tmp_path / "s.keras")
+    rows = np.concatenate(outputs(stacked.members).astype("float64"), axis=1)
+    expected = stacked.estimator.predict_proba(rows)
     np.testing.assert_allclose(predict(loaded), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -229,7 +237,7 @@ def test_a_keras_head_is_trained_and_the_members_are_not(tmp_path):
     stacked = StackedEnsemble(models, 4)
     with pytest.raises(ValueError, match="call `compile"):
         stacked.fit_predictions(outputs(models), y)
-    stacked.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+    compile_for_tests(stacked, keras.optimizers.Adam(0.1), metrics=[])
     stacked.fit(X, y, epochs=5, verbose=0, validation_split=0.2)
     assert stacked.history.history["loss"][-1] < stacked.history.history["loss"][0]
     for one, m in zip(before, models, strict=True):
@@ -287,7 +295,7 @@ def test_members_run_once_over_batches_that_hold_labels_and_weights():
 def test_evaluate_needs_no_compile_when_members_are_compiled():
     models, y = members(), labels(3)
     for m in models:
-        m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        compile_for_tests(m)
     stacked = StackedEnsemble(models).fit(X, y)
     loss, accuracy = stacked.evaluate(X, y, verbose=0)
     p = predict(stacked)

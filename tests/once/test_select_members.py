@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_dcnn.ensemble import _greedy_accuracy
 from keras_dcnn.ensemble.select_members import select_members
 from keras_dcnn.ensemble.selection import Selection
 
@@ -81,16 +80,17 @@ def test_each_step_is_that_of_a_plain_loop(metric, with_replacement, classes):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
-def test_ties_are_those_of_argmax(metric, monkeypatch):
-    """In many parts, since each has its own sort of the samples and of their rivals."""
-    monkeypatch.setattr(_greedy_accuracy, "_PART", 50)
-    monkeypatch.setattr(_greedy_accuracy, "_AT_A_TIME", 16)
-    for classes in (2, 3, 9):
-        oof, y = pool(samples=200, classes=classes, eighths=True)
-        (steps,) = select_members(oof, y, metric, bags=1, num_steps=16).trace
-        expected = plain_greedy(SKLEARN[metric], y, oof, range(7), num_steps=16)
-        assert [step.member for step in steps] == [member for member, _ in expected]
-        np.testing.assert_allclose([s.score for s in steps], [score for _, score in expected])
+@pytest.mark.parametrize(
+    ("samples", "classes", "num_steps"),
+    [(200, 2, 16), (200, 3, 16), (200, 9, 16), (70_000, 3, 3), (18_000, 9, 4)],
+)
+def test_ties_are_those_of_argmax(metric, samples, classes, num_steps):
+    """Also of so many samples that they are judged in two parts of 131,072 leads over rivals."""
+    oof, y = pool(samples=samples, classes=classes, eighths=True)
+    (steps,) = select_members(oof, y, metric, bags=1, num_steps=num_steps).trace
+    expected = plain_greedy(SKLEARN[metric], y, oof, range(7), num_steps=num_steps)
+    assert [step.member for step in steps] == [member for member, _ in expected]
+    np.testing.assert_allclose([s.score for s in steps], [score for _, score in expected])
 
 
 def test_outputs_before_a_softmax_have_an_accuracy():
