@@ -5,7 +5,7 @@ the noise into what uses it. Salmon, Moraes, Dror, Shaw: Parallel Random Numbers
 (2011), https://doi.org/10.1145/2063384.2063405. The rounds are those of `triple32`, the least
 biased function of 32 bits and three multiplications in a published search
 (https://github.com/skeeto/hash-prospector), with a second word of key after the first of them.
-What was tested is in tests/test_noise.py and benchmarks/NOISE.md.
+What was tested is in tests/once/test_noise_quality.py and benchmarks/NOISE.md.
 """
 
 import math

@@ -10,6 +10,8 @@ import pytest
 
 from keras_dcnn._random_state import get_random_state, set_random_state
 
+pytestmark = pytest.mark.every_backend
+
 
 def draws(backend):
     """A few numbers of each kind, from every generator."""

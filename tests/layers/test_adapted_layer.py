@@ -11,6 +11,7 @@ from trainings import jit
 from keras_dcnn.layers import MinMaxScaling, PCAWhitening, ZCAWhitening, ZeroCenter
 from keras_dcnn.statistics import PixelMoments
 
+pytestmark = pytest.mark.every_backend
 LAYERS = {
     "mean": ZeroCenter,
     "mean image": lambda: ZeroCenter("dimension"),

@@ -7,6 +7,7 @@ import pytest
 from keras_dcnn.layers import RandomAffine, RandomPaddedCrop
 from keras_dcnn.layers._bounding_boxes import FORMATS, from_corners, to_corners
 
+pytestmark = pytest.mark.every_backend
 MAKES = {
     "affine": lambda **more: RandomAffine(
         rotation=0.1, shear=0.2, flip="horizontal_and_vertical", seed=5, **more

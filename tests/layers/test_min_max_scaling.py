@@ -6,6 +6,7 @@ import pytest
 
 from keras_dcnn.layers import MinMaxScaling
 
+pytestmark = pytest.mark.every_backend
 X = np.random.default_rng(0).integers(20, 200, (30, 5, 4, 3), dtype="uint8")
 
 

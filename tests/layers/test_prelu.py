@@ -6,6 +6,8 @@ import pytest
 
 from keras_dcnn.layers import PReLU
 
+pytestmark = pytest.mark.every_backend
+
 
 def test_one_slope_per_channel_against_the_definition():
     x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")

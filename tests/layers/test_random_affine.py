@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from keras_dcnn.layers import RandomAffine
 
+pytestmark = pytest.mark.every_backend
 OFF = {"rotation": None, "zoom": None, "translation": None}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from keras_dcnn.layers import RandomHSV
 
+pytestmark = pytest.mark.every_backend
 OFF = {"hue": None, "power": None, "scale": None, "shift": None}
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from keras_dcnn.layers import RandomPaddedCrop
 
+pytestmark = pytest.mark.every_backend
+
 
 def run(layer, x, training=True):
     return keras.ops.convert_to_numpy(layer(x, training=training))

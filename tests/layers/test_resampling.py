@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from keras_dcnn.layers._resampling import affine_coordinates, fold, resample
 
+pytestmark = pytest.mark.every_backend
 MODES = {
     "reflect": "reflect",
     "wrap": "grid-wrap",

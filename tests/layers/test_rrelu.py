@@ -8,6 +8,7 @@ from scipy import stats
 
 from keras_dcnn.layers import RReLU
 
+pytestmark = pytest.mark.every_backend
 X = np.random.default_rng(0).normal(size=(4, 5, 6)).astype("float32")
 UPSTREAM = np.random.default_rng(1).normal(size=X.shape).astype("float32")
 

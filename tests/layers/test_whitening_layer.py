@@ -9,6 +9,7 @@ import pytest
 from keras_dcnn.layers import PCAWhitening, ZCAWhitening
 from keras_dcnn.statistics import PixelMoments
 
+pytestmark = pytest.mark.every_backend
 BOTH = pytest.mark.parametrize("layer", [PCAWhitening, ZCAWhitening])
 D = 60
 

@@ -6,6 +6,7 @@ import pytest
 
 from keras_dcnn.layers import ZeroCenter
 
+pytestmark = pytest.mark.every_backend
 X = np.random.default_rng(0).integers(0, 256, (30, 5, 4, 3), dtype="uint8")
 
 

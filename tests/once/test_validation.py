@@ -11,6 +11,9 @@ from keras_dcnn import _validation as v
 @pytest.mark.parametrize("value", [0, 1.5, np.float32(2), np.int64(3), np.array(4.0)])
 def test_numbers_pass(value):
     v.check_number("x", value, minimum=0)
+    v.check_number("x", value, minimum=value)
+    with pytest.raises(ValueError, match="`x` must be a finite number above"):
+        v.check_number("x", value, above=value)
 
 
 @pytest.mark.parametrize("value", [None, "1", True, math.nan, math.inf, [1], np.ones(2), -1, 1j])
