@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_dcnn import _member_files
+from keras_dcnn._files import write_json
 from keras_dcnn._keras import save_weights
-from keras_dcnn.callbacks import CheckpointEnsemble
+from keras_dcnn.callbacks import CheckpointEnsemble, checkpoint_ensemble
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.arange(8) % 3
@@ -158,6 +159,20 @@ def test_what_cannot_be_written_is_told_in_a_line_and_training_goes_on(
     ]
     assert [member["epoch"] for member in callback.members] == [5, 6]
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_member_that_cannot_be_listed_is_taken_back(tmp_path, monkeypatch, capsys):
+    def fail_at_the_third(path, manifest):
+        if [member["epoch"] for member in manifest["members"]][-1:] == [3]:
+            raise OSError(28, "No space left on device")
+        write_json(path, manifest)
+
+    monkeypatch.setattr(checkpoint_ensemble, "write_json", fail_at_the_third)
+    callback = CheckpointEnsemble(tmp_path, "all", monitor="score")
+    train(callback, SCORES)
+    assert [member["epoch"] for member in callback.members] == [1, 2, 4, 5, 6]
+    assert not (tmp_path / "member-0003.weights.h5").exists()
+    assert capsys.readouterr().out.count("Epoch 3: CheckpointEnsemble could not write") == 1
 
 
 def test_a_real_full_disk(tmp_path, capsys):

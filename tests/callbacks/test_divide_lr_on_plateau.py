@@ -103,6 +103,7 @@ def curves_of_pytorch(number):
         curve = np.abs(np.cumsum(rng.normal(-0.02, 0.1, 30)) + 1) + 0.01
         if i % 3 == 0:
             curve = curve.round(1) + 0.1  # ties
+        curve *= rng.choice([0.2, 1, 5])
         mode, threshold_mode = rng.choice(["min", "max"]), rng.choice(["rel", "abs"])
         patience, cooldown = int(rng.integers(1, 5)), int(rng.integers(0, 4))
         threshold = float(rng.choice([0.0, 1e-4, 0.05]))
@@ -137,9 +138,9 @@ def test_rates_are_those_of_pytorch():
 
 
 def test_a_relative_threshold_of_a_negative_best_is_still_a_threshold():
-    """PyTorch's best·(1 − threshold) would take −0.95 for an improvement on −1."""
+    """PyTorch's best·(1 − threshold) would take −1.9 for an improvement on −2."""
     callback = DivideLROnPlateau("score", "min", 2.0, 1, 0.1, "rel", verbose=0)
-    assert decide(callback, [-1.0, -0.95, -1.05, -1.2]) == [1.0, 0.5, 0.25, 0.25]
+    assert decide(callback, [-2.0, -1.9, -2.1, -2.4]) == [1.0, 0.5, 0.25, 0.25]
 
 
 @pytest.mark.parametrize("at_limit", ["stay", "stop"])
