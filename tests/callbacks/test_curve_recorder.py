@@ -13,8 +13,7 @@ import trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_dcnn.callbacks import CurveRecorder, ResumeTraining
-from keras_dcnn.callbacks import curve_recorder as module
+from keras_dcnn.callbacks import CurveRecorder
 from keras_dcnn.callbacks._merged_curve import MergedCurve
 from keras_dcnn.callbacks._state import pack, unpack
 
@@ -222,29 +221,6 @@ class Kill(trainings.StopAt):
 
     def on_train_batch_end(self, batch, logs=None):
         pass
-
-
-def run(folder, *more, epochs=5, every=1):
-    curve = CurveRecorder(folder / "loss.csv", max_points=6)
-    resume = ResumeTraining(folder / "state", every=every, verbose=0)
-    callbacks = [resume, curve] if every == 1 else [curve, resume]  # their order doesn't matter
-    fit([*callbacks, *more], epochs=epochs)
-    return curve
-
-
-@pytest.mark.parametrize(("epoch", "every"), [(0, 1), (3, 1), (3, 2)])
-def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, epoch, every):
-    monkeypatch.setattr(module, "ROWS", 1)  # rows of the epoch that is killed are on disk
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    expected = run(whole, every=every).points()
-    for _ in range(2):  # killed twice in the same epoch
-        with pytest.raises(KeyboardInterrupt):
-            run(killed, Kill(epoch, batch=2), every=every)
-        assert len(rows(killed / "loss.csv")) > epoch * 3
-    points = run(killed, every=every).points()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(points[key], value)
-    assert (killed / "loss.csv").read_bytes() == (whole / "loss.csv").read_bytes()
 
 
 def test_rows_of_an_epoch_that_was_killed_are_cut_off(tmp_path):

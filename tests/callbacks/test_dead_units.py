@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import trainings
 
-from keras_dcnn.callbacks import DeadUnits, ResumeTraining
+from keras_dcnn.callbacks import DeadUnits
 from keras_dcnn.callbacks._state import pack, unpack
 
 X = trainings.X
@@ -431,22 +431,6 @@ def test_state_goes_on_in_another_callback():
     assert second.dead_unit_fractions == first.dead_unit_fractions == {model.layers[0].name: 0.75}
     model.layers[0].bias.assign(bias(4, 0)((4,)))
     assert look(model, [second], epochs=2)["dead_fraction"] == [0.0, 0.0]
-
-
-def test_resumed_equals_uninterrupted(tmp_path, capsys):
-    def run(folder, *more):
-        model = sequential(conv(4, 0, name="c"))
-        callback = DeadUnits(X, every=2)
-        resume = ResumeTraining(tmp_path / folder, verbose=0)
-        return train(model, [killer(model, [3, 2, 1, 0, 3]), callback, resume, *more], epochs=5)
-
-    history = run("whole")["dead_fraction"]
-    assert history == [0.75, 0.5, 0.5, 0, 0]
-    lines = capsys.readouterr().out
-    with pytest.raises(KeyboardInterrupt):
-        run("killed", trainings.StopAt(2))
-    assert run("killed")["dead_fraction"] == history[2:]
-    assert capsys.readouterr().out == lines  # the one line, once
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trainings
 
-from keras_dcnn.callbacks import DivideLROnPlateau, GradualUnfreeze, ResumeTraining
+from keras_dcnn.callbacks import DivideLROnPlateau, GradualUnfreeze
 
 FEATURES, NORM, STATISTICS = slice(0, 2), slice(2, 4), slice(4, 6)
 
@@ -192,19 +192,6 @@ def test_a_cut_within_a_ramp_holds_for_the_groups():
     history = trainings.rehearse(model, [thaw, plateau], [0] * 5, np.zeros((5, 3)))
     np.testing.assert_allclose(history["learning_rate_group1"][3:], 0.05, atol=1e-7)
     np.testing.assert_allclose(history["learning_rate_group2"][4:], 0.05, atol=1e-7)
-
-
-def test_a_resumed_training_is_one_that_was_not_stopped(tmp_path):
-    whole, thaw = thawing()
-    trainings.fit(whole, [thaw, ResumeTraining(tmp_path / "a", verbose=0)])
-    for epoch in (1, 2, 3):
-        model, thaw = thawing()
-        resume = ResumeTraining(tmp_path / "b", verbose=0)
-        with pytest.raises(KeyboardInterrupt):
-            trainings.fit(model, [thaw, resume, trainings.StopAt(epoch)])
-    model, thaw = thawing()
-    trainings.fit(model, [thaw, ResumeTraining(tmp_path / "b", verbose=0)])
-    assert trainings.same(model.get_weights(), whole.get_weights())
 
 
 def test_mixed_precision_and_saving(tmp_path):

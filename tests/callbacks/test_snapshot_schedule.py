@@ -11,7 +11,6 @@ from keras_dcnn.callbacks import (
     CheckpointEnsemble,
     DivideLROnPlateau,
     GradualUnfreeze,
-    ResumeTraining,
     SnapshotSchedule,
 )
 from keras_dcnn.callbacks.snapshot_schedule import cycle_ends
@@ -112,19 +111,6 @@ def test_of_an_unknown_number_of_batches_the_first_epoch_has_one_rate():
     rates = -np.diff([start, *(weights[0].item() for weights in record.batches)])
     np.testing.assert_allclose(rates[:4], 0.1, atol=1e-6)
     np.testing.assert_allclose(rates[4:], huang(3, 4, 1, 0.1)[4:], atol=1e-6)
-
-
-def test_a_resumed_training_has_the_rates_of_one_that_was_not_stopped(tmp_path):
-    def parts(name):
-        return [SnapshotSchedule(2, 0.1), ResumeTraining(tmp_path / name, verbose=0)]
-
-    whole = trainings.compiled()
-    trainings.fit(whole, parts("whole"), epochs=5)
-    with pytest.raises(KeyboardInterrupt):
-        trainings.fit(trainings.compiled(), [*parts("x"), trainings.StopAt(3)], epochs=5)
-    model = trainings.compiled()
-    trainings.fit(model, parts("x"), epochs=5)
-    assert trainings.same(model.get_weights(), whole.get_weights())
 
 
 @pytest.mark.parametrize("other", [DivideLROnPlateau("loss"), GradualUnfreeze(["head"])])
