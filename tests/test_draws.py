@@ -242,12 +242,7 @@ print("close", all(np.allclose(a, b, atol=1e-6) for a, b in zip(single, train())
         ("tensorflow", DETERMINISM, "distinct 500 equal True"),
         ("jax", DATA_PARALLEL, "distinct 64 equal True close True"),
     ],
-    ids=[
-        "workers of a DataLoader",
-        "replicas",
-        "parallel calls under op determinism",
-        "data parallel",
-    ],
+    ids=["replicas", "parallel calls under op determinism", "data parallel"],
 )
 def test_in_a_process_of_its_own(on, code, said, backend):
     if backend != on:
