@@ -449,7 +449,7 @@ def test_members_on_disk(tmp_path, max_loaded, backend):
     ours, theirs = (e.evaluate(X, Y, verbose=0) for e in (ensemble, Ensemble(members)))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     np.testing.assert_allclose(ensemble.load().predict(X, verbose=0), expected, atol=1e-6)
-    np.testing.assert_allclose(ensemble.predict_members(Batches()).mean(0), expected, atol=1e-6)
+    np.testing.assert_allclose(ensemble.predict_members(Batches()), each(members), atol=1e-6)
 
 
 @keras.saving.register_keras_serializable(package="test_prediction")
@@ -478,13 +478,12 @@ def test_members_on_disk_are_loaded_once_for_256_mb_of_data(tmp_path):
         reads_the_beginning(keras.layers.ELU()),
     ]
     beginnings = np.random.default_rng(1).integers(0, 256, (5, 4))
-    expected = np.mean(
-        [called(keras.Sequential(m.layers[1:]), beginnings / 256.0) for m in members], axis=0
-    )
+    each = [called(keras.Sequential(m.layers[1:]), beginnings / 256.0) for m in members]
+    expected = np.tensordot([1 / 8, 2 / 8, 5 / 8], each, 1)
     read, seen = [], []
     watch = keras.callbacks.LambdaCallback(on_train_begin=None)
     watch.on_predict_batch_end = lambda batch, logs=None: seen.append(len(read))
-    ensemble = EnsembleOnDisk(written(tmp_path, members), max_loaded=1)
+    ensemble = EnsembleOnDisk(written(tmp_path, members), weights=(1, 2, 5), max_loaded=1)
     found = ensemble.predict(data(), verbose=0, callbacks=[watch])
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert seen[0] < 5
