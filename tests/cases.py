@@ -131,7 +131,7 @@ CASES = [
         callbacks.DeadUnits,
         {"callback"},
         lambda: {"data": np.random.default_rng(4).normal(size=(4, 8, 7, 3))},
-        short_run=lambda _: {"data": trainings.X, "threshold": 2.5, "every": 2},
+        short_run=lambda _: {"data": trainings.X, "threshold": 2.5, "every": 3},
     ),
     Case(
         callbacks.DivideLROnPlateau,

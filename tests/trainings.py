@@ -77,6 +77,7 @@ def lent(make, **options):
             variable.assign(value)
         model.reset_metrics()
         model.stop_training = False
+        model._initial_epoch = None  # BackupAndRestore leaves where it went on
     else:
         model = make(**options)
         optimizer = model.optimizer

@@ -48,8 +48,10 @@ class RowFile:
 
     def _check_is_new(self):
         size = self._size()
-        # Of a run that was killed before its first row there is only the header.
-        if size > len(self._header) or (size and self.path.read_bytes() != self._header):
+        # Of a run that was killed before its first row there is only the header, or a part of it.
+        if size > len(self._header) or (
+            size and not self._header.startswith(self.path.read_bytes())
+        ):
             raise ValueError(
                 f"`path` must be a new or an empty file; {self.path} holds {size} bytes, of "
                 "another run: choose another path, or delete it."

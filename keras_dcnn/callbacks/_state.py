@@ -58,8 +58,10 @@ def write_state(folder, epoch, state):
     finally:
         temporary.unlink(missing_ok=True)
     others = [one for one in _files(folder) if one.name != path.name]
-    for old in [one for one in others if _epoch(one) >= epoch] + others[:-1]:
-        old.unlink(missing_ok=True)
+    before = [one for one in others if _epoch(one) < epoch][-1:]
+    for other in others:
+        if other not in before:
+            other.unlink(missing_ok=True)
 
 
 def read_state(folder):

@@ -4,8 +4,6 @@ Usage: python killed_training.py FOLDER KILLS SEED
 """
 
 import json
-import os
-import random
 import sys
 import warnings
 from pathlib import Path
@@ -18,22 +16,21 @@ from keras_dcnn._files import sha256
 from keras_dcnn.callbacks._state import read_state
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from killing import attempt, compare, whole
-
-EPOCHS = 7
+import trainings
+from killing import kill_again_and_again, write_result
 
 
 def train(folder):
-    """Train with everything that has a state; the result is a file that is there or not."""
+    """Train with everything that has a state."""
     keras.utils.set_random_seed(3)
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (96, 8, 8, 3), "uint8"), np.arange(96) % 3
+    x, y = rng.integers(0, 256, (48, 6, 6, 3), "uint8"), np.arange(48) % 3
     model = keras.Sequential(
         [
-            keras.Input((8, 8, 3)),
-            keras_dcnn.layers.RandomPaddedCrop(8, 8, padding=1, flip=True),
+            keras.Input((6, 6, 3)),
+            keras_dcnn.layers.RandomPaddedCrop(6, 6, padding=1, flip=True),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(6, 3, activation="relu"),
+            keras.layers.Conv2D(4, 3, activation="relu"),
             keras.layers.BatchNormalization(momentum=0.9),
             keras_dcnn.layers.RReLU(),
             keras.layers.Dropout(0.3),
@@ -41,7 +38,11 @@ def train(folder):
             keras.layers.Dense(3, activation="softmax"),
         ]
     )
-    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.9),
+        "sparse_categorical_crossentropy",
+        jit_compile=trainings.jit(),
+    )
     callbacks = [
         keras_dcnn.callbacks.ResumeTraining(folder / "state", verbose=0),
         keras_dcnn.callbacks.DivideLROnPlateau(
@@ -50,13 +51,12 @@ def train(folder):
         members := keras_dcnn.callbacks.CheckpointEnsemble(folder / "members", max_members=2),
         keras_dcnn.callbacks.WeightAveraging("lawa", start=0.3, window=3, every="epoch"),
         curve := keras_dcnn.callbacks.CurveRecorder(folder / "loss.csv", max_points=10),
-        dead := keras_dcnn.callbacks.DeadUnits(x, num_samples=16),
+        dead := keras_dcnn.callbacks.DeadUnits(x, num_samples=16, verbose=0),
     ]
-    model.fit(
-        *(x, y), epochs=EPOCHS, validation_data=(x[:32], y[:32]), callbacks=callbacks, verbose=0
-    )
-    np.savez(
-        folder / ".result.npz",
+    more = {"validation_data": (x[:16], y[:16]), "batch_size": 16, "verbose": 0}
+    model.fit(x, y, epochs=5, callbacks=callbacks, **more)
+    write_result(
+        folder,
         *model.get_weights(),
         rate=keras.ops.convert_to_numpy(model.optimizer.learning_rate),
         members=[str(member) for member in members.members],
@@ -65,10 +65,9 @@ def train(folder):
         points=np.array(list(curve.points().values())),
         dead=list(dead.dead_unit_fractions.values()),
     )
-    os.replace(folder / ".result.npz", folder / "result.npz")
 
 
-def check_files(folder):
+def check_files(folder, _):
     """Every file that is listed is whole, and no more members are there than may be."""
     if (folder / "state").is_dir():
         read_state(folder / "state")  # a damaged one would warn, which is an error here
@@ -79,27 +78,7 @@ def check_files(folder):
         assert len(list(manifest.parent.glob("member-*"))) <= 3
 
 
-def main(folder, kills, seed):
-    """Kill so many times; every training that ends must end as the one that was not killed."""
-    warnings.simplefilter("error", UserWarning)
-    chance, done, ended = random.Random(seed), 0, 0
-    duration = whole(train, folder / "warm") and whole(train, folder / "whole")
-    expected = np.load(folder / "whole" / "result.npz")
-    while done < kills:
-        run = folder / f"run{ended}"
-        run.mkdir(exist_ok=True)
-        done += attempt(train, run, chance, duration)
-        check_files(run)
-        if (run / "result.npz").is_file():
-            compare(np.load(run / "result.npz"), expected)
-            ended += 1
-    run = folder / f"run{ended}"
-    if run.is_dir():
-        whole(train, run)
-        compare(np.load(run / "result.npz"), expected)
-        ended += 1
-    print(f"killed {done} times, {ended} trainings ended alike")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    warnings.simplefilter("error", UserWarning)
+    folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    kill_again_and_again(train, folder, kills, seed, lambda _: None, check_files)

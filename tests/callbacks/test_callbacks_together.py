@@ -53,12 +53,13 @@ def test_the_order_changes_nothing(tmp_path, backend):
         parts_in_order = [parts[i] for i in order if i < len(parts)]
         backup = keras.callbacks.BackupAndRestore(folder / "backup")
         model = trainings.compiled()
-        history = trainings.fit(model, [*parts_in_order, backup], epochs=5)
+        history = trainings.fit(model, [*parts_in_order, backup], epochs=3)
         members = [{key: member[key] for key in ("epoch", "value")} for member in parts[1].members]
         best = trainings.network()
         best.load_weights(folder / "best.weights.h5")
         csv = (folder / "loss.csv").read_text()
         outcomes.append((model.get_weights(), best.get_weights(), members, csv, history))
+        trainings.take_back()
     for weights, best, members, csv, history in outcomes[1:]:
         assert trainings.same(weights, outcomes[0][0])
         assert trainings.same(best, outcomes[0][1])
@@ -70,9 +71,9 @@ def test_the_order_changes_nothing(tmp_path, backend):
 def test_a_second_fit_works_with_the_same_callbacks(tmp_path):
     model, parts = trainings.compiled(), ours(tmp_path)
     for _ in range(2):
-        history = trainings.fit(model, parts, epochs=3)
+        history = trainings.fit(model, parts, epochs=2)
         assert np.isfinite(history["val_loss"]).all()
-    assert len(parts[3].points()["loss"]) == 18
+    assert len(parts[3].points()["loss"]) == 12
 
 
 @pytest.mark.every_backend
@@ -101,12 +102,13 @@ class NeverSynced(keras.callbacks.Callback):
         self.seen.append(self._model._jax_state_synced)
 
 
+@pytest.mark.every_backend
 def test_between_batches_nobody_touches_the_weights_on_jax(tmp_path, backend):
     if backend != "jax":
         pytest.skip("of JAX only")
     thaw = GradualUnfreeze(["norm"], verbose=0)
     optimizer = thaw.optimizer(trainings.network(), keras.optimizers.SGD(0.1))
-    by_batch = DivideLROnPlateau("loss", "min", every=1, patience=99, warmup=2)
+    by_batch = DivideLROnPlateau("loss", "min", every=1, patience=99, warmup=1)
     for given, parts in (
         (None, [*ours(tmp_path)[1:], by_batch]),
         (None, [SnapshotSchedule(2, 0.1), WeightAveraging("lawa", start=0.0)]),
@@ -114,8 +116,8 @@ def test_between_batches_nobody_touches_the_weights_on_jax(tmp_path, backend):
     ):
         watch = NeverSynced()
         model = trainings.compiled(given)
-        trainings.fit(model, [*parts, watch])
-        assert len(watch.seen) == 20
+        trainings.fit(model, [*parts, watch], epochs=2)
+        assert len(watch.seen) == 10
         assert not any(watch.seen)
 
 
@@ -173,6 +175,7 @@ print("as before", trainings.same(before, model.get_weights()))
 """
 
 
+@pytest.mark.slow
 def test_on_several_devices(backend):
     """MirroredStrategy with 2 logical CPUs, JAX's DataParallel with 8 virtual devices."""
     if backend == "torch":

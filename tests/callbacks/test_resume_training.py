@@ -1,9 +1,7 @@
 """ResumeTraining: killed and resumed is not killed; nothing on disk is ever half."""
 
 import dataclasses
-import os
-import subprocess
-import sys
+import inspect
 from pathlib import Path
 
 import keras
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import trainings
 from cases import cases
+from killing import check_script
 
 from keras_dcnn.callbacks import (
     CheckpointEnsemble,
@@ -22,21 +21,19 @@ from keras_dcnn.callbacks import (
 )
 from keras_dcnn.callbacks._state import pack, read_state, unpack, write_state
 
+SCRIPT = Path(__file__).with_name("killed_training.py")
 
-def test_killed_fifty_times_it_ends_as_if_it_had_not_been(tmp_path, backend):
-    """SIGKILL at random moments and in the middle of writes; see killed_training.py."""
-    if not hasattr(os, "fork"):
-        pytest.skip("needs fork")
-    script = Path(__file__).with_name("killed_training.py")
-    done = subprocess.run(
-        [sys.executable, script, tmp_path, "50", "1"],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        timeout=1500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines()[-1].startswith("killed 50 times")
+
+@pytest.mark.every_backend
+def test_killed_in_the_middle_it_ends_as_if_it_had_not_been(tmp_path):
+    """By SIGKILL, in the middle of a write; see test_kills.py for all the others."""
+    check_script(SCRIPT, tmp_path, 1)
+
+
+@pytest.mark.slow
+def test_killed_fifty_times_it_ends_as_if_it_had_not_been(tmp_path):
+    """At random moments; JAX may be keeping what it compiled then, so not where all tests do."""
+    check_script(SCRIPT, tmp_path, 50, JAX_COMPILATION_CACHE_DIR=str(tmp_path / "jax"))
 
 
 STATEFUL = {case.part: case for case in cases("callback", "thawing") if case.short_run}
@@ -45,8 +42,9 @@ BY_BATCH = dataclasses.replace(
     STATEFUL[DivideLROnPlateau],
     short_run=lambda _: {"monitor": "loss", "every": 4, "patience": 1, "min_delta": 0.3},
 )
-ALONE = [[case] for part, case in STATEFUL.items() if part is not GradualUnfreeze]
-TOGETHER = [case for [case] in ALONE if case.part is not SnapshotSchedule]  # which sets rates too
+TOGETHER = [
+    case for part, case in STATEFUL.items() if part not in (SnapshotSchedule, GradualUnfreeze)
+]  # those left out set the learning rate too
 
 
 def thawing_optimizer():
@@ -107,11 +105,10 @@ def check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, make, **argume
         train(chosen, killed, make(killed), seen, **arguments)
     seen.stop_after = None
     result = train(chosen, killed, make(killed), seen, **arguments)
-    for (text, arrays), (other, others) in zip(
-        result.pop("states"), expected.pop("states"), strict=True
-    ):
-        assert text == other
-        assert trainings.same(arrays, others)
+    states = zip(chosen, result.pop("states"), expected.pop("states"), strict=True)
+    for case, (text, arrays), (other, others) in states:
+        assert text == other, case.part
+        assert trainings.same(arrays, others), case.part
     for name in ("weights", "optimizer"):
         assert trainings.same(result.pop(name), expected.pop(name))
     assert result == expected
@@ -121,9 +118,17 @@ def ours(folder):
     return ResumeTraining(folder / "state", verbose=0)
 
 
+def keras_own(folder):
+    return keras.callbacks.BackupAndRestore(folder / "backup")
+
+
 @pytest.mark.parametrize(
     "chosen",
-    [*ALONE, [STATEFUL[GradualUnfreeze], BY_BATCH]],
+    [
+        *(pytest.param([one], marks=pytest.mark.slow) for one in TOGETHER),
+        [STATEFUL[SnapshotSchedule]],
+        [STATEFUL[GradualUnfreeze], BY_BATCH],
+    ],
     ids=lambda chosen: chosen[0].part.__name__,
 )
 def test_each_callback_resumed_is_uninterrupted(tmp_path, capsys, chosen):
@@ -136,6 +141,29 @@ def test_all_callbacks_resumed_are_uninterrupted(tmp_path, capsys):
     check_that_resumed_is_uninterrupted(TOGETHER, tmp_path, capsys, ours)
 
 
+@pytest.mark.parametrize(
+    ("kind", "with_validation"),
+    [
+        pytest.param(ours, False, marks=pytest.mark.slow),
+        (keras_own, False),
+        pytest.param(keras_own, True, marks=pytest.mark.slow),
+    ],
+)
+def test_all_resumed_by_keras_or_without_validation(tmp_path, capsys, kind, with_validation):
+    """BackupAndRestore has to be behind ours."""
+    monitor = {} if with_validation else {"monitor": "loss"}
+    chosen = [
+        dataclasses.replace(
+            case, short_run=lambda folder, case=case: case.short_run(folder) | monitor
+        )
+        if "monitor" in inspect.signature(case.part).parameters
+        else case
+        for case in TOGETHER
+    ]
+    more = {} if with_validation else {"validation_data": None}
+    check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, kind, **more)
+
+
 def test_a_second_fit_is_a_training_of_its_own(tmp_path):
     resume = ResumeTraining(tmp_path, verbose=0)
     model = trainings.compiled()
@@ -144,23 +172,29 @@ def test_a_second_fit_is_a_training_of_its_own(tmp_path):
     assert len(trainings.fit(model, [ResumeTraining(tmp_path)], epochs=3)["loss"]) == 3
 
 
-def test_two_fits_of_one_script_go_on_in_the_second(tmp_path, monkeypatch):
-    """A head, then all: the first `fit` of the script that is started again has nothing to do."""
+def test_two_fits_of_one_script_go_on_in_the_second(tmp_path):
+    """A head, then all: the first `fit` of the script that is started again has nothing to do.
 
-    def script(*stop):
-        monkeypatch.setattr("keras_dcnn.callbacks.resume_training._ENDED", set())
-        model, resume = trainings.compiled(), ResumeTraining(tmp_path, verbose=0)
+    In this process that training has ended; it is another one in a directory that was moved.
+    """
+
+    def script(state_path, *stop):
+        model, resume = trainings.compiled(), ResumeTraining(state_path, verbose=0)
         trainings.fit(model, [resume, *stop], epochs=2)
-        return model, trainings.fit(model, [resume, *stop], epochs=5, initial_epoch=2)
+        history = trainings.fit(model, [resume, *stop], epochs=4, initial_epoch=2)
+        return model.get_weights(), history["loss"]
 
     with pytest.raises(KeyboardInterrupt):
-        script(trainings.StopAt(4))
-    model, history = script()
-    assert len(history["loss"]) == 1
+        script(tmp_path / "a", trainings.StopAt(3))
+    trainings.take_back()
+    (tmp_path / "a").rename(tmp_path / "b")
+    weights, losses = script(tmp_path / "b")
+    assert len(losses) == 1
+    trainings.take_back()
     whole = trainings.compiled()
     trainings.fit(whole, [], epochs=2)
-    trainings.fit(whole, [], epochs=5, initial_epoch=2)
-    assert trainings.same(model.get_weights(), whole.get_weights())
+    trainings.fit(whole, [], epochs=4, initial_epoch=2)
+    assert trainings.same(weights, whole.get_weights())
 
 
 def test_an_interrupted_fit_goes_on_in_the_same_process(tmp_path, capsys):

@@ -563,19 +563,3 @@ def test_before_fit_and_with_several_outputs():
         one.ensemble()
     with pytest.raises(ValueError, match=r"must have one output; .* has 2"):
         one.fit(X, Y)
-
-
-def test_killed_again_and_again_it_ends_as_one_that_was_not(tmp_path):
-    """SIGKILL at random moments and in the middle of writes; see killed_cross_validation.py."""
-    if not hasattr(os, "fork"):
-        pytest.skip("needs fork")
-    script = Path(__file__).with_name("killed_cross_validation.py")
-    done = subprocess.run(
-        [sys.executable, script, tmp_path, "10", "0"],
-        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
-        capture_output=True,
-        text=True,
-        timeout=1500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines()[-1].startswith("killed 10 times")
