@@ -219,7 +219,7 @@ def test_mixed_precision_averages_in_float32():
 def test_float16_weights_have_float32_averages():
     """1 + 2⁻¹⁰ is the next number after 1 in float16: a mean in that precision stays at 1."""
     values = [keras.ops.convert_to_tensor(v, "float16") for v in (1.0, 1 + 2**-10)]
-    for mean in (RunningMean(), ExponentialMean(0.5), LatestMean(2)):
+    for mean in (RunningMean(), ExponentialMean(0.5), LatestMean(2), LatestMean(9)):
         for value in values:
             mean.add([value])
         assert float(mean.value()[0]) == 1 + 2**-11

@@ -158,10 +158,16 @@ def test_several_inputs(tmp_path):
 def test_what_comes_after_the_last_named_activation_counts():
     x = keras.Input((4,))
     dense = keras.layers.Dense
-    Ensemble([keras.Model(x, keras.ops.softmax(dense(3)(x)))])
-    Ensemble([keras.Model(x, keras.ops.log(dense(3, "softmax")(x)))], "logit")
-    Ensemble([keras.Model(x, [dense(3, "softmax")(x), dense(1)(x)])])
-    Ensemble([keras.Model(x, keras.layers.Softmax()(dense(3)(x)))])
+    for outputs, how in (
+        (keras.ops.softmax(dense(3)(x)), "probability"),
+        (keras.ops.log(dense(3, "softmax")(x)), "logit"),
+        ([dense(3, "softmax")(x), dense(1)(x)], "probability"),
+        (keras.layers.Softmax()(dense(3)(x)), "probability"),
+    ):
+        alone = keras.Model(x, outputs)
+        out, expected = (keras.tree.flatten(one(X)) for one in (Ensemble([alone], how), alone))
+        for one, other in zip(out, expected, strict=True):
+            np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (one, other)), rtol=1e-6)
 
 
 SAME = member()
