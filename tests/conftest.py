@@ -1,5 +1,6 @@
 """Settings of all tests: fixed seeds, figures that need no screen, compilations kept, marks."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -49,6 +50,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if TESTS / "once" in item.path.parents:
             item.add_marker("once")
+
+
+def pytest_collection_finish():
+    """What was imported stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -192,6 +192,8 @@ def kill_again_and_again(run, folder, kills, seed, note, check):
     Half of the kills come at a random time, half at a random file operation; a single one in the
     middle of these. `check(folder, note(folder))` sees each folder after and before.
     """
+    if keras.backend.backend() == "torch":
+        import torch._dynamo  # noqa: F401  once here, not in each fork
     seconds, operations = _whole(run, folder / "whole")
     if kills > 1:
         seconds, _ = _whole(run, folder / "warm")  # JAX has compiled by now

@@ -73,9 +73,6 @@ def check(folder, before):
     assert ended - done in (0, 1), "a finished one was trained again"
 
 
-if keras.backend.backend() == "torch":
-    import torch._dynamo  # noqa: F401  as well
-
 if __name__ == "__main__":
     warnings.simplefilter("error", UserWarning)  # as a damaged file would give
     kill_again_and_again(train, Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), note, check)

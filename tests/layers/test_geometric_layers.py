@@ -7,7 +7,6 @@ import pytest
 from keras_dcnn.layers import RandomAffine, RandomPaddedCrop
 from keras_dcnn.layers._bounding_boxes import FORMATS, from_corners, to_corners
 
-pytestmark = pytest.mark.every_backend
 MAKES = {
     "affine": lambda **more: RandomAffine(
         rotation=0.1, shear=0.2, flip="horizontal_and_vertical", seed=5, **more
@@ -45,6 +44,7 @@ def make(request):
     return MAKES[request.param]
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("training", [True, False])
 def test_keypoints_boxes_and_masks_follow_the_pixels(make, data_format, training):
@@ -108,6 +108,7 @@ def test_single_images_and_tf_data_do_the_same(make):
         )
 
 
+@pytest.mark.every_backend
 def test_functional_model_of_all_that_moves(make):
     layer = make(bounding_box_format="xyxy")
     inputs = {
@@ -155,6 +156,7 @@ def test_images_without_boxes(make):
         assert out["keypoints"].shape == (count, boxes, 2)
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int32", "float32"])
 @pytest.mark.parametrize("fill_mode", ["constant", "reflect"])
 def test_masks_keep_their_dtype(make, dtype, fill_mode):
@@ -177,6 +179,7 @@ def test_box_formats_agree_with_keras(box_format):
     np.testing.assert_allclose(numpy(back), numpy(given), atol=1e-5)
 
 
+@pytest.mark.every_backend
 def test_what_leaves_the_image_is_clipped_and_lost_boxes_are_marked():
     layer = RandomAffine(
         rotation=None,
