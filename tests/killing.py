@@ -6,6 +6,7 @@ change a file raises `Killed` again, and the disk stays as SIGKILL leaves it.
 
 import builtins
 import contextlib
+import importlib
 import io
 import math
 import os
@@ -192,8 +193,10 @@ def kill_again_and_again(run, folder, kills, seed, note, check):
     Half of the kills come at a random time, half at a random file operation; a single one in the
     middle of these. `check(folder, note(folder))` sees each folder after and before.
     """
-    if keras.backend.backend() == "torch":
-        import torch._dynamo  # noqa: F401  once here, not in each fork
+    # What Keras imports late: once here, not in each fork.
+    for name in ("tensorflow", *(["torch._dynamo"] if keras.backend.backend() == "torch" else [])):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     seconds, operations = _whole(run, folder / "whole")
     if kills > 1:
         seconds, _ = _whole(run, folder / "warm")  # JAX has compiled by now
