@@ -196,6 +196,9 @@ def test_rows_of_a_curve(tmp_path, epochs):
         look,
         prepare,
     )
+    rows = ["1,1,1,3", "2,1,2,2", "3,1,1,1", "4,1,2,0.5"] if epochs else []
+    lines = (tmp_path / "after" / "loss.csv").read_text().splitlines()
+    assert lines == ["step,epoch,batch,loss", *rows]
 
 
 @pytest.mark.every_backend

@@ -1,7 +1,6 @@
 """ResumeTraining: killed and resumed is not killed; nothing on disk is ever half."""
 
 import dataclasses
-import inspect
 from pathlib import Path
 
 import keras
@@ -61,9 +60,10 @@ class Seen(keras.callbacks.Callback):
 
     def __init__(self, capsys):
         super().__init__()
-        self.epochs, self.stop_after, self._capsys = {}, None, capsys
+        self.epochs, self.number, self.stop_after, self._capsys = {}, 0, None, capsys
 
     def on_epoch_end(self, epoch, logs=None):
+        self.number += 1
         self.epochs[epoch] = dict(logs), self._capsys.readouterr().out
         if epoch + 1 == self.stop_after:
             raise KeyboardInterrupt
@@ -105,6 +105,7 @@ def check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, make, **argume
         train(chosen, killed, make(killed), seen, **arguments)
     seen.stop_after = None
     result = train(chosen, killed, make(killed), seen, **arguments)
+    assert seen.number == 1 + 3 + 1
     states = zip(chosen, result.pop("states"), expected.pop("states"), strict=True)
     for case, (text, arrays), (other, others) in states:
         assert text == other, case.part
@@ -151,16 +152,16 @@ def test_all_callbacks_resumed_are_uninterrupted(tmp_path, capsys):
 )
 def test_all_resumed_by_keras_or_without_validation(tmp_path, capsys, kind, with_validation):
     """BackupAndRestore has to be behind ours."""
-    monitor = {} if with_validation else {"monitor": "loss"}
-    chosen = [
-        dataclasses.replace(
-            case, short_run=lambda folder, case=case: case.short_run(folder) | monitor
+    chosen, more = TOGETHER, {}
+    if not with_validation:
+        members = dataclasses.replace(
+            STATEFUL[CheckpointEnsemble],
+            short_run=lambda folder: {"directory": folder / "members", "monitor": "loss"},
         )
-        if "monitor" in inspect.signature(case.part).parameters
-        else case
-        for case in TOGETHER
-    ]
-    more = {} if with_validation else {"validation_data": None}
+        # DivideLROnPlateau would go back to weights from before the stop.
+        others = (CheckpointEnsemble, DivideLROnPlateau)
+        chosen = [members, *(case for case in TOGETHER if case.part not in others)]
+        more = {"validation_data": None}
     check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, kind, **more)
 
 
