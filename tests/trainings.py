@@ -18,6 +18,11 @@ def jit():
     return keras.backend.backend() == "jax"
 
 
+def for_few_steps():
+    """How to compile for them: TensorFlow's tracing takes longer than the steps, JAX needs jit."""
+    return {"jit_compile": jit(), "run_eagerly": keras.backend.backend() == "tensorflow"}
+
+
 def network(dropout=0.2):
     """A convolution, BatchNorm, dropout and a softmax, the same at each call."""
     keras.utils.set_random_seed(7)

@@ -25,13 +25,8 @@ def thawing(groups=("norm", "features"), optimizer=None, graph=False, **argument
 
 
 def compile_(model, optimizer, graph=False):
-    eager = keras.backend.backend() == "tensorflow" and not graph
-    model.compile(
-        optimizer,
-        "sparse_categorical_crossentropy",
-        run_eagerly=eager,
-        jit_compile=trainings.jit(),
-    )
+    how = {"jit_compile": trainings.jit()} if graph else trainings.for_few_steps()
+    model.compile(optimizer, "sparse_categorical_crossentropy", **how)
 
 
 def fit(model, callbacks, epochs=4, **more):

@@ -9,7 +9,7 @@ import random
 import keras
 import numpy as np
 import pytest
-from trainings import jit, same
+from trainings import for_few_steps, jit, same
 
 from keras_dcnn._keras import leaf_optimizers
 from keras_dcnn._random_state import get_random_state
@@ -68,8 +68,7 @@ def compiled(optimizer=None, eager=True):
         optimizer or keras.optimizers.Adam(0.01),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=jit(),
-        run_eagerly=eager and keras.backend.backend() == "tensorflow",
+        **(for_few_steps() if eager else {"jit_compile": jit()}),
     )
     return model
 
@@ -152,8 +151,7 @@ def line(optimizer="sgd"):
     sides = [keras.layers.Dense(1, use_bias=False, name=name) for name in ("first", "second")]
     model = keras.Model(inputs, keras.layers.Add()([side(inputs) for side in sides]))
     model.set_weights([np.zeros((1, 1))] * 2)
-    eager = keras.backend.backend() == "tensorflow"
-    model.compile(optimizer, "mse", jit_compile=jit(), run_eagerly=eager)
+    model.compile(optimizer, "mse", **for_few_steps())
     return model, (np.ones((32, 1), "float32"), np.ones((32, 1), "float32"))
 
 

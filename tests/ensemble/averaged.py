@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from trainings import for_few_steps
 
 rng = np.random.default_rng(0)
 X = rng.normal(2.0, 3.0, size=(24, 4)).astype("float32")
@@ -24,13 +25,8 @@ def network(seed=0, norm=True, units=3, dtype=None, compiled=True):
 def compile_for_tests(
     model, optimizer="adam", loss="sparse_categorical_crossentropy", metrics=("accuracy",)
 ):
-    """Without TensorFlow's tracing, which takes longer than the few steps of the tests of a model.
-
-    JAX is slow without jit. What XLA gives is asked in test_contract.py.
-    """
-    backend = keras.backend.backend()
-    how = {"jit_compile": backend == "jax", "run_eagerly": backend == "tensorflow"}
-    model.compile(optimizer, loss, metrics=metrics, **how)
+    """For few steps; what XLA gives is asked in test_contract.py."""
+    model.compile(optimizer, loss, metrics=metrics, **for_few_steps())
     return model
 
 
