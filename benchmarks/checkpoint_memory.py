@@ -53,7 +53,7 @@ def measure(kind, files, megabytes):
     """Peak above the start, and seconds, in this process."""
     import numpy as np
 
-    from keras_dcnn.ensemble.average_checkpoints import average_checkpoints
+    from keras_dcnn.ensemble.averaging.average_checkpoints import average_checkpoints
 
     average = naive if kind == "naive" else average_checkpoints
     data = np.ones((64, WIDTH), "float32"), np.zeros(64, "int32")

@@ -17,7 +17,7 @@ import numpy as np
 from ensemble_report import write_section
 from tables import number, table
 
-from keras_dcnn.ensemble.select_members import select_members
+from keras_dcnn.ensemble.judging.select_members import select_members
 
 CLASSES, BAGS, STEPS = 10, 20, 50
 ABOUT = (

@@ -12,8 +12,8 @@ import sys
 import jax
 import numpy as np
 
-from keras_dcnn import _noise
-from keras_dcnn._draws import stream_words
+from keras_dcnn._random import noise as _noise
+from keras_dcnn._random.draws import stream_words
 
 BLOCK = 2**22  # elements written at once
 

@@ -15,19 +15,12 @@ Importing the package registers every part with Keras, so that saved models load
 """
 
 import os
-import sys
-from pathlib import Path
 
 if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True"):
     raise ImportError(
         "keras_dcnn needs Keras 3, but TF_USE_LEGACY_KERAS makes tf.keras Keras 2: unset "
         "TF_USE_LEGACY_KERAS before Python starts."
     )
-
-if Path(*sys.argv[:1]).stem == "keras-dcnn":  # the command, before its cli module is reached
-    from keras_dcnn._terminal import start_quietly
-
-    start_quietly()
 
 from keras_dcnn import (
     callbacks,

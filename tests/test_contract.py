@@ -17,7 +17,7 @@ from cases import CASES, cases
 from public import public_objects
 from trainings import same
 
-from keras_dcnn.callbacks._state import pack, unpack
+from keras_dcnn._files.states import pack, unpack
 
 FRESH_PROCESS = """
 import json, sys

@@ -20,20 +20,28 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 README_EXAMPLES = EXAMPLE.findall(README)
 pytestmark = pytest.mark.once
-# A namespace imports from those before it.
-ORDER = [
-    "constraints",
-    "initializers",
-    "regularizers",
-    "statistics",
-    "layers",
-    "models",
-    "datasets",
-    "diagnosis",
-    "ensemble",
-    "callbacks",
-    "visualization",
-]
+# Rooms, from the ground up: one imports only from lower floors, and from itself.
+FLOORS = (
+    {"_version", "_checks", "_progress", "_random"},
+    {"_keras"},
+    {"_state", "_reading"},
+    {"_structure", "_files"},
+    {"constraints", "initializers", "regularizers", "statistics", "layers", "models", "datasets"},
+    {"diagnosis", "ensemble"},
+    {"callbacks"},
+    {"visualization"},
+    {"_command"},
+)
+# The same within the ensembles.
+ENSEMBLE = (
+    {"judging"},
+    {"combining"},
+    {"averaging", "fusing", "training"},
+    {"ensemble_comparison", "compare_ensembles"},
+)
+ROOT_FILES = {"__init__.py", "_checks.py", "_progress.py", "_version.py"}
+# What NamedTuple has that begins with an underscore and is public.
+OF_TUPLES = {"_asdict", "_fields", "_replace"}
 
 
 def imports(tree):
@@ -45,23 +53,64 @@ def imports(tree):
             yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
 
 
+def floor(floors, parts):
+    """The floor of a file or an imported name, by the part of its path that is a room."""
+    room = parts[0].removesuffix(".py") if parts else ""
+    return next((number for number, rooms in enumerate(floors) if room in rooms), None)
+
+
+def assert_not_upward(floors, here, there):
+    below, above = floor(floors, here), floor(floors, there)
+    if None not in (below, above) and here[0].removesuffix(".py") != there[0]:
+        assert above <= below, f"{here[0]} imports upward from {there[0]}"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    here = path.relative_to(PACKAGE).parts[0]
+    here = path.relative_to(PACKAGE).parts
     for node, name in imports(tree):
         if node in tree.body:
             assert name.split(".")[0] not in OPTIONAL, "optional parts are imported where used"
-        if path.name != "_keras.py":
-            assert not name.startswith("keras.src"), "private Keras only through _keras.py"
-        other = name.removeprefix("keras_dcnn.").split(".")[0]
-        assert other != "cli", "nothing imports the command"
-        if here in ORDER and name.startswith("keras_dcnn.") and other in ORDER:
-            assert ORDER.index(other) <= ORDER.index(here), f"{here} imports upward from {other}"
+        if here[0] != "_keras":
+            assert not name.startswith("keras.src"), "private Keras only in _keras/"
+        if name.startswith("keras_dcnn."):
+            there = name.split(".")[1:]
+            assert_not_upward(FLOORS, here, there)
+            if here[0] == there[0] == "ensemble":
+                assert_not_upward(ENSEMBLE, here[1:], there[1:])
+
+
+def private_of_others(tree):
+    """The attributes with one leading underscore that are of no class or module of this file."""
+    own = {
+        node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    of_others = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
+            of_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            (own.add if of_self else of_others.append)(node.attr)
+    return [name for name in of_others if name not in own | OF_TUPLES]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_is_private_in_frameworks_is_touched_in_one_room(path):
+    if path.parent.name != "_keras":
+        assert private_of_others(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+def test_rooms():
+    """No file lies in the root, each room says what may live there, and none is without a floor."""
+    assert {path.name for path in PACKAGE.glob("*.py")} <= ROOT_FILES
+    rooms = {path.parent for path in SOURCES} - {PACKAGE}
+    for room in rooms:
+        assert ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+        assert floor(FLOORS, room.relative_to(PACKAGE).parts) is not None
 
 
 def test_namespaces_list_what_they_have():
-    assert set(ORDER) == set(namespaces())
+    assert set(namespaces()) <= set.union(*FLOORS)
     for name, module in namespaces().items():
         assert len(set(module.__all__)) == len(module.__all__)
         public = {n for n, v in vars(module).items() if inspect.isclass(v) or inspect.isfunction(v)}

@@ -6,7 +6,7 @@ from collections import deque
 import keras
 import numpy as np
 
-from keras_dcnn._keras import compiled
+from keras_dcnn._keras.compiling import compiled
 
 ops = keras.ops
 compiled_once = functools.cache(compiled)  # for all models, or TensorFlow warns of many tracings

@@ -3,8 +3,8 @@
 import math
 import warnings
 
-from keras_dcnn._keras import infer_mode
-from keras_dcnn._validation import check_choice
+from keras_dcnn._checks import check_choice
+from keras_dcnn._keras.fitting import infer_mode
 
 
 class Monitor:

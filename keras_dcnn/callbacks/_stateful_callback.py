@@ -5,10 +5,11 @@ import weakref
 
 import keras
 
-from keras_dcnn._keras import SavedWithWeights, seed_variables
-from keras_dcnn._random_state import get_random_state, set_random_state
-from keras_dcnn._snapshot import put_back, snapshot
-from keras_dcnn.callbacks._state import pack, unpack
+from keras_dcnn._files.states import pack, unpack
+from keras_dcnn._keras.saving import SavedWithWeights
+from keras_dcnn._keras.variables import seed_variables
+from keras_dcnn._state.random_state import get_random_state, set_random_state
+from keras_dcnn._state.snapshot import put_back, snapshot
 
 _PLACE = "_keras_dcnn_training_run"
 

@@ -7,8 +7,9 @@ import itertools
 import keras
 import numpy as np
 
-from keras_dcnn._keras import all_layers, compiled_run, is_traced
-from keras_dcnn._model_run import intercepted, shadowed
+from keras_dcnn._keras.compiling import compiled_run, is_traced
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._state.layer_calls import intercepted, shadowed
 
 BATCH = 32  # samples that are in memory at a time, as in `predict`
 _RECTIFIERS = (keras.activations.relu, keras.activations.relu6, keras.ops.relu, keras.ops.relu6)

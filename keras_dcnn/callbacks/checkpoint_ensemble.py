@@ -6,15 +6,15 @@ from pathlib import Path
 
 import keras
 
-from keras_dcnn._files import remove_leftovers, write_json
-from keras_dcnn._member_files import (
+from keras_dcnn._checks import check_choice, check_count
+from keras_dcnn._files.atomic import remove_leftovers, write_json
+from keras_dcnn._files.members import (
     ARCHITECTURE,
     MANIFEST,
     write_architecture,
     write_member,
 )
-from keras_dcnn._snapshot import digest
-from keras_dcnn._validation import check_choice, check_count
+from keras_dcnn._state.snapshot import digest
 from keras_dcnn.callbacks._monitor import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import EnsembleOnDisk

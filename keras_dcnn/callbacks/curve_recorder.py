@@ -4,10 +4,10 @@ import collections
 import math
 from pathlib import Path
 
-from keras_dcnn._validation import check_count
+from keras_dcnn._checks import check_count
+from keras_dcnn._files.rows import RowFile
 from keras_dcnn.callbacks._batch_mean import BatchMean
 from keras_dcnn.callbacks._merged_curve import MergedCurve
-from keras_dcnn.callbacks._row_file import RowFile
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 ROWS = 1000  # batches from one writing to the next, at most

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_dcnn._data import first_batch
-from keras_dcnn._validation import check_choice, check_count, check_number
+from keras_dcnn._checks import check_choice, check_count, check_number
+from keras_dcnn._reading.batches import first_batch
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.callbacks._unit_activity import UnitActivity
 

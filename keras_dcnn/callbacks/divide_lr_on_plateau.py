@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_dcnn._keras import leaf_optimizers, set_rate, slots, unsynced_model
-from keras_dcnn._rates import check_rates_can_be_set, log_rates, rate_of
-from keras_dcnn._snapshot import put_back, snapshot
-from keras_dcnn._validation import check_choice, check_count, check_number
+from keras_dcnn._checks import check_choice, check_count, check_number
+from keras_dcnn._keras.fitting import unsynced_model
+from keras_dcnn._keras.optimizers import leaf_optimizers, set_rate, slots
+from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rate_of
+from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks._batch_mean import BatchMean
 from keras_dcnn.callbacks._monitor import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback

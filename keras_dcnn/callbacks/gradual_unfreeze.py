@@ -6,20 +6,15 @@ import re
 
 import keras
 
-from keras_dcnn._batch_norm import batch_norm_layers
-from keras_dcnn._keras import (
-    all_layers,
-    leaf_optimizers,
-    remake_train_function,
-    reset_slots,
-    set_rate,
-    unsynced_model,
-)
-from keras_dcnn._layer_graph import walk_layers
-from keras_dcnn._model_run import shadowed
-from keras_dcnn._rates import check_rates_can_be_set, log_rates, rate_of
-from keras_dcnn._validation import check_built_model, check_choice, check_count
-from keras_dcnn._where import check_where, is_chosen
+from keras_dcnn._checks import check_built_model, check_choice, check_count
+from keras_dcnn._keras.fitting import remake_train_function, unsynced_model
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._keras.optimizers import leaf_optimizers, reset_slots, set_rate
+from keras_dcnn._state.layer_calls import shadowed
+from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rate_of
+from keras_dcnn._structure.batch_norm import batch_norm_layers
+from keras_dcnn._structure.layers import walk_layers
+from keras_dcnn._structure.where import check_where, is_chosen
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 _HELD = "_keras_dcnn_held_norms"

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from keras_dcnn._keras import begin_at, build_optimizer, state_variables
-from keras_dcnn._snapshot import put_back, snapshot
-from keras_dcnn._validation import check_choice, check_count
-from keras_dcnn.callbacks._state import read_state, write_state
+from keras_dcnn._checks import check_choice, check_count
+from keras_dcnn._files.states import read_state, write_state
+from keras_dcnn._keras.fitting import begin_at
+from keras_dcnn._keras.optimizers import build_optimizer
+from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 _ENDED = set()  # the directories of trainings that ended in this process

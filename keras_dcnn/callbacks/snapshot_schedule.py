@@ -2,9 +2,10 @@
 
 import math
 
-from keras_dcnn._keras import leaf_optimizers, unsynced_model
-from keras_dcnn._rates import check_rates_can_be_set, log_rates, rate_of, set_rates
-from keras_dcnn._validation import check_count, check_number
+from keras_dcnn._checks import check_count, check_number
+from keras_dcnn._keras.fitting import unsynced_model
+from keras_dcnn._keras.optimizers import leaf_optimizers
+from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rate_of, set_rates
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 

@@ -6,15 +6,16 @@ import warnings
 import keras
 import numpy as np
 
-from keras_dcnn._batch_norm import batch_norm_layers, recompute_statistics, statistics_of
-from keras_dcnn._data import input_batches
-from keras_dcnn._keras import has_validation, live_values, state_variables, unsynced_model, validate
-from keras_dcnn._loss_barrier import behind_barrier
-from keras_dcnn._random_state import random_state_kept
-from keras_dcnn._snapshot import put_back, snapshot
-from keras_dcnn._validation import check_choice, check_count, check_number
+from keras_dcnn._checks import check_choice, check_count, check_number
+from keras_dcnn._keras.fitting import has_validation, live_values, unsynced_model, validate
+from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._reading.batches import input_batches
+from keras_dcnn._state.random_state import random_state_kept
+from keras_dcnn._state.snapshot import put_back, snapshot
+from keras_dcnn._structure.batch_norm import batch_norm_layers, recompute_statistics, statistics_of
 from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
+from keras_dcnn.ensemble.averaging._loss_barrier import behind_barrier
 
 
 class WeightAveraging(StatefulCallback):

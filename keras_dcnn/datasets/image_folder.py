@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dcnn._validation import check_count
+from keras_dcnn._checks import check_count
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import numpy as np
 
-from keras_dcnn._validation import check_count, check_number
+from keras_dcnn._checks import check_count, check_number
 
 NUM_CLASSES = 10
 IMAGE_SIZE = 32

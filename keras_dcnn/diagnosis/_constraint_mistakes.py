@@ -2,8 +2,8 @@
 
 import math
 
-from keras_dcnn._layer_graph import walk_layers
-from keras_dcnn._layer_kernels import layer_kernels
+from keras_dcnn._structure.layer_kernels import layer_kernels
+from keras_dcnn._structure.layers import walk_layers
 from keras_dcnn.constraints import MaxNorm
 from keras_dcnn.diagnosis.finding import Finding
 

@@ -4,9 +4,9 @@ import contextlib
 
 import numpy as np
 
-from keras_dcnn._keras import has_fixed_rate, leaf_optimizers
+from keras_dcnn._keras.optimizers import has_fixed_rate, leaf_optimizers
 from keras_dcnn._progress import with_progress
-from keras_dcnn._rates import rate_of
+from keras_dcnn._state.rates import rate_of
 from keras_dcnn.diagnosis._rate_curve import has_diverged, smooth
 
 

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_dcnn._layer_graph import followers, is_graph
-from keras_dcnn._layer_kernels import layer_kernels
+from keras_dcnn._structure.layer_kernels import layer_kernels
+from keras_dcnn._structure.layers import followers, is_graph
 from keras_dcnn.diagnosis.finding import Finding
 
 _OUTGOING = {"standard": -1, "depthwise": -1, "transpose": -2}

@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 
-from keras_dcnn._data import as_array
+from keras_dcnn._reading.batches import as_array
 from keras_dcnn.diagnosis._random_data import is_loader, loader_copy, random_states_kept
 from keras_dcnn.diagnosis._tf_data import independent_copy
 

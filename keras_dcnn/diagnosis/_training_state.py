@@ -2,9 +2,10 @@
 
 import contextlib
 
-from keras_dcnn._keras import contents, gradients, state_variables
-from keras_dcnn._random_state import get_random_state, set_random_state
-from keras_dcnn._snapshot import put_back, snapshot
+from keras_dcnn._keras.fitting import contents
+from keras_dcnn._keras.variables import gradients, state_variables
+from keras_dcnn._state.random_state import get_random_state, set_random_state
+from keras_dcnn._state.snapshot import put_back, snapshot
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """examine: the mistakes that a model's layers, weights and optimizer show."""
 
-from keras_dcnn._validation import check_built_model
+from keras_dcnn._checks import check_built_model
 from keras_dcnn.diagnosis._constraint_mistakes import (
     find_mismatched_max_norm,
     find_wrong_constraint_axes,

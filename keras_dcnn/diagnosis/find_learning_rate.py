@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dcnn._validation import (
+from keras_dcnn._checks import (
     check_built_model,
     check_choice,
     check_count,

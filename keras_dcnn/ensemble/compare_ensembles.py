@@ -6,21 +6,21 @@ import warnings
 import keras
 import numpy as np
 
-from keras_dcnn._architecture import architecture
-from keras_dcnn._fingerprints import fingerprints
-from keras_dcnn._keras import compile_arguments
-from keras_dcnn._model_copy import copy_model
-from keras_dcnn._random_state import random_state_kept
-from keras_dcnn.ensemble._combined_model import CombinedModel
-from keras_dcnn.ensemble._features import joined
-from keras_dcnn.ensemble._rows import are_arrays
-from keras_dcnn.ensemble._stacking_guard import guard
-from keras_dcnn.ensemble.calibration import calibration
-from keras_dcnn.ensemble.ensemble import Ensemble
+from keras_dcnn._keras.fitting import compile_arguments
+from keras_dcnn._reading.fingerprints import fingerprints
+from keras_dcnn._reading.rows import are_arrays
+from keras_dcnn._state.random_state import random_state_kept
+from keras_dcnn._structure.architecture import architecture
+from keras_dcnn._structure.copies import copy_model
+from keras_dcnn.ensemble.averaging.soup import soup
+from keras_dcnn.ensemble.combining._combined_model import CombinedModel
+from keras_dcnn.ensemble.combining.ensemble import Ensemble
 from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
-from keras_dcnn.ensemble.select_members import select_members
-from keras_dcnn.ensemble.soup import soup
-from keras_dcnn.ensemble.stacked_ensemble import StackedEnsemble
+from keras_dcnn.ensemble.fusing._features import joined
+from keras_dcnn.ensemble.fusing._stacking_guard import guard
+from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
+from keras_dcnn.ensemble.judging.calibration import calibration
+from keras_dcnn.ensemble.judging.select_members import select_members
 
 _TIMED = 1000  # samples
 _REPEATS = 3

@@ -6,9 +6,10 @@ import math
 import keras
 import numpy as np
 
-from keras_dcnn._keras import all_layers, own_trainable_weights
-from keras_dcnn._kernels import kernels_of
-from keras_dcnn._model_run import shadowed
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._keras.variables import own_trainable_weights
+from keras_dcnn._state.layer_calls import shadowed
+from keras_dcnn._structure.kernel_axes import kernels_of
 
 ops = keras.ops
 _ROUNDING = 1e-6  # a standard deviation below this share of the mean is float32's rounding

@@ -5,7 +5,7 @@ import random
 import keras
 import numpy as np
 
-from keras_dcnn._validation import check_count
+from keras_dcnn._checks import check_count
 
 
 class Normal(keras.initializers.Initializer):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_dcnn._kernels import einsum_axes, incoming_axes
+from keras_dcnn._structure.kernel_axes import einsum_axes, incoming_axes
 
 
 def orthonormal(generator, shape, incoming, groups=()):

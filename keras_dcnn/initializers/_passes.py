@@ -4,8 +4,9 @@ import collections
 import functools
 import math
 
-from keras_dcnn._keras import assign, is_traced
-from keras_dcnn._model_run import intercepted, letting_go_of_activations
+from keras_dcnn._keras.compiling import is_traced
+from keras_dcnn._keras.variables import assign
+from keras_dcnn._state.layer_calls import intercepted, letting_go_of_activations
 from keras_dcnn.initializers._orthonormal import orthonormal_kernel
 
 

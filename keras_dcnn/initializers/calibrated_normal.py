@@ -4,8 +4,8 @@ import math
 
 import keras
 
-from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes
-from keras_dcnn._validation import check_choice
+from keras_dcnn._checks import check_choice
+from keras_dcnn._structure.kernel_axes import KERNEL_KINDS, check_kernel_shape, incoming_axes
 from keras_dcnn.initializers._normal import Normal
 
 

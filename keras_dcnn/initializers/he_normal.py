@@ -4,8 +4,13 @@ import math
 
 import keras
 
-from keras_dcnn._kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes, outgoing_axes
-from keras_dcnn._validation import check_choice, check_count, check_number, is_number
+from keras_dcnn._checks import check_choice, check_count, check_number, is_number
+from keras_dcnn._structure.kernel_axes import (
+    KERNEL_KINDS,
+    check_kernel_shape,
+    incoming_axes,
+    outgoing_axes,
+)
 from keras_dcnn.initializers._normal import Normal
 
 

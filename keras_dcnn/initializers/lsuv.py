@@ -7,10 +7,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_dcnn._data import first_batch
-from keras_dcnn._keras import all_layers, assign, without_gradients
+from keras_dcnn._checks import check_choice, check_count, check_model, check_number
+from keras_dcnn._keras.compiling import without_gradients
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._keras.variables import assign
 from keras_dcnn._progress import with_progress
-from keras_dcnn._validation import check_choice, check_count, check_model, check_number
+from keras_dcnn._reading.batches import first_batch
 from keras_dcnn.initializers._layer_kernel import kernels_in
 from keras_dcnn.initializers._passes import look, treat
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_number
+from keras_dcnn._checks import check_number
 from keras_dcnn.initializers._normal import Normal
 
 

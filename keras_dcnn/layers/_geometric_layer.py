@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_choice, check_number
+from keras_dcnn._checks import check_choice, check_number
 from keras_dcnn.layers._bounding_boxes import (
     FORMATS,
     box_around,

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_dcnn import _noise
-from keras_dcnn._keras import DrawStream
-from keras_dcnn._validation import check_seed, data_format_or_default
+from keras_dcnn._checks import check_seed, data_format_or_default
+from keras_dcnn._random import noise as _noise
+from keras_dcnn._random.draws import DrawStream
 from keras_dcnn.layers._pixel_layer import PixelLayer
 
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._keras import PipelineLayer
+from keras_dcnn._keras.layers import PipelineLayer
 
 
 class PixelLayer(PipelineLayer):

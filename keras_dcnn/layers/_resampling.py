@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._keras import take_rows
+from keras_dcnn._keras.layers import take_rows
 
 
 def affine_coordinates(matrix, offset, height, width, ops=keras.ops):

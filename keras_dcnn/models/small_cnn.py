@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_count
+from keras_dcnn._checks import check_count
 
 
 def small_cnn(

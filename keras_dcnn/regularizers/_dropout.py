@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._layer_graph import is_graph, walk_layers
+from keras_dcnn._structure.layers import is_graph, walk_layers
 
 
 def insert_dropout(model, rate, chosen):

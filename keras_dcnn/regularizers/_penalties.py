@@ -4,9 +4,9 @@ import warnings
 
 import keras
 
-from keras_dcnn._layer_graph import is_graph, walk_layers
-from keras_dcnn._layer_kernels import layer_kernels, other_weights
-from keras_dcnn._model_copy import custom_classes
+from keras_dcnn._structure.copies import custom_classes
+from keras_dcnn._structure.layer_kernels import layer_kernels, other_weights
+from keras_dcnn._structure.layers import is_graph, walk_layers
 from keras_dcnn.constraints import MaxNorm
 
 

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_dcnn._keras import find_by_string
-from keras_dcnn._validation import check_number, warn_no_effect
+from keras_dcnn._checks import check_number, warn_no_effect
+from keras_dcnn._keras.layers import find_by_string
 
 ops = keras.ops
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dcnn._files import atomic_write, write_json
-from keras_dcnn._moments import make_sums
-from keras_dcnn._validation import check_choice, check_count
+from keras_dcnn._checks import check_choice, check_count
+from keras_dcnn._files.atomic import atomic_write, write_json
+from keras_dcnn.statistics._sums import make_sums
 
 FORMAT = "keras_dcnn.PixelMoments 1"
 ARRAYS = ("low", "high", "first", "second")

@@ -5,12 +5,12 @@ import copy
 
 import numpy as np
 
-from keras_dcnn._data import as_array, gather, image_batches, num_batches
-from keras_dcnn._moments import make_sums
+from keras_dcnn._checks import check_choice, check_count, check_flag, data_format_or_default
 from keras_dcnn._progress import with_progress
-from keras_dcnn._validation import check_choice, check_count, check_flag, data_format_or_default
+from keras_dcnn._reading.batches import as_array, gather, image_batches, num_batches
 from keras_dcnn.statistics._memory import memory_guard
 from keras_dcnn.statistics._state import read_state, write_state
+from keras_dcnn.statistics._sums import make_sums
 
 
 class PixelMoments:

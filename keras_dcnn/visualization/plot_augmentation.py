@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._validation import check_count
+from keras_dcnn._checks import check_count
 from keras_dcnn.visualization._axes import pyplot
 
 

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 import keras_dcnn
-from keras_dcnn._files import sha256
-from keras_dcnn.callbacks._state import read_state
+from keras_dcnn._files.atomic import sha256
+from keras_dcnn._files.states import read_state
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import trainings

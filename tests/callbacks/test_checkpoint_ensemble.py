@@ -10,9 +10,9 @@ import trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_dcnn import _member_files
-from keras_dcnn._files import write_json
-from keras_dcnn._keras import save_weights
+from keras_dcnn._files import members as _member_files
+from keras_dcnn._files.atomic import write_json
+from keras_dcnn._keras.saving import save_weights
 from keras_dcnn.callbacks import CheckpointEnsemble, checkpoint_ensemble
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")

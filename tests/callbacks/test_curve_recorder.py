@@ -13,9 +13,9 @@ import trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import CurveRecorder
 from keras_dcnn.callbacks._merged_curve import MergedCurve
-from keras_dcnn.callbacks._state import pack, unpack
 
 HEADER = "step,epoch,batch,loss\n"
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import trainings
 
+from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import DeadUnits
-from keras_dcnn.callbacks._state import pack, unpack
 
 X = trainings.X
 SMALL = keras.initializers.RandomNormal(stddev=1e-3, seed=0)

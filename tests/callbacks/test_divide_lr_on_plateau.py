@@ -7,8 +7,8 @@ import trainings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import DivideLROnPlateau
-from keras_dcnn.callbacks._state import pack, unpack
 from keras_dcnn.callbacks.divide_lr_on_plateau import PlateauState, plateau_step
 
 

@@ -10,6 +10,7 @@ import trainings
 from cases import cases
 from killing import check_script
 
+from keras_dcnn._files.states import pack, read_state, unpack, write_state
 from keras_dcnn.callbacks import (
     CheckpointEnsemble,
     DivideLROnPlateau,
@@ -18,7 +19,6 @@ from keras_dcnn.callbacks import (
     SnapshotSchedule,
     WeightAveraging,
 )
-from keras_dcnn.callbacks._state import pack, read_state, unpack, write_state
 
 SCRIPT = Path(__file__).with_name("killed_training.py")
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import trainings
 
+from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import SnapshotSchedule, WeightAveraging
 from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
-from keras_dcnn.callbacks._state import pack, unpack
 
 STATISTICS = slice(4, 6)  # of BatchNorm, among the weights of `trainings.network()`
 

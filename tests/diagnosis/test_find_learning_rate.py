@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from trainings import for_few_steps, jit, same
 
-from keras_dcnn._keras import leaf_optimizers
-from keras_dcnn._random_state import get_random_state
-from keras_dcnn.callbacks._state import pack
+from keras_dcnn._files.states import pack
+from keras_dcnn._keras.optimizers import leaf_optimizers
+from keras_dcnn._state.random_state import get_random_state
 from keras_dcnn.diagnosis import LearningRateCurve, find_learning_rate
 from keras_dcnn.diagnosis._rate_curve import (
     has_diverged,

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from ensemble.averaged import compile_for_tests
 
-from keras_dcnn._fingerprints import fingerprints, remember_training
-from keras_dcnn.ensemble.calibration import calibration
+from keras_dcnn._reading.fingerprints import fingerprints, remember_training
+from keras_dcnn.ensemble.combining.ensemble import Ensemble
 from keras_dcnn.ensemble.compare_ensembles import compare_ensembles
-from keras_dcnn.ensemble.ensemble import Ensemble
 from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
-from keras_dcnn.ensemble.select_members import select_members
-from keras_dcnn.ensemble.stacked_ensemble import StackedEnsemble
+from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
+from keras_dcnn.ensemble.judging.calibration import calibration
+from keras_dcnn.ensemble.judging.select_members import select_members
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(90, 4)).astype("float32")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_dcnn.ensemble import _scores
-from keras_dcnn.ensemble.calibration import Calibration, calibration
+from keras_dcnn.ensemble.judging import _scores
+from keras_dcnn.ensemble.judging.calibration import Calibration, calibration
 
 
 def predictions(classes, samples=300):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_dcnn._files import atomic_write, sha256, write_json
+from keras_dcnn._files.atomic import atomic_write, sha256, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_dcnn import _noise
+from keras_dcnn._random import noise as _noise
 from keras_dcnn.layers import RReLU
 
 SIGNIFICANCE = 1e-4

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from keras_dcnn.ensemble.select_members import select_members
-from keras_dcnn.ensemble.selection import Selection
+from keras_dcnn.ensemble.judging.select_members import select_members
+from keras_dcnn.ensemble.judging.selection import Selection
 
 
 def binary(p):

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_keywords, data_format_or_default, is_number
+from keras_dcnn._checks import check_keywords, data_format_or_default, is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")

@@ -4,16 +4,17 @@ import math
 
 import keras
 
-from keras_dcnn import _noise
-from keras_dcnn._fusion import fused
-from keras_dcnn._keras import DrawStream, draw_salt
-from keras_dcnn._validation import (
+from keras_dcnn._checks import (
     as_axes,
     check_choice,
     check_keywords,
     check_range,
     check_seed,
 )
+from keras_dcnn._keras.compiling import fused
+from keras_dcnn._keras.layers import draw_salt
+from keras_dcnn._random import noise as _noise
+from keras_dcnn._random.draws import DrawStream
 
 ops = keras.ops
 

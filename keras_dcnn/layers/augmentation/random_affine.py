@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_dcnn._validation import (
+from keras_dcnn._checks import (
     by_key,
     check_choice,
     check_number,

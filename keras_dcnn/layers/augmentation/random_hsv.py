@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._validation import (
+from keras_dcnn._checks import (
     by_key,
     check_choice,
     check_range,

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._validation import check_count, check_flag
+from keras_dcnn._checks import check_count, check_flag
 from keras_dcnn.layers._geometric_layer import GeometricLayer
 
 

@@ -5,8 +5,9 @@ import math
 import keras
 import numpy as np
 
-from keras_dcnn._keras import UNMEASURED, Statistic, is_symbolic
-from keras_dcnn._validation import check_choice, data_format_or_default
+from keras_dcnn._checks import check_choice, data_format_or_default
+from keras_dcnn._keras.layers import is_symbolic
+from keras_dcnn._keras.variables import UNMEASURED, Statistic
 from keras_dcnn.layers._pixel_layer import PixelLayer, described, shape_of
 from keras_dcnn.statistics._adapt import adapting, moments_for
 from keras_dcnn.statistics._memory import check_weights

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_dcnn._validation import check_count, check_keywords, check_number
+from keras_dcnn._checks import check_count, check_keywords, check_number
 from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer
 from keras_dcnn.statistics._memory import memory_guard
 

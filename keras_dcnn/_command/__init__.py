@@ -1,0 +1,1 @@
+"""The command keras-dcnn; nothing imports it."""

@@ -1,0 +1,54 @@
+"""Members of an ensemble on disk: a file of weights for each, their architecture beside them."""
+
+import json
+
+import keras
+import numpy as np
+
+from keras_dcnn._files.atomic import atomic_write, reserve, sha256, write_json
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._keras.saving import save_weights
+
+MANIFEST = "manifest.json"  # {"members": [{"file", "sha256", "architecture"?, …}, …], …}
+ARCHITECTURE = "architecture.json"  # of the members whose entry names no other
+
+
+class DamagedMemberError(ValueError):
+    """A member's file is missing, or is not what was written."""
+
+
+def write_architecture(model, path):
+    """Write what makes the model anew, without weights, and how it is compiled."""
+    write_json(path, keras.saving.serialize_keras_object(model))
+
+
+def read_architecture(path):
+    """The configuration of a model, and that of its compilation or None."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    return config, config.pop("compile_config", None)
+
+
+def write_member(model, path):
+    """Write the weights, whole or not at all; its entry of the manifest.
+
+    Raises OSError where the disk is full, which HDF5 by itself would not survive.
+    """
+    with atomic_write(path) as temporary:
+        reserve(temporary, _size(model))
+        save_weights(model, temporary)
+    return {"file": path.name, "sha256": sha256(path)}
+
+
+def check_member(path, checksum):
+    """Raise DamagedMemberError, which names the file, unless it matches its checksum."""
+    if not path.is_file() or sha256(path) != checksum:
+        raise DamagedMemberError(
+            f"every member must match its checksum; {path} is missing or was changed: "
+            f"restore it, or take it out of {MANIFEST}."
+        )
+
+
+def _size(model):
+    """Bytes that a file of the weights has at most; HDF5 spends one or two thousand on a name."""
+    values = sum(8 * int(np.prod(w.shape)) for w in model.weights)
+    return values + 4096 * (len(model.weights) + len(all_layers(model)) + 4)

@@ -1,0 +1,158 @@
+"""Compiled functions of models and layers."""
+
+import contextlib
+import functools
+
+import keras
+from keras.src.utils import backend_utils, jax_utils
+
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._keras.variables import state_variables
+
+
+def compiled(function):
+    """A pure function of lists of tensors, compiled where the backend compiles."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    import torch
+
+    return torch.no_grad()(function)
+
+
+def compiled_run(model, function):
+    """`function(x)`, which calls the model, compiled; it may change the model's statistics."""
+    if keras.backend.backend() != "jax":
+        return compiled(function)
+    import jax
+
+    variables = state_variables(model)
+
+    @jax.jit
+    def pure(values, x):
+        with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
+            out = function(x)
+        return out, [scope.get_current_value(variable) for variable in variables]
+
+    def run(x):
+        out, values = pure([variable.value for variable in variables], x)
+        for variable, value in zip(variables, values, strict=True):
+            if not variable.trainable:
+                variable.assign(value)
+        return out
+
+    return run
+
+
+def is_traced(*args):
+    """Whether this call is part of a graph, a loop or a function that is being traced."""
+    leaf = next(iter(keras.tree.flatten(args)), None)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch._C._functorch.is_functorch_wrapped_tensor(leaf)
+    return backend_utils.in_tf_graph() or jax_utils.is_in_jax_tracing_scope(leaf)
+
+
+def without_gradients():
+    """A scope in which PyTorch keeps nothing for a backward pass."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
+
+
+class InferenceStep:
+    """`step(values, x)` → outputs, losses, changed values; compiled once for many values.
+
+    `variables` are the model's `state_variables`; so it serves all models of its architecture, with
+    `vectorize` all at once, on values that are stacked. `changed` are the places of the variables
+    that a call changes, such as the state of what draws; it is known after the first call.
+    """
+
+    def __init__(self, model, variables, vectorize=False):
+        self._model, self._variables = model, variables
+        self.changed = []
+        function = self._all_at_once if vectorize else self._run
+        self.compiled = compiled(function)
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            self.compiled = tf.function(
+                function, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
+            )
+
+    def __call__(self, values, x):
+        return self.compiled(values, x)
+
+    def _run(self, values, x):
+        mapping = list(zip(self._variables, values, strict=True))
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            before = [scope.get_current_value(variable) for variable in self._variables]
+            with _normalizing_by_variables(self._model):
+                outputs = self._model(x, training=False)
+            losses = list(self._model.losses)
+        now = [scope.get_current_value(variable) for variable in self._variables]
+        pairs = zip(before, now, strict=True)
+        self.changed = [i for i, (one, other) in enumerate(pairs) if one is not other]
+        return outputs, losses, [now[i] for i in self.changed]
+
+    def _all_at_once(self, values, x):
+        """A list of what `_run` gives, of outputs and losses; and the changed values, stacked."""
+        *found, states = keras.ops.vectorized_map(lambda one: self._run(one, x), values)
+        each = range(values[0].shape[0])
+        return [keras.tree.map_structure(lambda part, i=i: part[i], found) for i in each], states
+
+
+@contextlib.contextmanager
+def _normalizing_by_variables(model):
+    """Normalization layers read their variables, of which they keep copies that are constants."""
+    layers = [one for one in all_layers(model) if isinstance(one, keras.layers.Normalization)]
+    kept = [(vars(layer), dict(vars(layer))) for layer in layers]
+    try:
+        for layer in layers:
+            layer.finalize_state()
+        yield
+    finally:
+        for own, before in kept:
+            own.update(before)
+
+
+def fused(function):
+    """`function(*tensors, **constants)`, compiled by XLA on TensorFlow; inside XLA it is inlined.
+
+    `function` must be pure. It runs as it is on other backends; where a size other than the first
+    is unknown, since XLA would compile for each that comes; and with a GPU, on which whoever does
+    without XLA may not have it whole (Apple's has none).
+    """
+
+    @functools.wraps(function)
+    def call(*tensors, **constants):
+        if keras.backend.backend() != "tensorflow" or not _suits_xla(tensors):
+            return function(*tensors, **constants)
+        # One per signature: TensorFlow warns of a function that is traced again and again.
+        signature = tuple((tuple(tensor.shape), tensor.dtype) for tensor in tensors)
+        return _compiled_by_xla(function, signature, tuple(constants.items()))(*tensors)
+
+    return call
+
+
+def _suits_xla(tensors):
+    import tensorflow as tf
+
+    known = all(None not in tuple(tensor.shape)[1:] for tensor in tensors)
+    return known and not tf.config.get_visible_devices("GPU")
+
+
+@functools.cache
+def _compiled_by_xla(function, signature, constants):
+    import tensorflow as tf
+
+    function = functools.partial(function, **dict(constants))
+    return tf.function(function, jit_compile=True, autograph=False)

@@ -1,0 +1,97 @@
+"""Optimizers: those that hold a learning rate, their slots, rates set within an epoch."""
+
+import contextlib
+import weakref
+
+import keras
+import numpy as np
+
+from keras_dcnn._keras.fitting import _state_on_jax
+
+
+def leaf_optimizers(optimizer):
+    """The optimizers that hold a learning rate: those inside loss scaling and MultiOptimizer."""
+    if hasattr(optimizer, "inner_optimizer"):
+        return leaf_optimizers(optimizer.inner_optimizer)
+    if hasattr(optimizer, "optimizers"):
+        return [leaf for inner in optimizer.optimizers for leaf in leaf_optimizers(inner)]
+    return [optimizer]
+
+
+def has_fixed_rate(optimizer):
+    """False where the learning rate is a schedule or a callable, so that it can't be set."""
+    return isinstance(optimizer._learning_rate, keras.Variable)
+
+
+class _StepWithNewRates:
+    """JAX's training step, which first puts learning rates into the state that it is given."""
+
+    def __init__(self, step, model):
+        self._step = step
+        self._model = weakref.ref(model)
+        self._fit, self._rates = None, {}
+
+    def set_rate(self, place, rate):
+        if self._fit is not self._model().history:  # a `fit` was interrupted before its step
+            self._fit, self._rates = self._model().history, {}
+        self._rates[place] = rate
+
+    def __call__(self, state, iterator):
+        rates, self._rates = self._rates, {}
+        if rates and self._fit is self._model().history:
+            state = list(state)
+            state[2] = self._with_rates(state[2], rates)
+        return self._step(state, iterator)
+
+    def _with_rates(self, optimizer_variables, rates):
+        import jax
+
+        values = list(optimizer_variables)
+        for place, rate in rates.items():
+            old = values[place]
+            values[place] = jax.device_put(np.asarray(rate, old.dtype), old.sharding)
+        return values
+
+
+def set_rate(model, optimizer, rate):
+    """Set a learning rate, also between two batches, where JAX must not be stopped."""
+    if not _state_on_jax(model):
+        optimizer.learning_rate = rate
+        return
+    if not isinstance(model.train_function, _StepWithNewRates):
+        model.train_function = _StepWithNewRates(model.train_function, model)
+    variables = model.optimizer.variables
+    (place,) = [i for i, v in enumerate(variables) if v is optimizer._learning_rate]
+    model.train_function.set_rate(place, rate)
+
+
+def slots(optimizer):
+    """The variables of an optimizer but its learning rates: slots, iterations, loss scale."""
+    rates = [one._learning_rate for one in leaf_optimizers(optimizer)]
+    return [v for v in optimizer.variables if not any(v is rate for rate in rates)]
+
+
+def reset_slots(optimizer):
+    """Give the slots and iterations of a single optimizer the values that they began with."""
+    if optimizer.built:
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(optimizer._trainable_variables)
+        for variable, value in zip(slots(optimizer), slots(fresh), strict=True):
+            variable.assign(value)
+
+
+def build_optimizer(model):
+    """Give the optimizer its variables, where it has none yet."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if not model.optimizer.built:
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            model.optimizer.build(model.trainable_variables)
+
+
+def decaying_optimizer(optimizer, variable):
+    """The optimizer whose own weight decay acts on `variable`, or None."""
+    if hasattr(optimizer, "inner_optimizer"):
+        return decaying_optimizer(optimizer.inner_optimizer, variable)
+    if hasattr(optimizer, "_optimizer_map"):
+        return decaying_optimizer(optimizer._optimizer_map(variable), variable)
+    return optimizer if optimizer.weight_decay and optimizer._use_weight_decay(variable) else None

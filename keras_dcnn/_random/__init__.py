@@ -1,0 +1,1 @@
+"""Numbers that layers draw: the noise and the streams of its keys. Pure `keras.ops`."""

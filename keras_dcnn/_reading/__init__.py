@@ -1,0 +1,1 @@
+"""What users pass as data, read as NumPy batches, rows and fingerprints."""

@@ -1,0 +1,62 @@
+"""The states of the global random number generators."""
+
+import contextlib
+import random
+
+import keras
+import numpy as np
+
+from keras_dcnn._keras.variables import global_seed, set_global_seed
+
+
+def get_random_state():
+    """The states of Python's, NumPy's, Keras's and, on its backend, PyTorch's random numbers.
+
+    A dict of plain JSON values and NumPy arrays. None of the generators is moved on.
+    """
+    version, words, gauss = random.getstate()
+    state = {
+        "python": {"version": version, "words": np.array(words, "uint32"), "gauss": gauss},
+        "numpy": np.random.get_state(legacy=False),  # noqa: NPY002, the global one
+        "keras": global_seed(),
+    }
+    if keras.backend.backend() == "torch":
+        state["torch"] = _torch_states()
+    return state
+
+
+def set_random_state(state):
+    """Set what `get_random_state` got."""
+    set_global_seed(state["keras"])  # first, since Keras may ask Python for a random number
+    python = state["python"]
+    random.setstate((python["version"], tuple(map(int, python["words"])), python["gauss"]))
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    if keras.backend.backend() == "torch" and "torch" in state:
+        _set_torch_states(state["torch"])
+
+
+@contextlib.contextmanager
+def random_state_kept():
+    """Put back the states at the end, as where PyTorch's loaders draw a seed for each pass."""
+    state = get_random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)
+
+
+def _torch_states():
+    """That of the CPU, then those of the GPUs that are in use."""
+    import torch
+
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [state.numpy().copy() for state in [torch.get_rng_state(), *gpus]]
+
+
+def _set_torch_states(states):
+    import torch
+
+    cpu, *gpus = [torch.from_numpy(np.array(state)) for state in states]
+    torch.set_rng_state(cpu)
+    for i, gpu in enumerate(gpus[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(gpu, i)

@@ -1,0 +1,109 @@
+"""BatchNorm's statistics, measured anew for weights that were not trained as they are."""
+
+import collections
+import contextlib
+import functools
+
+import keras
+import numpy as np
+
+from keras_dcnn._checks import warn_no_effect
+from keras_dcnn._keras.compiling import compiled_run
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._state.layer_calls import intercepted, shadowed
+from keras_dcnn._state.snapshot import put_back, snapshot
+
+
+def batch_norm_layers(model):
+    """The BatchNormalization layers of a model, however deep, that have statistics."""
+    return [
+        layer
+        for layer in all_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.built
+    ]
+
+
+def statistics_of(layers):
+    """All that they learn from data in other ways than by gradients; with `renorm` five, else two.
+
+    Not what is frozen beside that, gamma and beta.
+    """
+    return [
+        v
+        for layer in layers
+        for v in layer.variables
+        if v is not layer.gamma and v is not layer.beta and not v.trainable
+        if keras.backend.is_float_dtype(v.dtype)
+    ]
+
+
+def recompute_statistics(model, batches):
+    """Set the statistics to those of all samples, each batch normalised by its own.
+
+    The mean is that of all samples; the variance that of all samples around it, which is the mean
+    of the batches' variances plus the variance of their means. All other state stays as it was, and
+    so do the statistics of layers that training leaves alone: frozen, or called in inference mode.
+    """
+    layers = [layer for layer in batch_norm_layers(model) if layer.trainable]
+    if not layers:
+        return
+    if any(layer.renorm for layer in layers):
+        raise ValueError("BatchNorm with `renorm=True` can't be recomputed: use 'average'.")
+    variables = model.non_trainable_variables
+    before, calls = snapshot(variables), collections.Counter()
+    try:
+        with contextlib.ExitStack() as stack:
+            for layer in layers:  # what a batch leaves in the layer is then the batch's own
+                stack.enter_context(shadowed(layer, momentum=0.0))
+            means, squares = _weighted_moments(model, batches, layers, calls)
+    finally:
+        put_back(variables, before)
+    if not any(calls.values()):
+        warn_no_effect("recomputing", "a model that calls BatchNorm in inference mode only")
+    for layer, mean, square in zip(layers, means, squares, strict=True):
+        if calls[layer]:
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(np.maximum(square - mean**2, 0))
+
+
+def _weighted_moments(model, batches, layers, calls):
+    """Mean and mean square of each layer's inputs over all batches, in float64."""
+    run = compiled_run(model, functools.partial(_without_output, model, layers, calls))
+    statistics = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
+    sums, count = None, 0
+    for x in batches:
+        run(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+        _check_once(calls)
+        size = len(keras.tree.flatten(x)[0])
+        values = [value.astype("float64") for value in snapshot(statistics)]
+        means, variances = values[::2], values[1::2]
+        squares = [v + m**2 for m, v in zip(means, variances, strict=True)]
+        now = [size * value for value in [*means, *squares]]
+        sums = now if sums is None else [a + b for a, b in zip(sums, now, strict=True)]
+        count += size
+    if sums is None:
+        raise ValueError("the data must hold at least one batch; got none.")
+    sums = [value / count for value in sums]
+    return sums[: len(sums) // 2], sums[len(sums) // 2 :]
+
+
+def _without_output(model, layers, calls, x):
+    """Run the model, and count the calls in which each layer takes the statistics of its inputs."""
+
+    def count(layer, call):
+        calls[layer] += bool(call.keywords.get("training"))
+
+    calls.clear()
+    with intercepted(layers, count):
+        model(x, training=True)
+    return keras.ops.zeros(())
+
+
+def _check_once(calls):
+    """Raise ValueError for a layer that would be left with the statistics of its last call only."""
+    for layer, number in calls.items():
+        if number > 1:
+            raise ValueError(
+                "BatchNorm's statistics can be recomputed where the model calls each layer once; "
+                f"`{layer.path}` is called {number} times: use 'average', or a layer for each call."
+            )

@@ -1,0 +1,1 @@
+"""One model of many checkpoints: averages of weights."""

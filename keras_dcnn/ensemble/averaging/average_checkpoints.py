@@ -1,0 +1,82 @@
+"""average_checkpoints: one model whose weights are the mean of several checkpoints."""
+
+from keras_dcnn._checks import check_built_model, check_shares
+from keras_dcnn.ensemble.averaging._averaging import Statistics, average
+from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
+from keras_dcnn.ensemble.averaging._judge import Judge
+
+
+def average_checkpoints(
+    model, checkpoints, weights=None, batch_norm="average", data=None, validation_data=None
+):
+    """Set a model to the weighted mean of checkpoints, and say what that gave.
+
+    One model that costs no more than each of them, and as a rule is better than the last: for
+    checkpoints of one training, or of trainings that began at the same pretrained weights. Those
+    that began at different ones, or the ends of the cycles of a cyclic rate, lie in different
+    basins of the loss, where the mean is worthless: combine their predictions, with `Ensemble`.
+    With `validation_data` that is measured: an average much worse than its checkpoints is refused,
+    and the model keeps its weights.
+
+    `w = Σ aᵢ wᵢ / Σ aᵢ`, in float64, for all float weights; seeds, counts and other whole numbers
+    stay the model's own, as does the optimizer. The checkpoints are read weight by weight: beside
+    the model there is memory for two of them, whatever their number. The model's former weights
+    lie in a temporary file meanwhile; when anything fails, the model is as it was.
+
+    Args:
+        model: A built Keras model; compiled where `validation_data` is given.
+        checkpoints: A directory that `CheckpointEnsemble` wrote; or a list, at least one long, of
+            paths to `.weights.h5` and `.keras` files, Keras models, and lists of arrays as
+            `get_weights` gives. All with the architecture of the model.
+        weights: One number ≥ 0 per checkpoint, or None for equal weights; divided by their sum.
+            Those of weight 0 are left out: their weights are not read.
+        batch_norm: BatchNorm's moving statistics: `"average"`: their mean, too; `"recompute"`:
+            measured on `data` with the averaged weights; `"keep"`: those of the last checkpoint
+            that is not left out; `"best"`: of these three that with the lowest loss on
+            `validation_data`.
+        data: Inputs to recompute on, those of the training, as for `fit`: arrays, `(inputs,
+            labels)`, tf.data, PyDataset, DataLoader.
+        validation_data: `(x, y)`, `(x, y, sample_weight)`, or batches of these as `evaluate` takes
+            them: held-out data that measure every checkpoint and the average.
+
+    Returns:
+        An `AveragingTrace`: each checkpoint with its loss, each kind of BatchNorm's statistics that
+        was tried with the loss of the average, and the kind that was chosen.
+
+    Raises:
+        TypeError: for what is no Keras model, checkpoints of another kind, and validation data
+            without labels.
+        ValueError: for a model that is not built, or not compiled where losses are measured; no
+            checkpoints; a file that is missing, damaged or of another architecture; weights that
+            are not finite, or have a loss that is not; `weights` that don't fit; "recompute" and
+            "best" without the data they need, and for BatchNorm layers that a model calls more than
+            once; data that can be read only once; and an average behind a loss barrier.
+        OSError: when there is no room for a temporary file.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((8, 4)), np.ones(8)
+    checkpoints = []
+    for _ in range(3):
+        model.fit(x, y, verbose=0)
+        checkpoints.append(model.get_weights())
+    print(keras_dcnn.ensemble.average_checkpoints(model, checkpoints, validation_data=(x, y)))
+    ```
+
+    Reference:
+        Izmailov et al.: Averaging Weights Leads to Wider Optima and Better Generalization (2018).
+        https://arxiv.org/abs/1803.05407
+    """
+    check_built_model(model)
+    judge = None if validation_data is None else Judge("validation_data", model, validation_data)
+    statistics = Statistics(model, batch_norm, data, "data", judge)
+    opened = open_checkpoints("checkpoints", model, checkpoints)
+    shares = check_shares("weights", weights, len(opened), "checkpoint") or (1.0,) * len(opened)
+    return average(model, opened, shares, statistics, judge)

@@ -1,0 +1,1 @@
+"""Members that answer as one, in memory or on disk."""

@@ -1,0 +1,253 @@
+"""CombinedModel: what `Ensemble` and `EnsembleOnDisk` share, prediction through one graph."""
+
+import functools
+import warnings
+
+import keras
+import numpy as np
+
+from keras_dcnn._keras.compiling import compiled
+from keras_dcnn._keras.fitting import (
+    batches_as_fit_takes_them,
+    check_compiled,
+    is_distributed,
+    metrics_in_order,
+    update_metrics,
+)
+from keras_dcnn.ensemble.combining._combination import COMBINE, combine, has_nan
+from keras_dcnn.ensemble.judging.calibration import calibration
+from keras_dcnn.ensemble.judging.spread import Spread, spread
+
+numpy = keras.ops.convert_to_numpy
+
+
+class CombinedModel(keras.Model):
+    """A Keras model of which `_pool` holds the members, and `call` combines them in one graph.
+
+    `predict` and `evaluate` don't trace `call`: they run the members one by one, those of one
+    architecture through one compiled graph, and read the data once. Subclasses set `_pool`,
+    `combine` and `member_weights`.
+    """
+
+    def compile_for_evaluation(self, config):
+        """Compile with the loss and metrics of a member's compile configuration, no optimizer.
+
+        Args:
+            config: What `get_compile_config()` of a compiled Keras model returns.
+        """
+        try:
+            arguments = keras.saving.deserialize_keras_object(config)
+        except (TypeError, ValueError) as error:  # a loss that isn't registered with Keras
+            warnings.warn(
+                f"the ensemble is not compiled ({error}): call `compile` before `evaluate`.",
+                stacklevel=2,
+            )
+            return
+        self.compile(**{**arguments, "optimizer": None})
+
+    def compile_from_config(self, config):
+        if config.get("optimizer") is None:
+            self.compile_for_evaluation(config)
+        else:
+            super().compile_from_config(config)
+
+    def name_outputs(self, names):
+        """Let losses and metrics be given by the members' names of outputs, where they have any."""
+        if names:
+            self.output_names = names
+
+    def shares(self):
+        """The members' weights, which sum to 1."""
+        weights = self.member_weights or (1.0,) * len(self._pool)
+        return [weight / sum(weights) for weight in weights]
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """The combined prediction, as of `keras.Model.predict`; x may be all that that takes.
+
+        Raises:
+            ValueError: where a member predicts NaN; it says which, and for which sample.
+        """
+        if is_distributed(self):
+            return super().predict(x, batch_size, verbose, steps, callbacks)
+        count, batches = batches_as_fit_takes_them(x, batch_size=batch_size, steps=steps)
+        callbacks = self._callbacks(callbacks, verbose, count)
+        self.stop_predicting = False
+        callbacks.on_predict_begin()
+        parts = []
+        batches = _announced(batches, callbacks.on_predict_batch_begin)
+        for step, (_, combined, _) in enumerate(self._combined(batches)):
+            parts.append(combined)
+            callbacks.on_predict_batch_end(step, {"outputs": combined})
+            if self.stop_predicting:
+                break
+        callbacks.on_predict_end()
+        return _joined(parts)
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
+        """Loss and metrics of the combined prediction, as of `keras.Model.evaluate`.
+
+        Raises:
+            ValueError: where the ensemble is not compiled, and where a member predicts NaN.
+        """
+        if kwargs or is_distributed(self):
+            given = (x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
+            return super().evaluate(*given, **kwargs)
+        check_compiled(self, "evaluate")
+        count, batches = batches_as_fit_takes_them(x, y, sample_weight, batch_size, steps)
+        callbacks = self._callbacks(callbacks, verbose, count)
+        self.stop_evaluating = False
+        callbacks.on_test_begin()
+        self.reset_metrics()
+        logs = {}
+        batches = _announced(batches, callbacks.on_test_batch_begin)
+        for step, (batch, combined, losses) in enumerate(self._combined(batches)):
+            logs = update_metrics(self, *batch, combined, losses)
+            callbacks.on_test_batch_end(step, logs)
+            if self.stop_evaluating:
+                break
+        logs, in_order = metrics_in_order(self, logs)
+        callbacks.on_test_end(logs)
+        return logs if return_dict else in_order
+
+    def predict_members(self, x, batch_size=None, steps=None):
+        """The members' own outputs, stacked: (members, samples, …) in float32.
+
+        Takes `x` as `predict` does, and memory for all outputs. Raises ValueError for NaN.
+        """
+        parts = [stacked for _, stacked in self._stacked(x, None, batch_size, steps)]
+        return _joined(parts, axis=1)
+
+    def predict_spread(self, x, batch_size=None, steps=None):
+        """How far the members are apart on each sample: a `Spread`; of several outputs, of each.
+
+        Takes `x` as `predict` does. Raises ValueError for NaN.
+        """
+        weights = np.array(self.shares())
+
+        def of_one(outputs):
+            return spread(outputs, self._probabilities(outputs), weights)
+
+        parts, structure = [], None
+        for _, structure in self._stacked(x, None, batch_size, steps):
+            parts.append([of_one(outputs) for outputs in keras.tree.flatten(structure)])
+        joined = [
+            Spread(*map(np.concatenate, zip(*of_output, strict=True)))
+            for of_output in zip(*parts, strict=True)
+        ]
+        return keras.tree.pack_sequence_as(structure, joined)
+
+    def calibration(self, x, y=None, batch_size=None, steps=None, bins=15):
+        """Accuracy, NLL, ECE and Brier score of each way to combine these members.
+
+        Args:
+            x: As `predict` takes it.
+            y: Labels, whole numbers or one-hot; None where they are in `x`, as in tf.data.
+            batch_size: Samples at a time; None for 32, or as the data come.
+            steps: Batches to read; None for all.
+            bins: Number of bins of the ECE, ≥ 1.
+
+        Returns:
+            A dict of `Calibration` by combination: "probability", "vote", and "geometric", or where
+            the members have raw outputs "logit", which is the same.
+
+        Raises:
+            ValueError: for NaN, labels that don't fit, and several outputs.
+        """
+        last = "logit" if self.combine == "logit" else "geometric"
+        weights = np.array(self.shares(), "float32")
+        labels, parts = [], {"probability": [], last: [], "vote": []}
+        for batch, stacked in self._stacked(x, y, batch_size, steps):
+            if not isinstance(stacked, np.ndarray):
+                raise ValueError(
+                    "`calibration` needs one output; the members have several: call "
+                    "`keras_dcnn.ensemble.calibration` with the predictions of each."
+                )
+            if batch[1] is None:
+                raise ValueError("`y` must be given, for data without labels.")
+            labels.append(batch[1])
+            p = keras.ops.convert_to_tensor(self._probabilities(stacked))
+            for how, part in parts.items():
+                combined = stacked if how == "logit" else p
+                combined = COMBINE[how](keras.ops.convert_to_tensor(combined), weights)
+                combined = self._probabilities(combined) if how == "logit" else combined
+                part.append(numpy(combined))
+        labels = np.concatenate(labels)
+        return {how: calibration(labels, np.concatenate(p), bins) for how, p in parts.items()}
+
+    def _probabilities(self, outputs):
+        """What members say in probabilities: their outputs, or the softmax of raw ones."""
+        if self.combine != "logit":
+            return outputs
+        one_unit = outputs.shape[-1] == 1
+        return numpy((keras.ops.sigmoid if one_unit else keras.ops.softmax)(outputs))
+
+    def _stacked(self, x, y, batch_size, steps):
+        """Each batch, and all members' outputs on it, stacked, in NumPy arrays."""
+        _, batches = batches_as_fit_takes_them(x, y, batch_size=batch_size, steps=steps)
+        chosen = range(len(self._pool))
+        for batch, results in self._pool.run(chosen, batches):
+            outputs = [keras.tree.map_structure(_float32, one) for one, _ in results]
+            self._refuse_nan(numpy(has_nan(outputs)), chosen)
+            yield batch, keras.tree.map_structure(lambda *one: np.stack(one), *outputs)
+
+    def _refuse_nan(self, nan, chosen):
+        if nan.any():
+            member, sample = np.argwhere(nan)[0]
+            raise ValueError(
+                f"members must predict numbers; {self._pool.name(chosen[member])} predicts NaN for "
+                f"sample {sample} of a batch: leave it out, or look for NaN in the data."
+            )
+
+    def _callbacks(self, callbacks, verbose, count):
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            return callbacks
+        return keras.callbacks.CallbackList(
+            callbacks, add_progbar=verbose != 0, verbose=verbose, epochs=1, steps=count, model=self
+        )
+
+    def _combined(self, batches):
+        """Each batch, its combined outputs, and the members' losses of regularizers."""
+        shares = self.shares()
+        chosen = [i for i, share in enumerate(shares) if share]
+        weights = keras.ops.convert_to_tensor([shares[i] for i in chosen], "float32")
+        for batch, results in self._pool.run(chosen, batches):
+            outputs = [outputs for outputs, _ in results]
+            combined, nan = _combine(self.combine)(outputs, weights)
+            self._refuse_nan(numpy(nan), chosen)
+            yield batch, combined, [loss for _, losses in results for loss in losses]
+
+
+def _announced(batches, begin):
+    for step, batch in enumerate(batches):
+        begin(step)
+        yield batch
+
+
+def _float32(output):
+    return numpy(keras.ops.cast(output, "float32"))
+
+
+def _joined(parts, axis=0):
+    """Batches of tensors, or structures of them, as one of arrays."""
+    return keras.tree.map_structure(lambda *one: np.concatenate([*map(numpy, one)], axis), *parts)
+
+
+@functools.cache
+def _combine(how):
+    """Compiled for all ensembles: the combined outputs, and where the members' are NaN."""
+
+    def combine_and_look(outputs, weights):
+        return combine(how, outputs, weights), has_nan(outputs)
+
+    return compiled(combine_and_look)

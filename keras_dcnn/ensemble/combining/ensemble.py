@@ -1,0 +1,163 @@
+"""Ensemble: several models that answer as one."""
+
+import keras
+
+from keras_dcnn._checks import (
+    check_choice,
+    check_flag,
+    check_keywords,
+    check_shares,
+    warn_no_effect,
+)
+from keras_dcnn._keras.graph import output_layer
+from keras_dcnn.ensemble.combining._combination import COMBINE, combine
+from keras_dcnn.ensemble.combining._combined_model import CombinedModel
+from keras_dcnn.ensemble.combining._members import MembersInMemory
+from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class Ensemble(CombinedModel):
+    """Several models as one Keras model, whose prediction is their combination.
+
+    Almost all first places in image competitions went to ensembles. Predict, evaluate and save it
+    like any model: members and weights lie in one `.keras` file.
+
+    `y = Σₘ wₘ yₘ` for "probability" and "logit"; `y ∝ Πₘ yₘ^wₘ` for "geometric"; the weighted share
+    of members that choose the class for "vote". The same in training and at inference. If the
+    members are compiled, the ensemble is compiled with the loss and metrics of the first, ready for
+    `evaluate`; otherwise call `compile`. It has no optimizer unless you compile one: an ensemble is
+    made of trained models.
+
+    Args:
+        members: Built Keras models, at least one, with the same input and output shapes.
+        combine: `"probability"` averages the members' probabilities; `"logit"` their raw outputs,
+            for members without a softmax and for regression; `"geometric"` multiplies
+            probabilities; `"vote"` counts the members' choices. The last two take an image to have
+            one class; where it may have several, use the first two.
+        weights: One number ≥ 0 per member, or None for equal weights; divided by their sum. Members
+            of weight 0 are not run.
+        vectorize: On JAX, whether `predict` and `evaluate` stack the weights of all members, which
+            must be of one architecture, and run them as one. Faster where one member leaves the
+            device idle: dense networks, small batches; takes a copy of the weights. Elsewhere it
+            changes nothing, and a warning says so: there convolutions don't take stacked kernels.
+        **kwargs: Keras's own model arguments, such as `name`.
+
+    Input shape:
+        That of the members.
+
+    Output shape:
+        That of the members: `(batch, classes)`, or `(batch, 1)` for two classes; several outputs
+        are combined one by one.
+
+    Raises:
+        ValueError: for no members, members that differ in shapes, one model given twice, weights
+            that don't fit, and a `combine` that contradicts the members' last activation.
+        TypeError: for a member that is not a Keras model, and for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    def build(seed):
+        init = keras.initializers.GlorotUniform(seed)
+        return keras.Sequential([
+            keras.Input((4,)), keras.layers.Dense(3, "softmax", kernel_initializer=init)
+        ])
+
+    ensemble = keras_dcnn.ensemble.Ensemble([build(0), build(1)], combine="geometric")
+    print(ensemble.predict(np.ones((2, 4)), verbose=0).sum(axis=1))
+    ```
+
+    Reference:
+        Zhou: Ensemble Methods: Foundations and Algorithms (2012), chapter 4.
+        https://doi.org/10.1201/b12207
+    """
+
+    def __init__(self, members, combine="probability", weights=None, vectorize=False, **kwargs):
+        check_keywords(self, kwargs)
+        check_flag("vectorize", vectorize)
+        check_choice("combine", combine, tuple(COMBINE))
+        members = check_members(members, combine)
+        super().__init__(**kwargs)
+        self.members = members
+        self.combine = combine
+        self.member_weights = check_shares("weights", weights, len(members), "member")
+        self.vectorize = vectorize
+        on_jax = keras.backend.backend() == "jax"
+        if vectorize and not on_jax:
+            warn_no_effect("Ensemble", f"vectorize=True on {keras.backend.backend()}")
+        self._pool = MembersInMemory(members, vectorize and on_jax)
+        self.name_outputs(getattr(members[0], "output_names", None))
+        self.build(shapes_of(members[0])[0])
+        if all(member.compiled for member in members):
+            self.compile_for_evaluation(members[0].get_compile_config())
+
+    def call(self, inputs, training=False):
+        outputs = [member(inputs, training=training) for member in self.members]
+        return combine(self.combine, outputs, keras.ops.convert_to_tensor(self.shares(), "float32"))
+
+    def fit(self, *args, **kwargs):
+        if self.compiled and self.optimizer is None:
+            raise ValueError(
+                "an Ensemble is made of trained models and has no optimizer: train the members, or "
+                "call `compile` with an optimizer to train them jointly."
+            )
+        return super().fit(*args, **kwargs)
+
+    def export(self, *args, **kwargs):
+        """Write a SavedModel or what else `keras.Model.export` writes, of all members in one."""
+        first = self.members[0]
+        if hasattr(first, "input"):
+            self(
+                keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), first.input)
+            )
+        else:
+            self(keras.KerasTensor(shapes_of(first)[0]))
+        super().export(*args, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "members": [config_without_optimizer(m) for m in self.members],
+            "combine": self.combine,
+            "weights": self.member_weights,
+            "vectorize": self.vectorize,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        members = [keras.saving.deserialize_keras_object(m) for m in config["members"]]
+        return cls(**{**config, "members": members})
+
+
+def check_members(members, combine):
+    """The members as a list; raises unless they are models alike that can be combined so."""
+    check_models("members", members, "use `weights` to count it more")
+    for i, member in enumerate(members):
+        _check_last_activation(i, member, combine)
+    return list(members)
+
+
+def _check_last_activation(i, member, combine):
+    """Raise ValueError where the layer that makes the output shows that `combine` is wrong."""
+    layer = output_layer(member)
+    activation = getattr(layer, "activation", None)
+    if isinstance(layer, keras.layers.Softmax):
+        activation = keras.activations.softmax
+    one_raw_output = combine == "vote" and getattr(layer, "units", None) == 1
+    if activation is keras.activations.linear and (
+        combine in ("probability", "geometric") or one_raw_output
+    ):
+        raise ValueError(
+            f"combine={combine!r} needs probabilities; member {i} `{member.name}` ends in a linear "
+            "layer: use combine='logit', or add a softmax or sigmoid."
+        )
+    if combine == "logit" and activation in (keras.activations.softmax, keras.activations.sigmoid):
+        raise ValueError(
+            f"combine='logit' needs raw outputs; member {i} `{member.name}` ends in "
+            f"{activation.__name__}: use combine='probability' or 'geometric'."
+        )

@@ -1,0 +1,188 @@
+"""EnsembleOnDisk: members that are loaded at need, so that memory holds only some of them."""
+
+import functools
+import json
+import warnings
+import zipfile
+from pathlib import Path
+
+from keras_dcnn._checks import check_choice, check_count, check_shares
+from keras_dcnn._files.members import (
+    ARCHITECTURE,
+    MANIFEST,
+    DamagedMemberError,
+    check_member,
+    read_architecture,
+)
+from keras_dcnn._structure.architecture import without_names
+from keras_dcnn.ensemble.combining._combination import COMBINE
+from keras_dcnn.ensemble.combining._combined_model import CombinedModel
+from keras_dcnn.ensemble.combining._members_on_disk import MemberFile, MembersOnDisk
+from keras_dcnn.ensemble.combining._models import shapes_of
+from keras_dcnn.ensemble.combining.ensemble import Ensemble, check_members
+
+
+class EnsembleOnDisk(CombinedModel):
+    """An ensemble whose members stay on disk and are loaded at need.
+
+    For more members than memory holds. It predicts, evaluates and measures as `Ensemble` does.
+    Data are read once, in pieces of 256 MiB, and for each piece the members are loaded in turn, so
+    that memory depends on neither the number of members nor that of the images. Members of one
+    architecture share one compiled graph.
+
+    Files are checked when it is made, against the checksums of the directory or of the `.keras`
+    archive. `load()` brings all members into memory, as an `Ensemble` that saves into one file.
+
+    Args:
+        files: A directory that `CheckpointEnsemble`, `train_from_seeds` or
+            `CrossValidationEnsemble` wrote, or a list of `.keras` files.
+        combine: As for `Ensemble`.
+        weights: One number ≥ 0 per member, or None for equal weights.
+        max_loaded: Number of members in memory at a time, ≥ 1. With fewer than there are
+            architectures, graphs are compiled again.
+        damaged: What a missing or damaged file does: `"raise"`, or `"skip"` to go on with the
+            others, with a warning that names it.
+
+    Raises:
+        ValueError: for no members, members that differ in input or output shapes, a damaged file,
+            and an argument outside the ranges above; from `predict` for NaN.
+        TypeError: for an unknown keyword.
+
+    Example:
+
+    ```python
+    import tempfile
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    folder = tempfile.mkdtemp()
+    for i in range(3):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+        model.save(f"{folder}/{i}.keras")
+    files = [f"{folder}/{i}.keras" for i in range(3)]
+    ensemble = keras_dcnn.ensemble.EnsembleOnDisk(files, max_loaded=1)
+    print(ensemble.predict(np.ones((2, 4)), verbose=0).shape)
+    ```
+
+    Reference:
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 8.
+        http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
+    """
+
+    def __init__(self, files, combine="probability", weights=None, max_loaded=1, damaged="raise"):
+        check_choice("combine", combine, tuple(COMBINE))
+        check_count("max_loaded", max_loaded)
+        check_choice("damaged", damaged, ("raise", "skip"))
+        super().__init__()
+        members, self.member_weights, compile_config = _find(files, weights, damaged)
+        self.name_outputs(_check_architectures(members, combine))
+        self.files = [member.path for member in members]
+        self.combine = combine
+        self.max_loaded = max_loaded
+        self._pool = MembersOnDisk(members, max_loaded)
+        self._members = members
+        self.built = True
+        self._compile_config_of_members = compile_config
+        if compile_config:
+            self.compile_for_evaluation(compile_config)
+
+    def load(self):
+        """All members in memory, as an `Ensemble`."""
+        models = [member.read() for member in self._members]
+        ensemble = Ensemble(models, combine=self.combine, weights=self.member_weights)
+        if self._compile_config_of_members:
+            ensemble.compile_for_evaluation(self._compile_config_of_members)
+        return ensemble
+
+    def call(self, inputs, training=False):
+        raise NotImplementedError(
+            "the members are on disk: call `predict` or `evaluate`, or `load()` for a model that "
+            "can be called, trained, saved and exported."
+        )
+
+    def fit(self, *args, **kwargs):
+        raise ValueError("an EnsembleOnDisk can't be trained: train its members.")
+
+    def save(self, *args, **kwargs):
+        raise ValueError("the members are saved already: `load()` gives what saves as one file.")
+
+    def export(self, *args, **kwargs):
+        raise ValueError("the members are on disk: `load()` gives what can be exported.")
+
+
+def _find(files, weights, damaged):
+    """The members that are whole, their weights, and how the first of them was compiled."""
+    one = isinstance(files, (str, Path))
+    listed = _in_directory(Path(files)) if one else [_archive(Path(path)) for path in files]
+    if not listed:
+        raise ValueError(f"there must be at least one member; {files} has none.")
+    weights = check_shares("weights", weights, len(listed), "member")
+    whole, kept = [], []
+    for i, read in enumerate(listed):
+        try:
+            whole.append(read())
+            kept.append(weights[i] if weights else 1.0)
+        except DamagedMemberError as error:
+            if damaged == "raise":
+                raise
+            warnings.warn(f"left out of the ensemble: {error}", stacklevel=3)
+    if not whole:
+        raise ValueError(f"there must be at least one member; all of {files} are damaged.")
+    kept = check_shares("weights", kept if weights else None, len(kept), "member")
+    return [member for member, _ in whole], kept, whole[0][1]
+
+
+def _in_directory(directory):
+    """For each member of a manifest a function that checks it: the member, how it was compiled."""
+    manifest = directory / MANIFEST
+    if not manifest.is_file():
+        raise ValueError(f"`files` must be a directory with a {MANIFEST}; {directory} has none.")
+
+    def read(member):
+        path, checksum, prints = (member.get(key) for key in ("file", "sha256", "trained_on"))
+        check_member(directory / path, checksum)
+        config, compiled = read_architecture(directory / member.get("architecture", ARCHITECTURE))
+        prints = directory / prints if prints else None
+        return MemberFile(directory / path, config, checksum, prints), compiled
+
+    members = json.loads(manifest.read_text(encoding="utf-8"))["members"]
+    return [functools.partial(read, member) for member in members]
+
+
+def _archive(path):
+    """For a `.keras` file a function as those of `_in_directory`."""
+    if path.suffix != ".keras":
+        raise ValueError(f"`files` must be a directory or a list of .keras files; got {path}.")
+
+    def read():
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+                config = json.loads(archive.read("config.json"))
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            damaged = error
+        if damaged:
+            raise DamagedMemberError(
+                f"every member must be as it was written; {path} is missing or damaged "
+                f"({damaged}): restore it, or leave it out."
+            )
+        compiled = config.pop("compile_config", None)
+        return MemberFile(path, config), compiled
+
+    return read
+
+
+def _check_architectures(members, combine):
+    """Read one member of each, at most two at a time; return the first's names of outputs."""
+    shapes, names = None, None
+    for member in {without_names(member.config): member for member in members[::-1]}.values():
+        (model,) = check_members([member.read(to_keep=False)], combine)
+        found = shapes_of(model)
+        if shapes not in (None, found):
+            raise ValueError(
+                f"`files` must hold members with the same input and output shapes; some have "
+                f"{shapes}, {member.path} {found}."
+            )
+        shapes, names = found, getattr(model, "output_names", None)
+    return names

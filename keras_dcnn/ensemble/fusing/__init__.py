@@ -1,0 +1,1 @@
+"""Learned heads and weights over several networks."""

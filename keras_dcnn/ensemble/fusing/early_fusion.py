@@ -1,0 +1,188 @@
+"""EarlyFusion: the features of several networks, concatenated, under one head."""
+
+import keras
+
+from keras_dcnn._checks import check_count, check_flag, check_keywords
+from keras_dcnn._keras.fitting import batches_as_fit_takes_them
+from keras_dcnn._reading.fingerprints import fingerprints, remember_training, trained_on
+from keras_dcnn._reading.rows import are_arrays
+from keras_dcnn.ensemble.combining._members import MembersInMemory
+from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
+from keras_dcnn.ensemble.fusing._features import (
+    cut,
+    joined,
+    num_features,
+    read_features,
+)
+from keras_dcnn.ensemble.fusing._heads import build_head, output_layer_for, train_head
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class EarlyFusion(keras.Model):
+    """Several networks as one: their features are concatenated, and one head answers.
+
+    Networks that saw the world differently, by their architecture or the data they were pretrained
+    on, know different things; a head on all of their features weighs these class by class, where
+    `Ensemble` only averages the answers. `y = head([f₁(x), …, f_M(x)])`; maps and sequences of
+    features are averaged over their places.
+
+    The networks are those that are given, not copies. As they are by default, frozen, their layers
+    get `trainable = False` and run as at inference in training too, BatchNorm and dropout with
+    them, so that `fit` trains the head alone. `fit_head` does the same in a fraction of the time:
+    it runs the networks once, and trains the head on the features; what an augmentation would draw
+    anew in each epoch stays the same there.
+
+    Features of networks may differ in scale, and a head learns slowly from small ones: then begin
+    it with a normalisation, `head=keras.Sequential([BatchNormalization(), Dense(10, "softmax")])`.
+    The head should not be trained on samples that the networks were trained on to the end, whose
+    features look better than those of new ones; `StackedEnsemble` sees to that.
+
+    Args:
+        networks: Built Keras models, at least one, with the same input shape.
+        head: A number of classes, for a Dense layer with a softmax (1: sigmoid), or a Keras layer
+            or model that takes `(batch, features)`.
+        layer: Where the features are: None, the output of each network; the name of a layer that
+            each has; or `"penultimate"`, what goes into the last Dense layer of each. Layers inside
+            a model inside a network can't be named. What comes after is cut off.
+        train_networks: Whether `fit` trains the networks too, end to end, as far as their layers'
+            own `trainable` allows.
+        **kwargs: Keras's own model arguments, such as `name`.
+
+    Input shape:
+        That of the networks.
+
+    Output shape:
+        That of the head, `(batch, classes)`.
+
+    Raises:
+        ValueError: for no networks, or some that are not built, differ in their input shape, are
+            given twice, have several outputs or no such `layer`; a `head` for another number of
+            features; and `train_networks=True` with nothing to train.
+        TypeError: for a network that is not a Keras model, and for an unknown keyword.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    def network(units):
+        return keras.Sequential([
+            keras.Input((4,)), keras.layers.Dense(units, "relu"), keras.layers.Dense(3, "softmax")
+        ])
+
+    x, y = np.random.default_rng(0).random((12, 4)), np.arange(12) % 3
+    fusion = keras_dcnn.ensemble.EarlyFusion([network(8), network(5)], 3, layer="penultimate")
+    fusion.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    fusion.fit_head(x, y, epochs=5, verbose=0)
+    print(fusion.predict(x, verbose=0).shape, fusion.features(x).shape)
+    ```
+
+    Reference:
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 8.
+        http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
+    """
+
+    def __init__(self, networks, head, layer=None, train_networks=False, **kwargs):
+        check_keywords(self, kwargs)
+        check_flag("train_networks", train_networks)
+        check_models("networks", networks, "once is enough for its features", outputs=False)
+        parts = [cut(network, layer) for network in networks]
+        sizes = [num_features(one) for one in parts]
+        if not isinstance(head, keras.layers.Layer):
+            check_count("head", head)
+            head = output_layer_for(head)
+        build_head(head, sum(sizes))
+        if train_networks and not any(one.trainable_variables for one in parts):
+            raise ValueError(
+                "train_networks=True needs networks with something to train; all of theirs is "
+                "frozen: set `network.trainable = True`."
+            )
+        super().__init__(**kwargs)
+        self.networks = parts
+        self.head = head
+        self.layer = layer
+        self.train_networks = train_networks
+        if not train_networks:
+            for part in parts:
+                part.trainable = False
+        self._sizes = sizes
+        self._pool = MembersInMemory(parts)
+        for network in networks:
+            if trained_on(network) is not None:
+                remember_training(self, trained_on(network))
+        self.build(shapes_of(parts[0])[0])
+
+    def call(self, inputs, training=False):
+        in_training = training and self.train_networks
+        features = joined([one(inputs, training=in_training) for one in self.networks])
+        return self.head(features, training=training)
+
+    def features(self, x, batch_size=None, steps=None):
+        """The networks' features, joined: (samples, features) in float32, a NumPy array.
+
+        Takes `x` as `predict` does, and memory for the features alone. Raises ValueError for NaN.
+        """
+        batches = batches_as_fit_takes_them(x, batch_size=batch_size, steps=steps)[1]
+        return read_features(self._pool, self._sizes, batches)[0]
+
+    def fit_head(
+        self, x, y=None, sample_weight=None, validation_data=None, batch_size=None, **fit_arguments
+    ):
+        """Train the head as `fit` would, with the networks run only once.
+
+        Args:
+            x: As `fit` takes it: arrays, or tf.data, PyDataset, DataLoader with the labels, which
+                must end.
+            y: Labels; None where they are in `x`.
+            sample_weight: As in `fit`.
+            validation_data: As in `fit`.
+            batch_size: Samples at a time, of images and of features; None for 32.
+            **fit_arguments: What `fit` takes more: `epochs`, `callbacks`, `validation_split`,
+                `class_weight`, `verbose`, …; callbacks get the head as their model.
+
+        Returns:
+            The `History`, as `fit`.
+
+        Raises:
+            ValueError: with `train_networks=True`, whose features change as they are trained; where
+                the fusion is not compiled; and for NaN in the features.
+        """
+        if self.train_networks:
+            raise ValueError(
+                "`fit_head` needs frozen networks, whose features stay what they are; this fusion "
+                "has train_networks=True: call `fit`."
+            )
+
+        def read(*data):
+            batches = batches_as_fit_takes_them(*data, batch_size=batch_size)[1]
+            return read_features(self._pool, self._sizes, batches)
+
+        if validation_data is not None:
+            given = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            validation_data = read(*given)
+        if are_arrays(x):
+            remember_training(self, fingerprints(x))
+        rows, y, sample_weight = read(x, y, sample_weight)
+        given = {"sample_weight": sample_weight, "validation_data": validation_data}
+        given |= {"batch_size": batch_size, **fit_arguments}
+        return train_head(self, self.head, rows, y, given)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "networks": [config_without_optimizer(one) for one in self.networks],
+            "head": keras.saving.serialize_keras_object(self.head),
+            "layer": self.layer,
+            "train_networks": self.train_networks,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        networks = [keras.saving.deserialize_keras_object(one) for one in config["networks"]]
+        head = keras.saving.deserialize_keras_object(config["head"])
+        given = {**config, "networks": networks, "head": head, "layer": None}  # they are cut
+        fusion = cls(**given)
+        fusion.layer = config["layer"]
+        return fusion

@@ -1,0 +1,192 @@
+"""LateFusion: the scores of several networks, combined with weights learned on held-out data."""
+
+import keras
+import numpy as np
+
+from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.fingerprints import fingerprints, num_seen
+from keras_dcnn._reading.rows import are_arrays
+from keras_dcnn.ensemble.combining._combination import ROUNDED, TINY
+from keras_dcnn.ensemble.combining.ensemble import Ensemble
+from keras_dcnn.ensemble.fusing._simplex import minimise_on_simplex
+from keras_dcnn.ensemble.judging import _scores
+from keras_dcnn.ensemble.judging._predictions import as_labels, as_predictions, check_probabilities
+
+
+@keras.saving.register_keras_serializable(package="keras_dcnn")
+class LateFusion(Ensemble):
+    """An ensemble of several networks whose weights are given or learned on held-out data.
+
+    Networks that look at images in different ways err on different ones; how much each should
+    count is a question to data that none of them was trained on. An `Ensemble` in all else: train
+    the members first, then `learn_weights`.
+
+    The weights w ≥ 0, Σ w = 1 minimise the mean −log p(label) of the combination: p = Σₘ wₘ pₘ for
+    "probability", softmax(Σₘ wₘ log pₘ) for "geometric", softmax(Σₘ wₘ zₘ) for "logit". Each is
+    convex, so what is found is the best there is, to 1e-6. They are saved with the model. The same
+    in training and at inference.
+
+    Args:
+        members: Built Keras models, at least one, with the same input and output shapes.
+        combine: `"probability"`, `"logit"`, `"geometric"` or `"vote"`, as in `Ensemble`; for
+            "vote" weights can be given, not learned.
+        weights: One number ≥ 0 per member, or None for equal weights until they are learned.
+        vectorize: On JAX, whether the members, of one architecture, run as one, as in `Ensemble`.
+        **kwargs: Keras's own model arguments, such as `name`.
+
+    Input shape:
+        That of the members.
+
+    Output shape:
+        That of the members.
+
+    Raises:
+        ValueError: as `Ensemble`; from `learn_weights`, for samples that a member was trained on,
+            as far as that was noted (the parts of this package note it, a plain `fit` does not);
+            for labels and predictions that don't fit or are NaN, and for "vote".
+        TypeError: for a member that is not a Keras model, for an unknown keyword, and from
+            `learn_weights` for data that is no array.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_dcnn
+
+    def build(activation):
+        return keras.Sequential([
+            keras.Input((4,)), keras.layers.Dense(8, activation), keras.layers.Dense(3, "softmax")
+        ])
+
+    fusion = keras_dcnn.ensemble.LateFusion([build("relu"), build("tanh")])
+    x, y = np.random.default_rng(0).normal(size=(12, 4)), np.arange(12) % 3  # held out
+    print(fusion.learn_weights(x, y))
+    ```
+
+    Reference:
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 8.
+        http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
+        Kivinen and Warmuth: Exponentiated Gradient versus Gradient Descent for Linear Predictors
+        (1997), for the method. https://doi.org/10.1006/inco.1996.2612
+    """
+
+    def learn_weights(self, x, y):
+        """Learn the weights from samples that no member was trained on; return them.
+
+        Args:
+            x: What the members take: an array, or a list or dict of arrays.
+            y: Labels, whole numbers or one-hot rows.
+        """
+        self._check_learnable()
+        if not are_arrays(x):
+            raise TypeError(
+                f"`x` must be an array, or a list or dict of them; got {type(x).__name__}: for "
+                "other data use `learn_weights_from` with the members' predictions."
+            )
+        prints = fingerprints(x)
+        for i, member in enumerate(self.members):
+            seen = num_seen(member, prints)
+            if seen:
+                raise ValueError(
+                    "the weights must be learned on data that no member was trained on; member "
+                    f"{i} `{member.name}` was trained on {seen} of these {len(prints)} samples: "
+                    "hold data out, or use `learn_weights_from` with out-of-fold predictions."
+                )
+        return self.learn_weights_from(self.predict_members(x), y)
+
+    def learn_weights_from(self, predictions, y):
+        """Learn the weights from held-out or out-of-fold predictions; return them.
+
+        Args:
+            predictions: What the members predicted for samples that they were not trained on,
+                (members, samples, classes), (members, samples, 1) with one sigmoid output.
+            y: Labels, whole numbers or one-hot rows.
+        """
+        self._check_learnable()
+        if not hasattr(predictions, "shape"):
+            predictions = _stacked(predictions)
+        predictions = as_predictions("predictions", predictions)
+        if len(predictions) != len(self.members):
+            raise ValueError(
+                f"`predictions` must be of each member, {len(self.members)}; got "
+                f"{len(predictions)}."
+            )
+        if self.combine != "logit":
+            check_probabilities("predictions", predictions, f"combine={self.combine!r}")
+        loss = _LOSSES[self.combine](predictions, as_labels(y, *predictions.shape[1:]))
+        equal = np.full(len(predictions), 1 / len(predictions))
+        self.member_weights = tuple(minimise_on_simplex(loss, equal).tolist())
+        # What is compiled holds the old weights as constants.
+        self.train_function = self.test_function = self.predict_function = None
+        return self.member_weights
+
+    def _check_learnable(self):
+        if self.combine == "vote":
+            raise ValueError(
+                "the weights of combine='vote' can't be learned: a vote says a class, not its "
+                "probability, and its share of right answers moves in jumps. Give `weights`, or "
+                "combine probabilities."
+            )
+
+
+def _stacked(predictions):
+    if not isinstance(predictions, (list, tuple)) or not all(
+        hasattr(p, "shape") for p in predictions
+    ):
+        raise ValueError(
+            "the weights can be learned for members with one output, by an array (members, "
+            "samples, classes) or a list of an array for each member; got "
+            f"{type(predictions).__name__}: for several outputs give `weights`."
+        )
+    shapes = {tuple(p.shape) for p in predictions}
+    if len(shapes) != 1:
+        raise ValueError(
+            "`predictions` must have one shape (samples, classes) for each member; got "
+            f"{[tuple(p.shape) for p in predictions]}."
+        )
+    return np.stack([as_array(p) for p in predictions])
+
+
+def _mixture_loss(p, y):
+    """Mean −log Σₘ wₘ pₘ(label) and its gradient, as a function of w."""
+    of_label = _scores.two_columns(p)[:, np.arange(len(y)), y]
+    of_label = np.maximum(of_label, _scores.EPSILON)
+
+    def value_and_gradient(weights):
+        mixture = weights @ of_label
+        return -np.log(mixture).mean(), -(of_label / mixture).mean(1)
+
+    return value_and_gradient
+
+
+def _softmax_loss(z, y):
+    """Mean −log softmax(Σₘ wₘ zₘ)(label) and its gradient, as a function of w."""
+    samples = np.arange(len(y))
+    z = z - z[:, samples, y][..., None]  # of the label 0
+    flat = z.reshape(len(z), -1)
+
+    def value_and_gradient(weights):
+        combined = (weights @ flat).reshape(z.shape[1:])
+        highest = combined.max(1, keepdims=True)
+        exponentials = np.exp(combined - highest)
+        sums = exponentials.sum(1, keepdims=True)
+        value = (np.log(sums) + highest).mean()
+        return value, flat @ (exponentials / sums).ravel() / len(y)
+
+    return value_and_gradient
+
+
+def _logit_loss(z, y):
+    z = z.astype("float64")
+    if z.shape[2] == 1:
+        z = np.concatenate([np.zeros_like(z), z], axis=2)
+    return _softmax_loss(z, y)
+
+
+def _geometric_loss(p, y):
+    lowest = ROUNDED if p.shape[-1] == 1 else TINY  # as `geometric_mean`
+    return _softmax_loss(np.log(np.maximum(_scores.two_columns(p), lowest)), y)
+
+
+_LOSSES = {"probability": _mixture_loss, "logit": _logit_loss, "geometric": _geometric_loss}

@@ -1,0 +1,1 @@
+"""Judging predictions that are there already: NumPy only, no model."""

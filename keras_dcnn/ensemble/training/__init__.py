@@ -1,0 +1,1 @@
+"""Several trainings as jobs: of seeds, folds and configurations."""

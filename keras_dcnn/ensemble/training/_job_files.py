@@ -1,0 +1,119 @@
+"""What a run of several trainings keeps in its directory, so that it goes on after a kill.
+
+`run.json` says which run it is. A finished training NAME has three files: `NAME.weights.h5`,
+`NAME.npz` with its history, metrics and held-out predictions, and, written last, `NAME.json` with
+the checksums of both. `manifest.json` comes at the end and lists the chosen members.
+"""
+
+import json
+import warnings
+
+import numpy as np
+
+from keras_dcnn._files.atomic import atomic_write, remove_leftovers, sha256, write_json
+from keras_dcnn._files.members import MANIFEST, write_member
+from keras_dcnn.ensemble.training._descriptions import describe
+
+RUN = "run.json"
+
+
+def begin(directory, run):
+    """Make the directory that of this run, or see that it is already; ValueError if of another."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for pattern in ("*.json", "*.npz", "*.npy", "*.weights.h5"):
+        remove_leftovers(directory, pattern)
+    run, path = describe(run), directory / RUN
+    if not path.is_file():
+        if (directory / MANIFEST).exists() or any(directory.glob("*.weights.h5")):
+            raise ValueError(
+                f"`directory` must be new, or hold a run to go on with; {directory} holds the "
+                f"members of something else, without {RUN}: choose another directory."
+            )
+        write_json(path, run)
+        return
+    there = _read_json(path)
+    if there is None:
+        raise ValueError(
+            f"`directory` must say which run it holds; {path} is damaged: restore it, or choose "
+            "another directory."
+        )
+    differing = [key for key in {**run, **there} if run.get(key) != there.get(key)]
+    if differing:
+        told = "; ".join(_difference(key, run.get(key), there.get(key)) for key in differing)
+        raise ValueError(
+            f"`directory` must hold the same run, to go on with it; that in {directory} differs "
+            f"in {told}: choose another directory."
+        )
+
+
+def write_result(directory, name, model, arrays, seconds):
+    """Write what a training gave; it counts as done with the last file."""
+    entry = write_member(model, directory / f"{name}.weights.h5")
+    path = directory / f"{name}.npz"
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **arrays)
+    files = {entry["file"]: entry["sha256"], path.name: sha256(path)}
+    write_json(directory / f"{name}.json", {"files": files, "seconds": round(seconds, 3)})
+
+
+def write_array(path, array):
+    """Write an array to a `.npy` file, whole or not at all."""
+    with atomic_write(path) as temporary:
+        np.save(temporary, array, allow_pickle=False)
+
+
+def is_done(directory, name, label):
+    """Whether all files of a training are there and whole; warns where they once were."""
+    path = directory / f"{name}.json"
+    if not path.is_file():
+        return False
+    files = (_read_json(path) or {}).get("files")
+    if not isinstance(files, dict) or set(files) != {f"{name}.weights.h5", f"{name}.npz"}:
+        files = {path.name: None}
+    damaged = [f for f, checksum in files.items() if not _matches(directory / f, checksum)]
+    if damaged:
+        warnings.warn(
+            f"{directory / damaged[0]} is missing or was changed: {label} is trained again.",
+            stacklevel=2,
+        )
+        path.unlink()
+    return not damaged
+
+
+def read_result(directory, name):
+    """The entry of the manifest for a finished training, and its arrays by name."""
+    path = directory / f"{name}.json"
+    if not path.is_file():
+        raise ValueError(
+            f"`directory` must be one that every worker and this process see; {path}, which a "
+            "worker wrote, is not here: choose one on a file system that they share."
+        )
+    member = f"{name}.weights.h5"
+    entry = {"file": member, "sha256": _read_json(path)["files"][member]}
+    with np.load(directory / f"{name}.npz", allow_pickle=False) as arrays:
+        return entry, dict(arrays)
+
+
+def history_of(arrays):
+    """What `fit` recorded of a finished training: a list of numbers for each name."""
+    names = [name for name in arrays if name.startswith("history/")]
+    return {name.removeprefix("history/"): arrays[name].tolist() for name in names}
+
+
+def _matches(path, checksum):
+    return path.is_file() and sha256(path) == checksum
+
+
+def _read_json(path):
+    """The dict in a file; None where it is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _difference(key, here, there):
+    texts = [str(value) for value in (here, there)]
+    short = all(len(text) <= 60 and "array " not in text for text in texts)
+    return f"its {key} ({texts[1]} there, {texts[0]} here)" if short else f"its {key}"

@@ -1,0 +1,116 @@
+"""A cross-validation over configurations: its jobs, its scores, and the best."""
+
+import inspect
+
+import numpy as np
+
+from keras_dcnn._keras.fitting import infer_mode
+from keras_dcnn.ensemble.training._folds import model_selection
+from keras_dcnn.ensemble.training._jobs import Job
+
+
+def configurations(grid, build):
+    """The keyword arguments of `build`, one dict for each configuration of the grid."""
+    listed = list(model_selection().ParameterGrid({} if grid is None else grid))
+    signature = inspect.signature(build)
+    for parameters in listed:
+        try:
+            signature.bind(**parameters)
+        except TypeError as error:
+            raise TypeError(
+                f"`build` must take the names of the grid, {', '.join(parameters) or 'here none'}; "
+                f"it takes {signature} ({error})."
+            ) from None
+    return listed
+
+
+def make_jobs(parameters, folds, seed):
+    """The jobs, a list for each configuration with one for each fold."""
+    return [
+        [_job(c, one, f, fold, len(folds), seed) for f, fold in enumerate(folds)]
+        for c, one in enumerate(parameters)
+    ]
+
+
+def _job(c, parameters, f, fold, folds, seed):
+    own = int(np.random.SeedSequence([seed, c, f]).generate_state(1)[0] >> 1)
+    label = ", ".join([f"fold {f + 1} of {folds}", *told(parameters)])
+    return Job(f"configuration-{c:03d}-fold-{f}", label, own, parameters, *fold)
+
+
+def told(parameters):
+    """Short texts, as `width=8`."""
+    return [f"{k}={str(getattr(v, '__qualname__', v))[:30]}" for k, v in parameters.items()]
+
+
+def check_outputs(models, parameters, x):
+    """Raise ValueError unless each model has one output, and all of the same shape."""
+    shapes = {}
+    for model, one in zip(models, parameters, strict=True):
+        output = model(x)
+        if isinstance(output, (list, tuple, dict)):
+            raise ValueError(
+                f"the model must have one output; `{model.name}` has {len(output)}: train a model "
+                "for each, or concatenate them."
+            )
+        shapes.setdefault(tuple(output.shape[1:]), ", ".join(told(one)))
+    if len(shapes) > 1:
+        (shape, one), (other_shape, other) = list(shapes.items())[:2]
+        raise ValueError(
+            f"all configurations must give outputs of one shape; got {shape} for {one} and "
+            f"{other_shape} for {other}: search for each by itself."
+        )
+
+
+def direction(model, monitor, x, y):
+    """1 where a lower `monitor` is better, else −1; ValueError unless it is a number."""
+    values = model.test_on_batch(x, y, return_dict=True)
+    known = [f"val_{name}" for name, value in values.items() if np.ndim(value) == 0]
+    if monitor not in known:
+        raise ValueError(
+            f"`monitor` must be one of {', '.join(known)}, which are one number each; "
+            f"got {monitor!r}."
+        )
+    return -1 if infer_mode(model, monitor) == "max" else 1
+
+
+def gather(jobs, arrays, monitor, count):
+    """Scores, NaN where predictions or score are not finite, and held-out predictions."""
+    first = arrays[0]["predictions"]
+    scores = np.full((len(jobs), len(jobs[0])), np.nan)
+    predictions = np.full((len(jobs), count, *first.shape[1:]), np.nan, first.dtype)
+    results = iter(arrays)
+    for c, row in enumerate(jobs):
+        for f, job in enumerate(row):
+            result = next(results)
+            predictions[c, job.held_out] = result["predictions"]
+            score = result[f"metric/{monitor}"]
+            if np.isfinite(score) and np.isfinite(result["predictions"]).all():
+                scores[c, f] = score
+    return scores, predictions
+
+
+def best(costs, top):
+    """The (configuration, fold) of the lowest costs, the earlier one in a tie; never of NaN."""
+    order = np.argsort(costs, axis=None, kind="stable")  # NaN comes last
+    places = [np.unravel_index(i, costs.shape) for i in order if np.isfinite(costs.flat[i])]
+    return [(int(c), int(f)) for c, f in places[:top]]
+
+
+class ScoreTable(list):
+    """A dict for each configuration: parameters, mean and std of its scores; printed as a table."""
+
+    def __init__(self, parameters, scores, monitor):
+        means, spreads = scores.mean(axis=1).tolist(), scores.std(axis=1).tolist()
+        rows = zip(parameters, means, spreads, strict=True)
+        super().__init__({"parameters": p, "mean": m, "std": s} for p, m, s in rows)
+        self.monitor = monitor
+
+    def __repr__(self):
+        texts = [", ".join(told(row["parameters"])) or "(no parameters)" for row in self]
+        width = max(map(len, ["parameters", *texts]))
+        lines = [f"{'parameters':{width}}  {self.monitor} mean     std"]
+        start = len(self.monitor) + 5
+        for text, row in zip(texts, self, strict=True):
+            lines.append(f"{text:{width}}  {row['mean']:>{start}.4f}  {row['std']:.4f}")
+        return "\n".join(lines)

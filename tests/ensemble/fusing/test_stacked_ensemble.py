@@ -1,0 +1,416 @@
+"""StackedEnsemble: scikit-learn's stacking on Keras members, guarded, saved without pickle."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from ensemble.averaged import compile_for_tests
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, SGDClassifier
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from keras_dcnn._reading.fingerprints import fingerprints, num_seen, remember_training
+from keras_dcnn.ensemble import Ensemble
+from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(60, 4)).astype("float32")
+SEEN = rng.normal(size=(10, 4)).astype("float32")  # stands for what members were trained on
+
+
+def labels(classes):
+    noisy = X + 0.7 * np.random.default_rng(1).normal(size=X.shape)
+    return np.argmax(noisy[:, : max(2, classes)], axis=1)
+
+
+def member(classes=3, seed=0, seen=SEEN, inputs=4, activation=None):
+    init = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+    activation = activation or ("sigmoid" if classes == 1 else "softmax")
+    hidden = keras.layers.Dense(5, "relu", kernel_initializer=init, name="hidden")
+    out = keras.layers.Dense(classes, activation, kernel_initializer=init)
+    model = keras.Sequential([keras.Input((inputs,)), hidden, out])
+    if seen is not None:
+        remember_training(model, fingerprints(seen))
+    return model
+
+
+def members(classes=3, count=3, **options):
+    return [member(classes, seed, **options) for seed in range(count)]
+
+
+def predict(model, x=X):
+    return model.predict(x, verbose=0)
+
+
+def outputs(models, x=X):
+    return np.stack([keras.ops.convert_to_numpy(m(x)) for m in models])
+
+
+class KerasCentroids(ClassifierMixin, BaseEstimator):
+    """A Keras model as a scikit-learn classifier; its weights are the centroids of the classes."""
+
+    def __init__(self, columns=(0, 1), units=3):
+        self.columns, self.units = columns, units
+
+    def fit(self, x, y):
+        self.classes_ = np.unique(y)
+        means = np.stack([x[y == k].mean(0) for k in self.classes_]).astype("float32")
+        means *= np.isin(np.arange(x.shape[1]), self.columns)
+        kernel, bias = 2 * means.T, -np.square(means).sum(1)
+        if self.units == 1:
+            kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+        self.model_ = keras.Sequential(
+            [
+                keras.Input((x.shape[1],)),
+                keras.layers.Dense(self.units, "sigmoid" if self.units == 1 else "softmax"),
+            ]
+        )
+        self.model_.set_weights([kernel, bias])
+        return self
+
+    def predict_proba(self, x):
+        p = keras.ops.convert_to_numpy(self.model_(x)).astype("float64")
+        return np.concatenate([1 - p, p], axis=1) if self.units == 1 else p
+
+    def predict(self, x):
+        return self.predict_proba(x).argmax(1)
+
+
+def estimators(units):
+    columns = [(0, 1), (1, 2), (0, 3)]
+    return [(str(c), KerasCentroids(c, units)) for c in columns]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_as_scikit_learns_stacking_classifier(classes):
+    y, folds = labels(classes), KFold(3)
+    theirs = StackingClassifier(
+        estimators(classes), LogisticRegression(), cv=folds, stack_method="predict_proba"
+    ).fit(X, y)
+    oof = np.stack(
+        [
+            cross_val_predict(one, X, y, cv=folds, method="predict_proba")
+            for _, one in estimators(classes)
+        ]
+    )
+    models = [one.model_ for one in theirs.estimators_]
+    ours = StackedEnsemble(models).fit_predictions(oof[:, :, -classes:], y)
+    expected = theirs.predict_proba(X)[:, -classes:]
+    np.testing.assert_allclose(predict(ours), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, [1, 0.5, 3]])
+def test_ensemble_as_scikit_learns_voting_classifier(weights):
+    y = labels(3)
+    soft = VotingClassifier(estimators(3), voting="soft", weights=weights).fit(X, y)
+    hard = VotingClassifier(estimators(3), voting="hard", weights=weights).fit(X, y)
+    models = [one.model_ for one in soft.estimators_]
+    ours = predict(Ensemble(models, "probability", weights))
+    np.testing.assert_allclose(ours, soft.predict_proba(X), rtol=1e-5)
+    votes = predict(Ensemble(models, "vote", weights))
+    np.testing.assert_array_equal(votes.argmax(1), hard.predict(X))
+
+
+LINEAR = {
+    "logistic": LogisticRegression(),
+    "sgd": SGDClassifier(loss="log_loss", random_state=0),
+    "scaled": make_pipeline(StandardScaler(), LogisticRegression(C=0.1)),
+    "ridge": Ridge(),
+}
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_heads_become_keras_layers(classes, name):
+    models, y = members(classes), labels(classes)
+    if name == "ridge" and classes > 1:
+        y = np.eye(classes)[y]
+    stacked = StackedEnsemble(models, LINEAR[name]).fit(X, y)
+    p = outputs(models).astype("float64")
+    rows = np.concatenate(p[:, :, 1:] if classes == 2 and name != "ridge" else p, axis=1)
+    if name == "ridge":
+        expected = stacked.estimator.predict(rows).reshape(60, -1)
+    else:
+        expected = stacked.estimator.predict_proba(rows)[:, -classes:]
+    called = keras.ops.convert_to_numpy(stacked(X))
+    np.testing.assert_allclose(called, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.every_backend
+def test_a_linear_head_with_its_scaler_is_saved(tmp_path):
+    stacked = StackedEnsemble(members(), LINEAR["scaled"]).fit(X, labels(3))
+    stacked.save(tmp_path / "s.keras")
+    loaded = keras.saving.load_model(tmp_path / "s.keras")
+    rows = np.concatenate(outputs(stacked.members).astype("float64"), axis=1)
+    expected = stacked.estimator.predict_proba(rows)
+    np.testing.assert_allclose(predict(loaded), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_head_that_is_given_stays_unfitted_and_a_second_fit_replaces_the_first():
+    given, models, y = LogisticRegression(), members(), labels(3)
+    stacked = StackedEnsemble(models, given).fit(X[:40], y[:40])
+    first = predict(stacked)
+    stacked.fit_predictions(outputs(models), y)
+    assert not hasattr(given, "coef_")
+    assert not np.allclose(first, predict(stacked))
+    fresh = StackedEnsemble(models, given).fit_predictions(outputs(models), y)
+    np.testing.assert_allclose(predict(stacked), predict(fresh), rtol=1e-5)
+
+
+def test_a_second_fit_may_choose_another_kind_of_head(tmp_path):
+    class Either(ClassifierMixin, BaseEstimator):
+        """Logistic regression for few samples, else a forest, as a search may choose."""
+
+        def fit(self, x, y):
+            few = LogisticRegression() if len(x) < 50 else RandomForestClassifier(3, random_state=0)
+            self.chosen_, self.classes_ = few.fit(x, y), np.unique(y)
+            return self
+
+        def predict(self, x):
+            return self.chosen_.predict(x)
+
+        def predict_proba(self, x):
+            return self.chosen_.predict_proba(x)
+
+        @property
+        def decision_function(self):
+            return self.chosen_.decision_function
+
+    models, y = members(), labels(3)
+    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
+    stacked = StackedEnsemble(models, Either())
+    for count in (40, 60, 40):
+        stacked.fit_predictions(outputs(models)[:, :count], y[:count])
+        expected = stacked.estimator.predict_proba(rows)
+        np.testing.assert_allclose(predict(stacked), expected, atol=1e-5)
+        if count == 60:
+            with pytest.raises(ValueError, match="needs a head that is a Keras layer"):
+                stacked.save(tmp_path / "s.keras")
+    if isinstance(stacked.head, keras.layers.Layer):
+        stacked.save(tmp_path / "s.keras")
+        loaded = keras.saving.load_model(tmp_path / "s.keras")
+        np.testing.assert_allclose(predict(loaded), expected, atol=1e-5)
+
+
+def test_weights_of_samples_reach_the_last_step_of_a_pipeline():
+    models, y, weights = members(), labels(3), rng.random(60)
+    head = make_pipeline(StandardScaler(), LogisticRegression())
+    stacked = StackedEnsemble(models, head).fit(X, y, sample_weight=weights)
+    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
+    head.fit(rows, y, logisticregression__sample_weight=weights)
+    np.testing.assert_allclose(predict(stacked), head.predict_proba(rows), atol=1e-5)
+
+
+@pytest.mark.parametrize("head", [RandomForestClassifier(3, random_state=0), PoissonRegressor()])
+def test_other_heads_predict_in_numpy_and_refuse_what_needs_keras(head, tmp_path):
+    models, y = members(1), labels(1)
+    stacked = StackedEnsemble(models, head).fit(X, y)
+    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
+    if hasattr(head, "predict_proba"):
+        expected = stacked.estimator.predict_proba(rows)[:, 1:]
+    else:
+        expected = stacked.estimator.predict(rows)[:, None]
+    np.testing.assert_allclose(predict(stacked), expected, rtol=1e-5)
+    stacked.compile(optimizer=None, loss="mse")
+    loss = np.mean((expected - y[:, None]) ** 2)
+    assert stacked.evaluate(X, y, verbose=0) == pytest.approx(loss, rel=1e-4)
+    for use in (
+        lambda: stacked.save(tmp_path / "s.keras"),
+        lambda: stacked.save_weights(tmp_path / "s.weights.h5"),
+        lambda: stacked.export(tmp_path / "s"),
+        lambda: stacked(X),
+    ):
+        with pytest.raises(ValueError, match="needs a head that is a Keras layer"):
+            use()
+
+
+def test_a_keras_head_is_trained_and_the_members_are_not(tmp_path):
+    models, y = members(), labels(3)
+    before = [m.get_weights() for m in models]
+    stacked = StackedEnsemble(models, 4)
+    with pytest.raises(ValueError, match="call `compile"):
+        stacked.fit_predictions(outputs(models), y)
+    compile_for_tests(stacked, keras.optimizers.Adam(0.1), metrics=[])
+    stacked.fit(X, y, epochs=5, verbose=0, validation_split=0.2)
+    assert stacked.history.history["loss"][-1] < stacked.history.history["loss"][0]
+    for one, m in zip(before, models, strict=True):
+        np.testing.assert_array_equal(one[0], m.get_weights()[0])
+    h, k = (layer.get_weights() for layer in stacked.head.layers)
+    hidden = np.maximum(np.concatenate(outputs(models), axis=1) @ h[0] + h[1], 0)
+    z = np.exp(hidden @ k[0] + k[1])
+    np.testing.assert_allclose(predict(stacked), z / z.sum(1, keepdims=True), rtol=1e-4)
+    stacked.save(tmp_path / "s.keras")
+    loaded = keras.saving.load_model(tmp_path / "s.keras")
+    np.testing.assert_allclose(predict(loaded), predict(stacked), rtol=1e-5)
+    options = {"epochs": 1, "batch_size": 60, "verbose": 0}
+    ours, theirs = (
+        m.fit_predictions(outputs(models), y, **options).history.history for m in (stacked, loaded)
+    )
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+
+
+def test_a_stacked_network_takes_the_features_of_a_layer(tmp_path):
+    models, y = members(), labels(3)
+    stacked = StackedEnsemble(models, layer="hidden").fit(X, y, batch_size=7)
+    parts = [np.maximum(X @ m.get_weights()[0] + m.get_weights()[1], 0) for m in models]
+    rows = np.concatenate(parts, axis=1).astype("float64")
+    scaled = (rows - rows.mean(0)) / np.where(rows.std(0) > 0, rows.std(0), 1)
+    expected = LogisticRegression(max_iter=1000).fit(scaled, y).predict_proba(scaled)
+    np.testing.assert_allclose(predict(stacked), expected, rtol=1e-3, atol=1e-4)
+    stacked.save(tmp_path / "s.keras")
+    loaded = keras.saving.load_model(tmp_path / "s.keras")
+    np.testing.assert_allclose(predict(loaded), predict(stacked), rtol=1e-5)
+    with pytest.raises(ValueError, match="call `fit` with held-out images"):
+        stacked.fit_predictions(outputs(models), y)
+
+
+def test_members_run_once_over_batches_that_hold_labels_and_weights():
+    class Count(keras.utils.PyDataset):
+        reads = 0
+
+        @property
+        def num_batches(self):
+            return 6
+
+        def __getitem__(self, i):
+            Count.reads += 1
+            batch = slice(10 * i, 10 * i + 10)
+            return X[batch], labels(3)[batch], weights[batch]
+
+    weights, models = np.linspace(0, 2, 60), members()
+    stacked = StackedEnsemble(models).fit(Count())
+    assert Count.reads <= 7  # Keras looks at the first to learn the shapes
+    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
+    expected = LogisticRegression().fit(rows, labels(3), weights).predict_proba(rows)
+    np.testing.assert_allclose(predict(stacked), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_evaluate_needs_no_compile_when_members_are_compiled():
+    models, y = members(), labels(3)
+    for m in models:
+        compile_for_tests(m)
+    stacked = StackedEnsemble(models).fit(X, y)
+    loss, accuracy = stacked.evaluate(X, y, verbose=0)
+    p = predict(stacked)
+    assert loss == pytest.approx(-np.log(p[range(60), y]).mean(), rel=1e-4)
+    assert accuracy == pytest.approx(np.mean(p.argmax(1) == y))
+
+
+def test_samples_that_a_member_saw_are_refused_with_their_number():
+    models = [member(seed=0), member(seed=1, seen=X[50:])]
+    bags = [Ensemble([models[0], member(seed=2)]), Ensemble([models[1], member(seed=3)])]
+    with pytest.raises(ValueError, match=r"member 1 .*trained on 10 of 60: call `fit_predictions`"):
+        StackedEnsemble(models).fit(X, labels(3))
+    with pytest.raises(ValueError, match=r"member 1 .*trained on 10 of 60"):
+        StackedEnsemble(bags).fit(X, labels(3))
+    stacked = StackedEnsemble(models).fit(X[:50], labels(3)[:50])
+    assert num_seen(stacked, fingerprints(X)) == 60  # members and head
+
+
+def test_where_nobody_noted_the_training_it_warns_once_and_can_be_told():
+    unknown, y = members(seen=None), labels(3)
+    stacked = StackedEnsemble(unknown)
+    with pytest.warns(UserWarning, match="nobody noted.*member 0 .*trained_on=x_train") as warned:
+        stacked.fit(X, y)
+    assert len([one for one in warned if "nobody noted" in str(one.message)]) == 1
+    for told in (X[:5], fingerprints(X[:5]), (X[:5], y[:5])):
+        with pytest.raises(ValueError, match="trained on 5 of 60"):
+            stacked.fit(X, y, trained_on=told)
+    StackedEnsemble(unknown).fit(X, y, trained_on=SEEN)
+    with pytest.raises(ValueError, match="trained on 3 of 60"):  # beside what was noted
+        StackedEnsemble(members()).fit(X, y, trained_on=X[:3])
+
+
+def test_a_fresh_process_without_scikit_learn_loads_it(tmp_path):
+    stacked = StackedEnsemble(members()).fit(X, labels(3))
+    stacked.save(tmp_path / "s.keras")
+    np.save(tmp_path / "x.npy", X)
+    code = """
+import sys
+sys.modules["sklearn"] = None  # an import of it would fail
+import keras, keras_dcnn, numpy as np
+import keras_dcnn.ensemble.fusing.stacked_ensemble
+model = keras.saving.load_model("s.keras")
+np.save("p.npy", model.predict(np.load("x.npy"), verbose=0))
+try:
+    keras_dcnn.ensemble.fusing.stacked_ensemble.StackedEnsemble(model.members)
+except ImportError as error:
+    assert 'pip install "keras_dcnn[ensemble]"' in str(error)
+else:
+    raise SystemExit("no ImportError")
+"""
+    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
+    run = [sys.executable, "-c", code]
+    subprocess.run(run, check=True, cwd=tmp_path, timeout=120, env=environment)
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), predict(stacked), rtol=1e-5)
+
+
+def nan_member():
+    one = member()
+    one.set_weights([np.full_like(w, np.nan) for w in one.get_weights()])
+    return one
+
+
+def maps():
+    return keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(3, 3)])
+
+
+NAN = np.full((3, 60, 3), 1 / 3)
+NAN[1, 4] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "message"),
+    [
+        (lambda s: StackedEnsemble([]), ValueError, "at least one model; got none"),
+        (lambda s: StackedEnsemble([member(), member(2)]), ValueError, "member 1 .*None, 2"),
+        (lambda s: StackedEnsemble([member(), member(inputs=5)]), ValueError, "None, 5"),
+        (lambda s: StackedEnsemble([member(), "m"]), TypeError, "got str at position 1"),
+        (lambda s: StackedEnsemble([maps()]), ValueError, r"must predict \(batch, classes\)"),
+        (lambda s: StackedEnsemble(members(), LinearSVC()), ValueError, "have `predict_proba`"),
+        (lambda s: StackedEnsemble(members(), "svm"), ValueError, "`head` must be a whole number"),
+        (lambda s: StackedEnsemble(members(), leyer=1), TypeError, "unknown argument `leyer`"),
+        (lambda s: predict(s), ValueError, "not fitted yet"),
+        (lambda s: s(X), ValueError, "not fitted yet"),
+        (lambda s: s.save("s.keras"), ValueError, "not fitted yet"),
+        (lambda s: s.fit(X), ValueError, "`y` must be given"),
+        (lambda s: s.fit(X, np.full(60, 3)), ValueError, "from 0 to 2.*got 3 for sample 0"),
+        (lambda s: s.fit(X, np.arange(60) % 2), ValueError, "class 2 has none"),
+        (
+            lambda s: s.fit(X, labels(3), validation_data=(X, labels(3))),
+            ValueError,
+            "use `validation_split`",
+        ),
+        (
+            lambda s: StackedEnsemble([member(), nan_member()]).fit(X, labels(3)),
+            ValueError,
+            "member 1 .* gives NaN for sample 0",
+        ),
+        (
+            lambda s: s.fit_predictions(NAN, labels(3)),
+            ValueError,
+            "NaN or infinity, first for member 1, sample 4",
+        ),
+        (lambda s: s.fit_predictions(NAN[:2], labels(3)), ValueError, "member 1, sample 4"),
+        (
+            lambda s: s.fit_predictions(NAN[[0, 2]], labels(3)),
+            ValueError,
+            r"of 3 members and 3 classes; got shape \(2, 60, 3\)",
+        ),
+        (
+            lambda s: s.fit_predictions(NAN[[0, 2, 0]], labels(3)[:9]),
+            ValueError,
+            "one label per sample, 60; got 9",
+        ),
+    ],
+)
+def test_bad_arguments(use, error, message):
+    with pytest.raises(error, match=message):
+        use(StackedEnsemble(members()))
