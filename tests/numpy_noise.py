@@ -37,6 +37,6 @@ def normal(stream, count, shape):
 
 def stream(name, seed):
     """The stream of a layer of that class and seed, in this process."""
-    process = multiprocessing.current_process()._identity
+    process = multiprocessing.current_process().name
     digest = hashlib.blake2b(f"{name} {process}".encode(), digest_size=8).digest()
     return np.frombuffer(digest, "<u4") ^ np.uint32(seed)
