@@ -1,5 +1,6 @@
-"""Copies of variables in NumPy arrays that nothing else holds."""
+"""Values of variables, taken and put back, in NumPy arrays that nothing else holds."""
 
+import contextlib
 import hashlib
 
 import keras
@@ -15,6 +16,19 @@ def put_back(variables, values):
     """Give variables the values of a snapshot."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+@contextlib.contextmanager
+def variables_kept(variables, only_on_error=False):
+    """Put the values back at the end of the block, or only where it fails."""
+    values = snapshot(variables)
+    try:
+        yield
+    except BaseException:
+        put_back(variables, values)
+        raise
+    if not only_on_error:
+        put_back(variables, values)
 
 
 def digest(variables):
