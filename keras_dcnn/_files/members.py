@@ -1,6 +1,8 @@
 """Members of an ensemble on disk: a file of weights for each, their architecture beside them."""
 
 import json
+from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,7 +16,54 @@ ARCHITECTURE = "architecture.json"  # of the members whose entry names no other
 
 
 class DamagedMemberError(ValueError):
-    """A member's file is missing, or is not what was written."""
+    """A member's file, or the manifest, is missing or is not what was written."""
+
+
+class ListedMember(NamedTuple):
+    """An entry of a manifest: the files, and the checksum of the first."""
+
+    path: Path
+    checksum: str
+    architecture: Path
+    trained_on: Path | None = None
+
+
+def read_manifest(directory):
+    """The manifest of a directory, as it was written; its "members" have "file" and "sha256".
+
+    Raises ValueError where there is none, and DamagedMemberError where it is broken.
+    """
+    directory = Path(directory)
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise ValueError(
+            f"members must be a list of files or in a directory with a {MANIFEST}; {directory} has "
+            "none: list the files, as in sorted(Path(directory).iterdir())."
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        for entry in manifest["members"]:
+            directory / entry["file"], str(entry["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedMemberError(
+            f"a {MANIFEST} must be as it was written; {path} can't be read ({error!r}): restore "
+            "it, or delete it and list the files."
+        ) from error
+    return manifest
+
+
+def listed_members(directory):
+    """The members that the manifest of a directory lists, with their paths."""
+    directory = Path(directory)
+    return [
+        ListedMember(
+            directory / entry["file"],
+            entry["sha256"],
+            directory / entry.get("architecture", ARCHITECTURE),
+            directory / entry["trained_on"] if entry.get("trained_on") else None,
+        )
+        for entry in read_manifest(directory)["members"]
+    ]
 
 
 def write_architecture(model, path):

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from keras_dcnn._checks import check_choice, check_count, check_shares
 from keras_dcnn._files.members import (
-    ARCHITECTURE,
-    MANIFEST,
     DamagedMemberError,
     check_member,
+    listed_members,
     read_architecture,
 )
 from keras_dcnn._structure.architecture import without_names
@@ -114,7 +113,7 @@ class EnsembleOnDisk(CombinedModel):
 def _find(files, weights, damaged):
     """The members that are whole, their weights, and how the first of them was compiled."""
     one = isinstance(files, (str, Path))
-    listed = _in_directory(Path(files)) if one else [_archive(Path(path)) for path in files]
+    listed = _in_directory(files) if one else [_archive(Path(path)) for path in files]
     if not listed:
         raise ValueError(f"there must be at least one member; {files} has none.")
     weights = check_shares("weights", weights, len(listed), "member")
@@ -135,19 +134,13 @@ def _find(files, weights, damaged):
 
 def _in_directory(directory):
     """For each member of a manifest a function that checks it: the member, how it was compiled."""
-    manifest = directory / MANIFEST
-    if not manifest.is_file():
-        raise ValueError(f"`files` must be a directory with a {MANIFEST}; {directory} has none.")
 
     def read(member):
-        path, checksum, prints = (member.get(key) for key in ("file", "sha256", "trained_on"))
-        check_member(directory / path, checksum)
-        config, compiled = read_architecture(directory / member.get("architecture", ARCHITECTURE))
-        prints = directory / prints if prints else None
-        return MemberFile(directory / path, config, checksum, prints), compiled
+        check_member(member.path, member.checksum)
+        config, compiled = read_architecture(member.architecture)
+        return MemberFile(member.path, config, member.checksum, member.trained_on), compiled
 
-    members = json.loads(manifest.read_text(encoding="utf-8"))["members"]
-    return [functools.partial(read, member) for member in members]
+    return [functools.partial(read, member) for member in listed_members(directory)]
 
 
 def _archive(path):
