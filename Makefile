@@ -10,7 +10,7 @@ REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
 BENCH := .venv-bench/bin
 BENCH_PIP := $(BENCH)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test lint format notebooks bench battery clean
+.PHONY: demo test test-newest test-oldest lint format notebooks bench battery clean
 
 demo: .venv/demo.stamp  ## train the small CNN twice, plain and with the parts, and compare
 	$(BIN)/keras-dcnn demo
@@ -20,9 +20,18 @@ demo: .venv/demo.stamp  ## train the small CNN twice, plain and with the parts, 
 test: .venv/dev.stamp $(if $(filter torch,$(BACKENDS)),.venv/torch.stamp)
 	$(BIN)/python tests/run_backends.py $(if $(SLOW),--slow) $(BACKENDS)
 
+# What is quick, on the newest Keras that can be had, pre-releases too, with the newest of all else.
+test-newest: .venv-newest/dev.stamp
+	.venv-newest/bin/python tests/run_backends.py $(BACKENDS)
+
+# The same on the oldest Keras that setup.cfg admits.
+test-oldest: .venv-oldest/dev.stamp
+	.venv-oldest/bin/python tests/run_backends.py $(BACKENDS)
+
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
@@ -41,9 +50,9 @@ battery: .venv/dev.stamp  ## a public battery of tests on the raw bits of the no
 	KERAS_BACKEND=jax $(BIN)/python benchmarks/noise_stream.py $(or $(ELEMENTS),1048576) | dieharder -a -k 2 -Y 1 -g 200
 
 clean:
-	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-newest .venv-oldest .venv-bench .pytest_cache .ruff_cache .hypothesis *.egg-info
 
-.venv/python.stamp .venv-bench/python.stamp:
+.venv/python.stamp .venv-newest/python.stamp .venv-oldest/python.stamp .venv-bench/python.stamp:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "keras_dcnn needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(@D)
 	touch $@
@@ -61,6 +70,18 @@ clean:
 .venv/torch.stamp: .venv/python.stamp $(REQUIREMENTS)
 	@echo "installing PyTorch into .venv, once"
 	$(PIP) torch
+	touch $@
+
+# Each is a Keras of its own: keras-nightly lies where keras lay.
+.venv-newest/dev.stamp: .venv-newest/python.stamp $(REQUIREMENTS)
+	.venv-newest/bin/python -m pip --disable-pip-version-check install --quiet --upgrade -e ".[dev,jax]"
+	.venv-newest/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes keras keras-nightly
+	.venv-newest/bin/python -m pip --disable-pip-version-check install --quiet --pre --upgrade keras-nightly
+	touch $@
+
+.venv-oldest/dev.stamp: .venv-oldest/python.stamp $(REQUIREMENTS)
+	sed "s/^keras==.*/$$(sed -n 's/^ *\(keras\)>=/\1==/p' setup.cfg)/" constraints.txt > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip --disable-pip-version-check install --quiet -c .venv-oldest/constraints.txt -e ".[dev,jax]"
 	touch $@
 
 .venv-bench/bench.stamp: .venv-bench/python.stamp $(REQUIREMENTS) benchmarks/requirements.txt
