@@ -211,10 +211,10 @@ def test_without_a_seed_it_follows_set_random_seed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"lower": 0.5, "upper": 0.2}, "lower ≤ upper; got lower=0.5, upper=0.2"),
+        ({"lower": 0.5, "upper": 0.2}, "`upper` must be a finite number of at least 0.5; got 0.2"),
         ({"lower": 0}, "above 0 to draw 1/α; got lower=0"),
-        ({"lower": float("nan")}, "finite numbers"),
-        ({"upper": "1"}, "finite numbers"),
+        ({"lower": float("nan")}, "`lower` must be a finite number; got nan"),
+        ({"upper": "1"}, "`upper` must be a finite number of at least 0.125; got '1'"),
         ({"shared_axes": [1.5]}, "`shared_axes` must be whole numbers, as in"),
         ({"shared_axes": "channels"}, "`shared_axes` must be whole numbers, as in"),
         ({"seed": -1}, "`seed` must be a whole number"),

@@ -4,17 +4,11 @@ import math
 
 import keras
 
-from keras_dcnn._checks import (
-    as_axes,
-    check_choice,
-    check_keywords,
-    check_range,
-    check_seed,
-)
+from keras_dcnn._checks import as_axes, check_choice, check_keywords, check_number, check_seed
 from keras_dcnn._keras.compiling import fused
 from keras_dcnn._keras.layers import draw_salt
-from keras_dcnn._random import noise as _noise
 from keras_dcnn._random.draws import DrawStream
+from keras_dcnn._random.noise import uniform
 
 ops = keras.ops
 
@@ -24,42 +18,37 @@ def leaky_relu(x, slope):
     return ops.where(x >= 0, x, slope * x)
 
 
-def times_random_slopes(x, key, shape, lower, upper, sampling):
-    """x / a of uniform a, or α · x of uniform α; one for each element of `shape`."""
+@fused
+def scale_negatives(x, positive, *key, lower, upper, sampling, shared_axes):
+    """x where positive; elsewhere α · x of uniform α, or x / a of uniform a, drawn by the key.
 
-    def uniform(low, high):
-        return ops.cast(_noise.uniform(key, shape, low=low, high=high), x.dtype)
-
+    Linear in x, and so its own derivative too.
+    """
+    shape = [1 if axis in shared_axes else size for axis, size in enumerate(ops.shape(x))]
+    if sampling == "uniform":
+        return ops.where(positive, x, x * _draw(key, shape, lower, upper, x.dtype))
     # Not x · (1 / a): where the forward and the backward pass are compiled together, XLA keeps the
     # quotients from one to the other. What is cheaper than a division it computes twice.
-    if sampling == "reciprocal":
-        return x / uniform(1 / upper, 1 / lower)
-    return x * uniform(lower, upper)
+    return ops.where(positive, x, x / _draw(key, shape, 1 / upper, 1 / lower, x.dtype))
 
 
-@fused
-def _scale(x, positive, *key, shared_axes, **distribution):
-    """x where positive, a random slope · x elsewhere: linear in x, so its own derivative too."""
-    shape = [1 if axis in shared_axes else size for axis, size in enumerate(ops.shape(x))]
-    return ops.where(positive, x, times_random_slopes(x, key, shape, **distribution))
+def _draw(key, shape, low, high, dtype):
+    return ops.cast(uniform(key, shape, low=low, high=high), dtype)
 
 
 def random_leaky_relu(x, key, **arguments):
-    """`leaky_relu` with random slopes.
+    """`leaky_relu` with the random slopes of a key, which gives them in the backward pass again.
 
-    They are drawn again in the backward pass, for which nothing is kept but the sign of `x`.
+    So nothing is kept for that pass but the key and the sign of `x`.
     """
     positive = x >= 0
 
+    @ops.custom_gradient
     def scale(x):
-        @ops.custom_gradient
-        def forward(x):
-            def backward(*args, upstream=None):  # PyTorch hands it over by name, after x
-                return scale(args[0] if upstream is None else upstream)
+        def gradient(*args, upstream=None):  # PyTorch hands it over by name, after x
+            return scale(args[0] if upstream is None else upstream)
 
-            return _scale(x, positive, *key, **arguments), backward
-
-        return forward(x)
+        return scale_negatives(x, positive, *key, **arguments), gradient
 
     return scale(x)
 
@@ -137,7 +126,13 @@ class RReLU(keras.layers.Layer):
     ):
         check_keywords(self, kwargs)
         check_choice("sampling", sampling, ("reciprocal", "uniform"))
-        _check_slopes(lower, upper, sampling)
+        check_number("lower", lower)
+        check_number("upper", upper, minimum=lower)
+        if sampling == "reciprocal" and lower <= 0:
+            raise ValueError(
+                f"`lower` must be above 0 to draw 1/α; got lower={lower!r}: raise it, or use "
+                "sampling='uniform'."
+            )
         as_axes("shared_axes", shared_axes)
         check_seed(seed)
         super().__init__(**kwargs)
@@ -185,7 +180,7 @@ class RReLU(keras.layers.Layer):
             return leaky_relu(inputs, self.lower)
         return random_leaky_relu(
             inputs,
-            self.generator.next_key(draw_salt(self, self.seed)),
+            key=self.generator.next_key(draw_salt(self, self.seed)),
             lower=self.lower,
             upper=self.upper,
             sampling=self.sampling,
@@ -204,18 +199,3 @@ class RReLU(keras.layers.Layer):
             "shared_axes": self.shared_axes,
             "seed": self.seed,
         }
-
-
-def _check_slopes(lower, upper, sampling):
-    try:
-        check_range("(lower, upper)", (lower, upper))
-    except ValueError as error:
-        raise ValueError(
-            "`lower` and `upper` must be finite numbers with lower ≤ upper; "
-            f"got lower={lower!r}, upper={upper!r}."
-        ) from error
-    if sampling == "reciprocal" and lower <= 0:
-        raise ValueError(
-            f"`lower` must be above 0 to draw 1/α; got lower={lower!r}: raise it, or use "
-            "sampling='uniform'."
-        )
