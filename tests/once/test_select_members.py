@@ -80,15 +80,11 @@ def test_each_step_is_that_of_a_plain_loop(metric, with_replacement, classes):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
-@pytest.mark.parametrize(
-    ("samples", "classes", "num_steps"),
-    [(200, 2, 16), (200, 3, 16), (200, 9, 16), (70_000, 3, 3), (18_000, 9, 4)],
-)
-def test_ties_are_those_of_argmax(metric, samples, classes, num_steps):
-    """Also of so many samples that they are judged in two parts of 131,072 leads over rivals."""
-    oof, y = pool(samples=samples, classes=classes, eighths=True)
-    (steps,) = select_members(oof, y, metric, bags=1, num_steps=num_steps).trace
-    expected = plain_greedy(SKLEARN[metric], y, oof, range(7), num_steps=num_steps)
+@pytest.mark.parametrize("classes", [2, 3, 9])
+def test_ties_are_those_of_argmax(metric, classes):
+    oof, y = pool(samples=200, classes=classes, eighths=True)
+    (steps,) = select_members(oof, y, metric, bags=1, num_steps=16).trace
+    expected = plain_greedy(SKLEARN[metric], y, oof, range(7), num_steps=16)
     assert [step.member for step in steps] == [member for member, _ in expected]
     np.testing.assert_allclose([s.score for s in steps], [score for _, score in expected])
 
@@ -154,12 +150,12 @@ def test_of_two_equal_members_the_first_is_taken():
 
 @pytest.mark.parametrize("metric", SKLEARN)
 def test_probability_0_of_every_member_gives_finite_scores(metric):
-    oof = np.zeros((3, 2100, 3), "float32")
+    oof = np.zeros((3, 60, 3), "float32")
     oof[..., 0] = 1
-    chosen = select_members(oof, np.arange(2100) % 3, metric)
+    chosen = select_members(oof, np.arange(60) % 3, metric, bags=3, num_steps=5)
     assert all(np.isfinite(step.score) for steps in chosen.trace for step in steps)
     uniform = chosen.trace[0][0].score
-    assert uniform == pytest.approx(SKLEARN[metric](np.arange(2100) % 3, oof[0].astype("float64")))
+    assert uniform == pytest.approx(SKLEARN[metric](np.arange(60) % 3, oof[0].astype("float64")))
 
 
 def test_one_member():
@@ -197,11 +193,10 @@ def test_narrow_types_choose_as_the_same_values_in_float64(dtype, metric):
     assert metric in ("mse", "brier") or len({s.member for t in wide.trace for s in t}) > 1
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "float16", "bool", "float64"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "float16", "bool"])
 def test_accuracy_of_outputs_that_fill_their_type_is_that_of_a_plain_loop(dtype):
     oof, y = of_type(dtype, False)
-    given = oof * 2.0**1008 if dtype == "float64" else oof  # a range of more than float64 has
-    (steps,) = select_members(given, y, bags=1, num_steps=8).trace
+    (steps,) = select_members(oof, y, bags=1, num_steps=8).trace
     wide = oof.astype("float64")
     expected = plain_greedy(SKLEARN["accuracy"], y, wide, range(6), num_steps=8)
     assert [step.member for step in steps] == [member for member, _ in expected]

@@ -1,7 +1,5 @@
 """select_members: greedy choice of the members of an ensemble, and of their weights."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -10,13 +8,13 @@ from keras_dcnn._checks import check_choice, check_count, check_flag, check_seed
 from keras_dcnn._reading.batches import as_array
 from keras_dcnn.ensemble.judging import _scores
 from keras_dcnn.ensemble.judging._greedy import (
-    AnyMetric,
-    LogLoss,
-    SquaredError,
+    MetricOfMean,
+    SquaredErrorOfMean,
+    finite_score,
     first_best,
+    gram_matrix,
     greedy_path,
 )
-from keras_dcnn.ensemble.judging._greedy_accuracy import Accuracy
 from keras_dcnn.ensemble.judging._predictions import as_labels, as_predictions, check_probabilities
 from keras_dcnn.ensemble.judging.selection import Selection
 
@@ -41,13 +39,11 @@ def select_members(oof, y, metric="accuracy", with_replacement=True, bags=20, nu
     the shares of the picks are averaged over the bags.
 
     Of equal scores, which are those that differ by less than 1e-12 of the score, the first member
-    wins; of equal classes the first, as in `argmax`. "accuracy" and "balanced_accuracy" take
-    outputs as multiples of 2⁻³⁰ of their range. `score` is on the data that the members were chosen
-    by, thus too good: measure the ensemble on other data.
+    wins; of equal classes the first, as in `argmax`. `score` is on the data that the members were
+    chosen by, thus too good: measure the ensemble on other data.
 
-    Bags run side by side, on at most four cores. Memory beside `oof`: for the accuracies at most 4
-    bytes per member, sample and class, for "log_loss" 16 per member and sample and half of that
-    again for each core, for the others next to nothing.
+    Each step calls the metric once per member, for "brier" and "mse" never: those take products of
+    the members' errors. Memory beside `oof`: some predictions of one member in float64.
 
     Args:
         oof: (members, samples, classes): what the members predicted for samples that they were not
@@ -93,21 +89,26 @@ def select_members(oof, y, metric="accuracy", with_replacement=True, bags=20, nu
     check_count("bags", bags)
     check_count("num_steps", num_steps)
     check_seed(seed)
-    y, oof, judge = _judge(metric, y, oof)
-    count = len(oof)
-    path = partial(greedy_path, judge, with_replacement=with_replacement, num_steps=num_steps)
-    # NumPy lets threads run side by side; a metric of the user's may not be made for that.
-    with ThreadPoolExecutor(1 if callable(metric) else min(os.cpu_count() or 1, 4)) as pool:
-        trace = tuple(pool.map(path, _bags(count, bags, np.random.default_rng(seed))))
+    y, oof = _checked(metric, y, oof)
+    count, score = len(oof), metric if callable(metric) else _METRICS[metric]
+    judge = partial(MetricOfMean, score, y, oof)
+    if metric in ("brier", "mse"):
+        judge = partial(SquaredErrorOfMean, _gram(metric, y, oof))
+    random = np.random.default_rng(seed)
+    trace = tuple(
+        greedy_path(judge, members, with_replacement, num_steps)
+        for members in _bags(count, bags, random)
+    )
     weights = np.mean([_shares(steps, count) for steps in trace], axis=0)
     combined = sum(weights[i] * oof[i].astype("float64") for i in np.flatnonzero(weights))
-    best = first_best(judge.singles)
+    singles = judge(np.arange(count)).scores()
+    best = first_best(singles)
     return Selection(
         weights=tuple(weights.tolist()),
         members=tuple(np.flatnonzero(weights).tolist()),
-        score=judge.score(combined) if callable(metric) else float(_METRICS[metric](y, combined)),
+        score=finite_score(score, y, combined),
         single_best=best,
-        single_best_score=float(judge.singles[best]),
+        single_best_score=float(singles[best]),
         metric=getattr(metric, "__name__", type(metric).__name__) if callable(metric) else metric,
         trace=trace,
     )
@@ -127,32 +128,23 @@ def _shares(steps, count):
     return np.bincount(picks, minlength=count) / len(picks)
 
 
-def _judge(metric, y, oof):
-    """The labels and predictions, checked, and what judges a step by them."""
+def _checked(metric, y, oof):
+    """The labels or values, and the predictions, as arrays that fit each other and the metric."""
     if callable(metric) or metric == "mse":
-        return _judge_of_values(metric, as_array(y), oof)
+        return _checked_values(metric, as_array(y), oof)
     oof = as_predictions("oof", oof)
     if metric in ("log_loss", "brier") or oof.shape[2] == 1:
         check_probabilities("oof", oof, f"metric={metric!r}")
     y = as_labels(y, *oof.shape[1:])
-    samples = np.arange(len(y))
-    if metric == "log_loss":
-        of_label = (_scores.two_columns(p)[samples, y] for p in oof)
-        return y, oof, LogLoss(np.stack(list(of_label)))
-    if metric == "brier":
-        return y, oof, _brier_judge(oof, y)
-    counts = np.bincount(y)
-    if metric == "balanced_accuracy" and np.count_nonzero(counts) == 1:
+    if metric == "balanced_accuracy" and len(np.unique(y)) == 1:
         raise ValueError(
             f"metric='balanced_accuracy' needs samples of at least two classes; got {y[0]} only: "
             "hold out samples of each class."
         )
-    weights = np.ones(len(y)) if metric == "accuracy" else 1 / counts[y]
-    columns = _scores.two_columns(oof) if oof.shape[2] == 1 else oof
-    return y, oof, Accuracy(columns, y, weights, np.rint(weights.sum()))
+    return y, oof
 
 
-def _judge_of_values(metric, y, oof):
+def _checked_values(metric, y, oof):
     axes = ("members", "samples", "outputs")[: max(2, min(3, np.ndim(oof)))]
     oof = as_predictions("oof", oof, axes)
     if callable(metric):
@@ -160,23 +152,22 @@ def _judge_of_values(metric, y, oof):
             raise ValueError(
                 f"`y` must have as many samples as `oof`, {oof.shape[1]}; got {len(y)}."
             )
-        return y, oof, AnyMetric(metric, y, oof)
+        return y, oof
     if y.size != oof[0].size or len(y) != oof.shape[1]:
         raise ValueError(
             f"`y` must be of the shape of one member's predictions, {oof.shape[1:]}; got {y.shape}."
         )
-    y = as_predictions("y", y.reshape(oof.shape[1:]), axes[1:])
-    return y, oof, SquaredError(_errors(oof, lambda block: y[block]), len(oof), y.size)
+    return as_predictions("y", y.reshape(oof.shape[1:]), axes[1:]), oof
 
 
-def _brier_judge(oof, y):
-    classes = oof.shape[2]
-    if classes == 1:
-        truth = y[:, None]
-        return SquaredError(_errors(oof, lambda block: truth[block]), len(oof), len(y))
-    one_hot = np.eye(classes)
-    half = 2 if classes == 2 else 1
-    return SquaredError(_errors(oof, lambda block: one_hot[y[block]]), len(oof), half * len(y))
+def _gram(metric, y, oof):
+    """Products of the errors of each two members, whose mean or halved mean the metric is."""
+    divide_by = y.size
+    if metric == "brier":
+        classes = oof.shape[2]
+        divide_by *= 2 if classes == 2 else 1
+        y = y[:, None] if classes == 1 else np.eye(classes)[y]
+    return gram_matrix(_errors(oof, y), len(oof), divide_by)
 
 
 def _errors(oof, truth):
@@ -184,4 +175,4 @@ def _errors(oof, truth):
     samples = max(1, _AT_A_TIME // oof[:, 0].size)
     for start in range(0, oof.shape[1], samples):
         block = slice(start, start + samples)
-        yield (oof[:, block] - truth(block).astype("float64")).reshape(len(oof), -1)
+        yield (oof[:, block] - truth[block].astype("float64")).reshape(len(oof), -1)
