@@ -10,8 +10,9 @@ import numpy as np
 from keras_dcnn._checks import warn_no_effect
 from keras_dcnn._keras.compiling import compiled_run
 from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._reading.batches import input_batches
 from keras_dcnn._state.layer_calls import intercepted, shadowed
-from keras_dcnn._state.snapshot import put_back, snapshot
+from keras_dcnn._state.snapshot import snapshot, variables_kept
 
 
 def batch_norm_layers(model):
@@ -23,22 +24,22 @@ def batch_norm_layers(model):
     ]
 
 
-def statistics_of(layers):
-    """All that they learn from data in other ways than by gradients; with `renorm` five, else two.
+def batch_norm_statistics(model):
+    """All that these layers learn in other ways than by gradients; with `renorm` five, else two.
 
     Not what is frozen beside that, gamma and beta.
     """
     return [
         v
-        for layer in layers
+        for layer in batch_norm_layers(model)
         for v in layer.variables
         if v is not layer.gamma and v is not layer.beta and not v.trainable
         if keras.backend.is_float_dtype(v.dtype)
     ]
 
 
-def recompute_statistics(model, batches):
-    """Set the statistics to those of all samples, each batch normalised by its own.
+def recompute_statistics(model, data):
+    """Set the statistics to those of all samples of `data`, each batch normalised by its own.
 
     The mean is that of all samples; the variance that of all samples around it, which is the mean
     of the batches' variances plus the variance of their means. All other state stays as it was, and
@@ -49,15 +50,11 @@ def recompute_statistics(model, batches):
         return
     if any(layer.renorm for layer in layers):
         raise ValueError("BatchNorm with `renorm=True` can't be recomputed: use 'average'.")
-    variables = model.non_trainable_variables
-    before, calls = snapshot(variables), collections.Counter()
-    try:
-        with contextlib.ExitStack() as stack:
-            for layer in layers:  # what a batch leaves in the layer is then the batch's own
-                stack.enter_context(shadowed(layer, momentum=0.0))
-            means, squares = _weighted_moments(model, batches, layers, calls)
-    finally:
-        put_back(variables, before)
+    calls = collections.Counter()
+    with variables_kept(model.non_trainable_variables), contextlib.ExitStack() as stack:
+        for layer in layers:  # what a batch leaves in the layer is then the batch's own
+            stack.enter_context(shadowed(layer, momentum=0.0))
+        means, squares = _weighted_moments(model, input_batches(data), layers, calls)
     if not any(calls.values()):
         warn_no_effect("recomputing", "a model that calls BatchNorm in inference mode only")
     for layer, mean, square in zip(layers, means, squares, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_flag, data_format_or_default
 from keras_dcnn._progress import with_progress
-from keras_dcnn._reading.batches import as_array, gather, image_batches, num_batches
+from keras_dcnn._reading.batches import as_array, image_batches, larger_batches, num_batches
 from keras_dcnn.statistics._memory import memory_guard
 from keras_dcnn.statistics._state import read_state, write_state
 from keras_dcnn.statistics._sums import make_sums
@@ -110,7 +110,7 @@ class PixelMoments:
         )
         with contextlib.closing(parts):
             # One large product of matrices is faster than many small ones.
-            for images in gather(parts, batch_size) if self.per == "dimension" else parts:
+            for images in larger_batches(parts, batch_size) if self.per == "dimension" else parts:
                 self.update(images)
         return self
 

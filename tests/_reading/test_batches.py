@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dcnn._reading.batches import gather, image_batches, num_batches
+from keras_dcnn._reading.batches import image_batches, larger_batches, num_batches
 
 
 class Batches(keras.utils.PyDataset):
@@ -74,12 +74,12 @@ def test_number_of_batches_is_what_is_yielded(tmp_path):
         assert num_batches(data, batch_size=4) == known, name
 
 
-def test_gather_joins_what_fits():
+def test_larger_batches_join_what_fits():
     x = np.arange(7 * 12, dtype="uint8").reshape(7, 2, 2, 3)
-    joined = list(gather([x[0], x[1:3], x[3:4], x[4:]], 3))
+    joined = list(larger_batches([x[0], x[1:3], x[3:4], x[4:]], 3))
     assert [len(part) for part in joined] == [3, 4]
     np.testing.assert_array_equal(np.concatenate(joined), x)
-    apart = gather([x[:1], x[:1].astype("float32"), np.zeros((1, 4, 2, 3), "float32")], 3)
+    apart = larger_batches([x[:1], x[:1].astype("float32"), np.zeros((1, 4, 2, 3), "float32")], 3)
     assert [part.shape[1] for part in apart] == [2, 2, 4]
 
 

@@ -1,21 +1,97 @@
-"""What averages of weights have in common: scores, BatchNorm's statistics, the loss barrier."""
+"""Averages of the weights that a model is given in turn, and BatchNorm's statistics of them."""
 
-import math
+import contextlib
 
+import keras
+import ml_dtypes  # noqa: F401, by which NumPy knows bfloat16
 import numpy as np
 
 from keras_dcnn._checks import check_choice, warn_no_effect
-from keras_dcnn._state.snapshot import put_back, snapshot
-from keras_dcnn._structure.batch_norm import batch_norm_layers, statistics_of
-from keras_dcnn.ensemble.averaging._judge import check_readable_again, progress
-from keras_dcnn.ensemble.averaging._loss_barrier import behind_barrier
-from keras_dcnn.ensemble.averaging._weight_files import float_weights
-from keras_dcnn.ensemble.averaging._weight_sums import ModelWeights, WeightSums, joined
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._progress import with_progress
+from keras_dcnn._reading.ends import check_ends, check_readable_again
+from keras_dcnn._state.snapshot import put_back, snapshot, variables_kept
+from keras_dcnn._structure.batch_norm import batch_norm_statistics
 from keras_dcnn.ensemble.averaging.averaging_trace import AveragingTrace, Trial
 from keras_dcnn.ensemble.averaging.recalibrate_batch_norm import measure_statistics
 
 
-class Statistics:
+def float_weights(model):
+    """The weights that are averaged: not seeds, counts and other whole numbers."""
+    return [w for w in model.weights if keras.backend.is_float_dtype(w.dtype)]
+
+
+def other_variables(model):
+    """All that a model holds beside them, which stays its own."""
+    averaged = {id(weight) for weight in float_weights(model)}
+    return [v for v in state_variables(model) if id(v) not in averaged]
+
+
+class WeightSums:
+    """Weighted sums, in float64, of the weights that a model is given in turn."""
+
+    def __init__(self, model):
+        self._model = model
+        self._weights = float_weights(model)
+        self._sums = [np.zeros(weight.shape) for weight in self._weights]
+        self._total = 0.0
+
+    def load(self, checkpoint):
+        """Give the model the weights of a checkpoint, which must be finite."""
+        with variables_kept(other_variables(self._model)):
+            checkpoint.give()
+        for weight in self._weights:
+            if not np.isfinite(_float64(weight)).all():
+                dtype = keras.backend.standardize_dtype(weight.dtype)
+                raise ValueError(
+                    f"the weights must be finite; `{weight.path}` of {checkpoint.name} holds NaN "
+                    f"or infinity in the model's {dtype}: leave this one out, or give the model "
+                    "a wider dtype."
+                )
+        settle(self._model)
+
+    def add(self, share=1.0):
+        """Count in the weights that the model has."""
+        self._total += share
+        for total, weight in zip(self._sums, self._weights, strict=True):
+            total += share * _float64(weight)
+
+    def set_means(self, share=0.0):
+        """Give the model the means; with a share, as they would be with what it has, too."""
+        for total, weight in zip(self._sums, self._weights, strict=True):
+            now = total + share * _float64(weight) if share else total
+            dtype = keras.backend.standardize_dtype(weight.dtype)
+            weight.assign((now / (self._total + share)).astype(dtype))
+        settle(self._model)
+
+
+def _float64(weight):
+    return keras.ops.convert_to_numpy(weight).astype("float64")
+
+
+def settle(model):
+    """Keras's Normalization computes with constants that it makes of its weights."""
+    layers = [one for one in all_layers(model) if isinstance(one, keras.layers.Normalization)]
+    layers = [layer for layer in layers if layer.input_mean is None]
+    for layer in layers:
+        layer.finalize_state()
+    if layers:  # and they are constants of what is compiled
+        model.train_function = model.test_function = model.predict_function = None
+
+
+@contextlib.contextmanager
+def put_back_on_error(model):
+    """Put back all that a model holds, but for metrics and optimizer, when the block fails."""
+    try:
+        with variables_kept(state_variables(model), only_on_error=True):
+            yield
+    except BaseException:
+        settle(model)
+        raise
+
+
+class BatchNormChoice:
     """BatchNorm's statistics of an average, by one of the ways to choose them."""
 
     def __init__(self, model, choice, data, data_argument, judge):
@@ -25,13 +101,14 @@ class Statistics:
                 f"batch_norm={choice!r} needs `{data_argument}` to measure on; got None: pass the "
                 "inputs of the training."
             )
-        check_readable_again(data_argument, data)
+        check_readable_again(f"`{data_argument}`", data)
+        check_ends(f"`{data_argument}`", data)
         if choice == "best" and judge is None:
             raise ValueError(
                 "batch_norm='best' needs `validation_data` to choose by; got None: pass some, or "
                 "use 'average'."
             )
-        self.variables = statistics_of(batch_norm_layers(model))
+        self.variables = batch_norm_statistics(model)
         if choice != "average" and not self.variables:
             warn_no_effect(f"batch_norm={choice!r}", "a model that has no BatchNorm")
             choice = "average"
@@ -40,13 +117,14 @@ class Statistics:
         self._model, self._data, self._judge = model, data, judge
 
     def choose(self, last):
-        """Set them beside an average of which `last` is the last; (kind, logs by kind)."""
+        """Set them beside an average, of which `last` are those of the last; (kind, logs by kind).
+
+        The logs are None where nobody judges.
+        """
         averaged, values, logs = snapshot(self.variables), {}, {}
         for kind in self._kinds:
-            put_back(self.variables, averaged)
-            if kind == "keep":
-                self._set_those_of(last)
-            elif kind == "recompute":
+            put_back(self.variables, last if kind == "keep" else averaged)
+            if kind == "recompute":
                 measure_statistics(self._model, self._data)
             values[kind] = snapshot(self.variables)
             logs[kind] = self._judge() if self._judge else None
@@ -54,73 +132,23 @@ class Statistics:
         put_back(self.variables, values[chosen])
         return chosen, logs
 
-    def _set_those_of(self, checkpoint):
-        wanted = {id(variable) for variable in self.variables}
-        weights = float_weights(self._model)
-        for variable, parts in zip(weights, checkpoint.read(), strict=True):
-            if id(variable) in wanted:
-                variable.assign(joined(variable, parts))
+    def trace(self, tried, chosen, logs):
+        """What was tried, each as (name, logs, logs of the soup with it, stayed), and chosen."""
+        monitor = self._judge.monitor if self._judge else "loss"
 
+        def score(logs):
+            return None if logs is None else logs[monitor]
 
-def average(model, checkpoints, shares, statistics, judge):
-    """Set the model to the weighted mean of all, unless it lies behind a loss barrier.
-
-    Of those with a share of 0 nothing is read.
-    """
-    weights = ModelWeights(model)
-    used = [one for one, share in zip(checkpoints, shares, strict=True) if share]
-    shares = [share for share in shares if share]
-    with weights.put_back_on_error():
-        own = judge.each(weights, used) if judge else [None] * len(used)
-        if judge:
-            _check_losses(used, own)
-        sums = WeightSums(weights.variables)
-        for checkpoint, share in zip(progress(used, "Averaging"), shares, strict=True):
-            sums.add(checkpoint, share)
-        weights.set(sums.means())
-        chosen, logs = statistics.choose(used[-1])
-        if judge:
-            refuse_behind_barrier(used, shares, own, logs[chosen])
-    logs_of = dict(zip(map(id, used), own, strict=True))
-    tried = [(one.name, logs_of.get(id(one)), None, id(one) in logs_of) for one in checkpoints]
-    return trace(judge, tried, statistics, chosen, logs)
-
-
-def _check_losses(checkpoints, own):
-    for one, logs in zip(checkpoints, own, strict=True):
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(
-                f"every checkpoint must have a finite loss on the held-out data; {one.name} has "
-                f"{logs['loss']}: leave it out, and if all have, look at the data."
-            )
-
-
-def refuse_behind_barrier(checkpoints, shares, own, averaged):
-    """Raise ValueError where the average is much worse than what it is made of."""
-    losses = [logs["loss"] for logs in own]
-    single = float(np.average(losses, weights=shares))
-    if behind_barrier(averaged["loss"], single):
-        pairs = zip(checkpoints, losses, strict=True)
-        listed = ", ".join(f"{one.name} {loss:.4g}" for one, loss in pairs)
-        raise ValueError(
-            "the weights must lie in one basin of the loss to be averaged; the average has a loss "
-            f"of {averaged['loss']:.4g} on the held-out data, the checkpoints {single:.4g} on "
-            f"average ({listed}): average predictions instead (Ensemble)."
+        return AveragingTrace(
+            monitor=monitor,
+            tried=tuple(Trial(name, score(own), score(soup), s) for name, own, soup, s in tried),
+            batch_norm={k: score(v) for k, v in logs.items()} if self.variables else {},
+            chosen=chosen if self.variables else None,
+            score=score(logs[chosen]),
         )
 
 
-def trace(judge, tried, statistics, chosen, logs):
-    """The trace; `tried` has name, logs, logs with it, stayed."""
-    monitor = judge.monitor if judge else "loss"
-
-    def score(logs):
-        return None if logs is None else logs[monitor]
-
-    trials = [Trial(name, score(own), score(soup), stayed) for name, own, soup, stayed in tried]
-    return AveragingTrace(
-        monitor=monitor,
-        tried=tuple(trials),
-        batch_norm={k: score(v) for k, v in logs.items()} if statistics.variables else {},
-        chosen=chosen if statistics.variables else None,
-        score=score(logs[chosen]),
-    )
+def progress(checkpoints, description):
+    """Yield the checkpoints, with a bar where they take long."""
+    with contextlib.closing(with_progress(checkpoints, len(checkpoints), description)) as shown:
+        yield from shown

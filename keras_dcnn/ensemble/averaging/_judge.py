@@ -1,24 +1,22 @@
-"""Judge: scores of a model on held-out data."""
+"""Scores of a model on held-out data, and how much worse is a loss barrier."""
 
-import contextlib
 import math
 
 from keras_dcnn._keras.fitting import infer_mode
-from keras_dcnn._keras.variables import state_variables
-from keras_dcnn._progress import with_progress
+from keras_dcnn._reading.ends import check_ends, check_readable_again
 from keras_dcnn._state.random_state import random_state_kept
-from keras_dcnn._state.snapshot import put_back, snapshot
-from keras_dcnn.ensemble.averaging._weight_files import float_weights
-from keras_dcnn.ensemble.averaging._weight_sums import arrays
+from keras_dcnn._state.snapshot import variables_kept
+from keras_dcnn.ensemble.averaging._averaging import other_variables
+
+RATIO, MARGIN = 0.25, 0.05
 
 
-def check_readable_again(argument, data):
-    """Raise ValueError for data that end after one pass, or never."""
-    if hasattr(data, "__next__"):
-        raise ValueError(f"`{argument}` must be readable again and again; got a generator.")
-    cardinality = getattr(data, "cardinality", None)
-    if cardinality is not None and int(cardinality()) == -1:
-        raise ValueError(f"`{argument}` must end; got an infinite dataset: drop its `.repeat()`.")
+def behind_barrier(averaged, single):
+    """Whether a loss is much worse than that of the weights it averages; NaN is.
+
+    Averaged weights lie then in no basin of what they are made of.
+    """
+    return not averaged <= single + RATIO * abs(single) + MARGIN  # losses may be negative
 
 
 class Judge:
@@ -35,7 +33,8 @@ class Judge:
                 f"`{argument}` must be (x, y), (x, y, sample_weight) or a dataset of such batches; "
                 f"got {type(data).__name__}."
             )
-        check_readable_again(argument, data)
+        check_readable_again(f"`{argument}`", data)
+        check_ends(f"`{argument}`", data)
         if not model.compiled:
             raise ValueError(
                 f"`{argument}` needs a compiled model, whose loss and metrics are measured; "
@@ -45,17 +44,11 @@ class Judge:
         self._arguments = dict(zip(names, data if pair else (data,), strict=False))
         self._model = model
         self.monitor = monitor
-        averaged = {id(w) for w in float_weights(model)}
-        self._others = [v for v in state_variables(model) if id(v) not in averaged]
 
     def __call__(self):
         """Loss and metrics by name."""
-        before = snapshot(self._others)
-        try:
-            with random_state_kept():
-                logs = self._model.evaluate(**self._arguments, verbose=0, return_dict=True)
-        finally:
-            put_back(self._others, before)
+        with variables_kept(other_variables(self._model)), random_state_kept():
+            logs = self._model.evaluate(**self._arguments, verbose=0, return_dict=True)
         if self.monitor not in logs:
             raise ValueError(
                 f"`monitor` must be one of {', '.join(sorted(logs))}; got {self.monitor!r}."
@@ -68,17 +61,3 @@ class Judge:
         if math.isnan(value):
             return math.inf
         return -value if infer_mode(self._model, self.monitor) == "max" else value
-
-    def each(self, weights, checkpoints):
-        """The logs of each checkpoint by itself; the model has the last one's weights then."""
-        return [self._one(weights, one) for one in progress(checkpoints, "Evaluating")]
-
-    def _one(self, weights, checkpoint):
-        weights.set(arrays(weights.variables, checkpoint))
-        return self()
-
-
-def progress(checkpoints, description):
-    """Yield the checkpoints, with a bar where they take long."""
-    with contextlib.closing(with_progress(checkpoints, len(checkpoints), description)) as shown:
-        yield from shown

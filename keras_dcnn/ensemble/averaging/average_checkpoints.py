@@ -1,9 +1,19 @@
 """average_checkpoints: one model whose weights are the mean of several checkpoints."""
 
+import math
+
+import numpy as np
+
 from keras_dcnn._checks import check_built_model, check_shares
-from keras_dcnn.ensemble.averaging._averaging import Statistics, average
+from keras_dcnn._state.snapshot import snapshot
+from keras_dcnn.ensemble.averaging._averaging import (
+    BatchNormChoice,
+    WeightSums,
+    progress,
+    put_back_on_error,
+)
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
-from keras_dcnn.ensemble.averaging._judge import Judge
+from keras_dcnn.ensemble.averaging._judge import Judge, behind_barrier
 
 
 def average_checkpoints(
@@ -19,9 +29,9 @@ def average_checkpoints(
     and the model keeps its weights.
 
     `w = Σ aᵢ wᵢ / Σ aᵢ`, in float64, for all float weights; seeds, counts and other whole numbers
-    stay the model's own, as does the optimizer. The checkpoints are read weight by weight: beside
-    the model there is memory for two of them, whatever their number. The model's former weights
-    lie in a temporary file meanwhile; when anything fails, the model is as it was.
+    stay the model's own, as does the optimizer. The checkpoints are read one after the other, into
+    the model itself: beside it there is memory for three of them, whatever their number. When
+    anything fails, the model is as it was.
 
     Args:
         model: A built Keras model; compiled where `validation_data` is given.
@@ -76,7 +86,52 @@ def average_checkpoints(
     """
     check_built_model(model)
     judge = None if validation_data is None else Judge("validation_data", model, validation_data)
-    statistics = Statistics(model, batch_norm, data, "data", judge)
+    batch_norm = BatchNormChoice(model, batch_norm, data, "data", judge)
     opened = open_checkpoints("checkpoints", model, checkpoints)
     shares = check_shares("weights", weights, len(opened), "checkpoint") or (1.0,) * len(opened)
-    return average(model, opened, shares, statistics, judge)
+    return average(model, opened, shares, batch_norm, judge)
+
+
+def average(model, checkpoints, shares, batch_norm, judge):
+    """Set the model to the weighted mean of all, unless it lies behind a loss barrier.
+
+    Of those with a share of 0 nothing is read.
+    """
+    used = [one for one, share in zip(checkpoints, shares, strict=True) if share]
+    shares = [share for share in shares if share]
+    own = {}
+    with put_back_on_error(model):
+        sums = WeightSums(model)
+        for one, share in zip(progress(used, "Averaging"), shares, strict=True):
+            sums.load(one)
+            own[id(one)] = _finite(one, judge()) if judge else None
+            sums.add(share)
+        last = snapshot(batch_norm.variables)
+        sums.set_means()
+        chosen, logs = batch_norm.choose(last)
+        if judge:
+            _refuse_behind_barrier(used, shares, own, logs[chosen]["loss"])
+    tried = [(one.name, own.get(id(one)), None, id(one) in own) for one in checkpoints]
+    return batch_norm.trace(tried, chosen, logs)
+
+
+def _finite(checkpoint, logs):
+    if not math.isfinite(logs["loss"]):
+        raise ValueError(
+            f"every checkpoint must have a finite loss on the held-out data; {checkpoint.name} has "
+            f"{logs['loss']}: leave it out, and if all have, look at the data."
+        )
+    return logs
+
+
+def _refuse_behind_barrier(checkpoints, shares, own, averaged):
+    losses = [own[id(one)]["loss"] for one in checkpoints]
+    single = float(np.average(losses, weights=shares))
+    if behind_barrier(averaged, single):
+        pairs = zip(checkpoints, losses, strict=True)
+        listed = ", ".join(f"{one.name} {loss:.4g}" for one, loss in pairs)
+        raise ValueError(
+            "the weights must lie in one basin of the loss to be averaged; the average has a loss "
+            f"of {averaged:.4g} on the held-out data, the checkpoints {single:.4g} on average "
+            f"({listed}): average predictions instead (Ensemble)."
+        )

@@ -3,30 +3,26 @@
 import numpy as np
 
 from keras_dcnn._checks import check_built_model, warn_no_effect
-from keras_dcnn._keras.variables import state_variables
-from keras_dcnn._reading.batches import input_batches
 from keras_dcnn._state.random_state import random_state_kept
-from keras_dcnn._state.snapshot import put_back, snapshot
-from keras_dcnn._structure.batch_norm import batch_norm_layers, recompute_statistics, statistics_of
+from keras_dcnn._state.snapshot import snapshot, variables_kept
+from keras_dcnn._structure.batch_norm import (
+    batch_norm_layers,
+    batch_norm_statistics,
+    recompute_statistics,
+)
 
 
 def measure_statistics(model, data):
     """Set the statistics to those of `data`; when that fails, all is as it was."""
-    variables = state_variables(model)
-    others = [v for v in variables if not v.trainable]
-    statistics, before = statistics_of(batch_norm_layers(model)), snapshot(others)
-    try:
-        with random_state_kept():
-            recompute_statistics(model, input_batches(data))
+    statistics = batch_norm_statistics(model)
+    with variables_kept(statistics, only_on_error=True), random_state_kept():
+        recompute_statistics(model, data)
         for variable, value in zip(statistics, snapshot(statistics), strict=True):
             if not np.isfinite(value.astype("float64")).all():
                 raise ValueError(
                     f"the data must be finite, and so what the layers make of them; `"
                     f"{variable.path}` would not be: look for NaN and infinity."
                 )
-    except BaseException:
-        put_back(others, before)
-        raise
 
 
 def recalibrate_batch_norm(model, data):

@@ -4,10 +4,15 @@ import math
 
 from keras_dcnn._checks import check_built_model, check_choice
 from keras_dcnn._state.snapshot import put_back, snapshot
-from keras_dcnn.ensemble.averaging._averaging import Statistics, average, trace
+from keras_dcnn.ensemble.averaging._averaging import (
+    BatchNormChoice,
+    WeightSums,
+    progress,
+    put_back_on_error,
+)
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
-from keras_dcnn.ensemble.averaging._judge import Judge, progress
-from keras_dcnn.ensemble.averaging._weight_sums import ModelWeights, WeightSums
+from keras_dcnn.ensemble.averaging._judge import Judge
+from keras_dcnn.ensemble.averaging.average_checkpoints import average
 
 
 def soup(
@@ -85,38 +90,44 @@ def soup(
     check_built_model(model)
     check_choice("recipe", recipe, ("greedy", "uniform"))
     judge = Judge("data", model, data, monitor)
-    statistics = Statistics(model, batch_norm, training_data, "training_data", judge)
+    batch_norm = BatchNormChoice(model, batch_norm, training_data, "training_data", judge)
     opened = open_checkpoints("candidates", model, candidates)
     if recipe == "uniform":
-        return average(model, opened, [1.0] * len(opened), statistics, judge)
-    return _greedy(model, opened, statistics, judge)
+        return average(model, opened, [1.0] * len(opened), batch_norm, judge)
+    with put_back_on_error(model):
+        sums = WeightSums(model)
+        return _add_in_turn(_sorted(opened, sums, judge), sums, batch_norm, judge)
 
 
-def _greedy(model, candidates, statistics, judge):
-    weights = ModelWeights(model)
-    with weights.put_back_on_error():
-        own = judge.each(weights, candidates)
-        order = sorted(range(len(candidates)), key=lambda i: judge.cost(own[i]))
-        if judge.cost(own[order[0]]) == math.inf:
-            raise ValueError(
-                f"at least one candidate must have a finite {judge.monitor}; all of them give NaN "
-                "or infinity: look at the data and the candidates."
-            )
-        tried = [(candidates[i], own[i]) for i in order]
-        return _add_in_turn(tried, weights, statistics, judge)
+def _sorted(candidates, sums, judge):
+    """(candidate, its logs), the best first."""
+    measured = []
+    for candidate in progress(candidates, "Evaluating"):
+        sums.load(candidate)
+        measured.append((candidate, judge()))
+    measured.sort(key=lambda pair: judge.cost(pair[1]))
+    if judge.cost(measured[0][1]) == math.inf:
+        raise ValueError(
+            f"at least one candidate must have a finite {judge.monitor}; all of them give NaN "
+            "or infinity: look at the data and the candidates."
+        )
+    return measured
 
 
-def _add_in_turn(candidates, weights, statistics, judge):
-    """Add each of the sorted candidates where that makes the average no worse."""
-    sums, tried, best = WeightSums(weights.variables), [], None
+def _add_in_turn(candidates, sums, batch_norm, judge):
+    """Add each of the sorted candidates where that makes the average no worse; the trace."""
+    tried, best = [], None
     for candidate, own in progress(candidates, "Trying the soup"):
-        weights.set(sums.means_with(candidate))
-        chosen, logs = statistics.choose(candidate)
+        sums.load(candidate)
+        last = snapshot(batch_norm.variables)
+        sums.set_means(share=1.0)
+        chosen, logs = batch_norm.choose(last)
         stays = best is None or judge.cost(logs[chosen]) <= judge.cost(best[1][best[0]])
         tried.append((candidate.name, own, logs[chosen], stays))
         if stays:
-            sums.add(candidate)
-            best = chosen, logs, snapshot(statistics.variables)
-    weights.set(sums.means())
-    put_back(statistics.variables, best[2])
-    return trace(judge, tried, statistics, *best[:2])
+            best = chosen, logs, snapshot(batch_norm.variables)
+            sums.load(candidate)
+            sums.add()
+    sums.set_means()
+    put_back(batch_norm.variables, best[2])
+    return batch_norm.trace(tried, *best[:2])
