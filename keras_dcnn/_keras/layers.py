@@ -1,36 +1,45 @@
 """Layers: what runs in tf.data on every backend, and string ids of parts."""
 
 import collections
+import importlib
+import sys
+import warnings
 
 import keras
-from keras.src import constraints, regularizers
-from keras.src.backend.common import global_state
-from keras.src.backend.common.symbolic_scope import in_symbolic_scope
-from keras.src.layers.preprocessing.data_layer import DataLayer
-from keras.src.utils import backend_utils, jax_utils
 
 from keras_dcnn._checks import check_keywords
 from keras_dcnn._random.draws import DrawStream
 from keras_dcnn._random.noise import torch_compiles
 
+# Keras's base of layers for tf.data and Grain, whose pipelines it keeps on the CPU: not exported.
+# Where it is not to be found, only that is missing. `keras.layers.DataLayer` would replace it.
+_DataLayer = next(
+    (base for base in keras.layers.Rescaling.__mro__ if base.__name__ == "DataLayer"),
+    keras.layers.Layer,
+)
 
-class _BackendOps:
-    """`keras.ops` by name on a backend that is not the one Keras runs on (inside tf.data)."""
 
-    def __init__(self, backend):
-        self._backend = backend
+class TensorFlowOps:
+    """`keras.ops` by name on TensorFlow, while Keras runs on another backend (inside tf.data).
+
+    Private, since `keras.ops` runs on the backend of the process only; a public way to choose one
+    for a block of code would replace it.
+    """
+
+    def __init__(self, backend=None):
+        backend = backend or importlib.import_module("keras.src.backend.tensorflow")
+        self._home = getattr(backend, "ops", backend)  # Keras after 3.15; until then
 
     def __getattr__(self, name):
-        backend = self._backend
-        for module in (backend.numpy, backend.core):
+        for module in (self._home.numpy, self._home.core):
             if hasattr(module, name):
                 return getattr(module, name)
-        raise AttributeError(f"no operation `{name}` on the {backend.name} backend")
+        raise AttributeError(f"Keras has no operation `{name}` on TensorFlow")
 
 
 def take_rows(x, index, ops=keras.ops):
     """Rows of `x` by an `index` that is known to be within it, which `keras.ops.take` checks."""
-    if isinstance(ops, _BackendOps) or keras.backend.backend() == "tensorflow":
+    if isinstance(ops, TensorFlowOps) or keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         return tf.gather(x, index)
@@ -41,13 +50,24 @@ def take_rows(x, index, ops=keras.ops):
     return ops.take(x, index, axis=0)
 
 
+def _call_context():
+    """Keras's notes on the outermost call of a layer that is under way; None outside of calls.
+
+    Private, since only they tell in which model a layer is called; a public "entry layer", with
+    room for notes of one's own, would replace them.
+    """
+    from keras.src.backend.common import global_state
+
+    return global_state.get_global_attribute("current_call_ctx")
+
+
 def draw_salt(layer, seed):
     """What tells the draws of this call from others of the same seed: a class and a number.
 
     The number counts the calls of that class and seed within the outermost call, as a rule of a
     model. So two layers of one seed draw apart in a model, and a model made again draws the same.
     """
-    name, context = type(layer).__name__, global_state.get_global_attribute("current_call_ctx")
+    name, context = type(layer).__name__, _call_context()
     if context is None:
         return name
     counts = context.get_value("keras_dcnn_draws") or collections.Counter()
@@ -56,7 +76,7 @@ def draw_salt(layer, seed):
     return f"{name} {counts[name, seed]}" if counts[name, seed] > 1 else name
 
 
-class PipelineLayer(DataLayer):
+class PipelineLayer(_DataLayer):
     """A layer for models and for `tf.data.Dataset.map`, on every backend.
 
     Its `call` takes what the user gave, uint8 as uint8, and uses `self.ops`.
@@ -65,24 +85,26 @@ class PipelineLayer(DataLayer):
     def __init__(self, **kwargs):
         check_keywords(self, kwargs)
         super().__init__(**kwargs)
-        self._convert_input_args = False
+        # As Keras's own layers for images have it; no public setting leaves uint8 as it is.
+        self._convert_input_args, self._allow_non_tensor_positional_args = False, True
         self._graph = _GraphState()
 
     def __call__(self, *args, **kwargs):
-        # In a TensorFlow graph DataLayer casts all that comes in to the compute dtype.
-        above = super(DataLayer, self) if _in_tf_graph(*args) else super()
-        return above.__call__(*args, **kwargs)
+        if _in_tf_graph(*args):  # where DataLayer casts all that comes in to the compute dtype
+            return keras.layers.Layer.__call__(self, *args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     @property
     def ops(self):
         """`keras.ops`, on TensorFlow while a tf.data pipeline is being traced."""
         if keras.backend.backend() != "tensorflow" and _in_tf_graph():
-            return _BackendOps(backend_utils.DynamicBackend("tensorflow"))
+            return TensorFlowOps()
         return keras.ops
 
     def in_model(self):
         """Whether this call is part of that of a model."""
-        return isinstance(self._get_call_context().entry_layer, keras.Model)
+        context = _call_context()
+        return context is not None and isinstance(context.entry_layer, keras.Model)
 
     def run(self, function, *tensors):
         """`function(*tensors)`, compiled by XLA in tf.data and other TensorFlow graphs.
@@ -109,13 +131,13 @@ class PipelineLayer(DataLayer):
         In a TensorFlow graph, tf.data's too, the step raises InvalidArgumentError. XLA knows no
         errors: inside a compiled model this does nothing.
         """
-        if in_symbolic_scope():
+        if is_symbolic(sound):
             return
         if _in_tf_graph(sound):
             import tensorflow as tf
 
             tf.debugging.Assert(sound, [message()])
-        elif not jax_utils.is_in_jax_tracing_scope(sound) and not torch_compiles() and not sound:
+        elif not _in_jax_trace(sound) and not torch_compiles() and not sound:
             raise ValueError(message())
 
     def value_of(self, weight):
@@ -132,17 +154,28 @@ class PipelineLayer(DataLayer):
 
 def is_symbolic(x):
     """True where shapes only are inferred, as when a functional model is made."""
-    return isinstance(x, keras.KerasTensor) or in_symbolic_scope()
+    with keras.SymbolicScope() as scope:
+        return isinstance(x, keras.KerasTensor) or scope.original_scope is not None
 
 
 def _in_tf_graph(*args):
     """Whether TensorFlow is tracing, in this thread, and not JAX inside it nor Keras for shapes."""
+    if sys.modules.get("tensorflow") is None:
+        return False
+    import tensorflow as tf
+
     leaf = next(iter(keras.tree.flatten(args)), None)
-    return (
-        backend_utils.in_tf_graph()
-        and not isinstance(leaf, keras.KerasTensor)
-        and not jax_utils.is_in_jax_tracing_scope(leaf)
-    )
+    shapes_only = isinstance(leaf, keras.KerasTensor)
+    return not tf.executing_eagerly() and not shapes_only and not _in_jax_trace(leaf)
+
+
+def _in_jax_trace(leaf):
+    """Whether JAX is tracing: `leaf`, or for None what is made here and now."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return isinstance(jax.numpy.ones(()) if leaf is None else leaf, jax.core.Tracer)
 
 
 class _GraphState:
@@ -168,8 +201,18 @@ class _GraphState:
 def find_by_string(part):
     """Decorator: makes a registered constraint or regularizer known by its string id.
 
-    `keras.regularizers.get("package>Name")` looks in a table of Keras's own classes only.
+    Private, since `keras.regularizers.get("package>Name")` looks in a table of Keras's own classes
+    only; if it looked among those registered, nothing would be needed.
     """
-    module = constraints if issubclass(part, keras.constraints.Constraint) else regularizers
-    module.ALL_OBJECTS_DICT[keras.saving.get_registered_name(part)] = part
+    is_constraint = issubclass(part, keras.constraints.Constraint)
+    get = keras.constraints.get if is_constraint else keras.regularizers.get
+    table = getattr(sys.modules[get.__module__], "ALL_OBJECTS_DICT", None)
+    if table is None:
+        warnings.warn(
+            f"Keras {keras.__version__} has moved its table of constraints and regularizers: those "
+            "of keras_dcnn will not be known by strings; give the objects.",
+            stacklevel=2,
+        )
+    else:
+        table[keras.saving.get_registered_name(part)] = part
     return part
