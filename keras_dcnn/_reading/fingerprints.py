@@ -5,9 +5,7 @@ import hashlib
 import keras
 import numpy as np
 
-from keras_dcnn._reading.batches import as_array
-
-NAME = "_keras_dcnn_trained_on"
+from keras_dcnn._reading.batches import as_array, input_batches
 
 
 def fingerprints(x):
@@ -23,22 +21,8 @@ def _fingerprint(sample):
     return int.from_bytes(hashed.digest(), "little")
 
 
-def remember_training(model, prints):
-    """Note that the model was trained on samples of these fingerprints, beside earlier ones."""
-    earlier = trained_on(model)
-    prints = np.unique(prints)
-    vars(model)[NAME] = prints if earlier is None else np.union1d(earlier, prints)
-
-
-def trained_on(model):
-    """The fingerprints of what the model was trained on, sorted; None where nobody noted them."""
-    own = vars(model).get(NAME)
-    inner = [trained_on(member) for member in getattr(model, "members", ())]
-    known = [prints for prints in [own, *inner] if prints is not None]
-    return np.unique(np.concatenate(known)) if known else None
-
-
-def num_seen(model, prints):
-    """How many of the samples the model was trained on; None where nobody noted its training."""
-    known = trained_on(model)
-    return None if known is None else int(np.isin(prints, known).sum())
+def as_fingerprints(trained_on):
+    """Those of data of any kind that `fit` takes; fingerprints, a row of uint64, as they are."""
+    if getattr(trained_on, "dtype", None) == np.uint64 and np.ndim(trained_on) == 1:
+        return as_array(trained_on)
+    return np.concatenate([*map(fingerprints, input_batches(trained_on))])

@@ -8,7 +8,6 @@ import numpy as np
 
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._reading.fingerprints import fingerprints
-from keras_dcnn._reading.rows import are_arrays
 from keras_dcnn._state.random_state import random_state_kept
 from keras_dcnn._structure.architecture import architecture
 from keras_dcnn._structure.copies import copy_model
@@ -16,12 +15,12 @@ from keras_dcnn.ensemble.averaging.soup import soup
 from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
 from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
-from keras_dcnn.ensemble.fusing._features import joined
-from keras_dcnn.ensemble.fusing._stacking_guard import guard
+from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches
 from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
 from keras_dcnn.ensemble.judging.calibration import calibration
 from keras_dcnn.ensemble.judging.select_members import select_members
 
+to_numpy = keras.ops.convert_to_numpy
 _TIMED = 1000  # samples
 _REPEATS = 3
 
@@ -40,7 +39,7 @@ def compare_ensembles(
 
     What was chosen or fitted on samples looks too good on them; so the numbers are to be measured
     on others, and it warns where they are not. Neither set may hold samples that a model of the
-    pool was trained on: it refuses those, where the training was noted, and warns where it was not.
+    pool was trained on: it refuses those that are in `trained_on`.
 
     Each model runs once on each set; the models keep their weights, as the soup is made in a copy.
     Seconds are those of the fastest of three passes of `predict` over at most 1,000 samples, after
@@ -53,8 +52,8 @@ def compare_ensembles(
             can be read again and again.
         report_data: To report on, of the same kinds; None reports on `data`, with a warning.
         metric: By what single and greedy are chosen: as in `select_members`, one for classes.
-        trained_on: The images that the models were trained on, or their fingerprints, where that
-            was not noted; as in `StackedEnsemble.fit`.
+        trained_on: What the models were trained on, the images or
+            `EnsembleOnDisk(directory).trained_on`, as in `StackedEnsemble.fit`. None warns.
         batch_size: Samples at a time; None for 32, or as the data come.
 
     Returns:
@@ -82,8 +81,8 @@ def compare_ensembles(
     x = np.random.default_rng(0).random((60, 4))
     y = np.argmax(x[:, :2], axis=1)
     pool = keras_dcnn.ensemble.train_from_seeds(build, (x[:20], y[:20]), seeds=2)
-    data, report_data = (x[20:40], y[20:40]), (x[40:], y[40:])
-    print(keras_dcnn.ensemble.compare_ensembles(pool, data, report_data))
+    data, report = (x[20:40], y[20:40]), (x[40:], y[40:])
+    print(keras_dcnn.ensemble.compare_ensembles(pool, data, report, trained_on=x[:20]))
     ```
 
     Reference:
@@ -92,24 +91,21 @@ def compare_ensembles(
     """
     members = pool.members if isinstance(pool, Ensemble) else pool
     uniform = Ensemble(members)
-    way_out = "give samples that were held out of the training"
-    check = guard(members, trained_on, "the data of a comparison", way_out)
-    chosen_on = reported_on = _Read(uniform, data, batch_size, check)
+    check = held_out(trained_on, "give samples that were held out of the training")
+    chosen_on = report = _Data(uniform, data, batch_size, check)
     if report_data is not None:
-        reported_on = _Read(uniform, report_data, batch_size, check)
-    shared = int(np.isin(reported_on.prints, chosen_on.prints).sum())
+        report = _Data(uniform, report_data, batch_size, check)
+    shared = int(np.isin(report.prints, chosen_on.prints).sum())
     if shared:
         warnings.warn(
-            f"what is chosen on samples looks too good on them; {shared} of "
-            f"{len(reported_on.prints)} samples to report on are among those to choose on: give "
-            "others as `report_data`.",
+            f"what is chosen on samples looks too good on them; {shared} of {len(report.prints)} "
+            "samples to report on are among those to choose on: give others as `report_data`.",
             stacklevel=2,
         )
     selection = select_members(chosen_on.outputs, chosen_on.y, metric)
-    report = _Report(reported_on, batch_size)
     ways = {
         "single": lambda: _single(report, members, selection),
-        "uniform": lambda: report.row(uniform, reported_on.outputs.mean(0), _of(members, members)),
+        "uniform": lambda: report.row(uniform, report.outputs.mean(0), _of(members, members)),
         "greedy": lambda: _greedy(report, members, selection),
         "soup": lambda: _soup(report, members, data),
         "stacked": lambda: _stacked(report, members, chosen_on),
@@ -119,7 +115,7 @@ def compare_ensembles(
         metric=selection.metric,
         num_members=len(members),
         num_selected_on=len(chosen_on.y),
-        num_reported_on=len(reported_on.y),
+        num_reported_on=len(report.y),
         num_shared=shared,
     )
 
@@ -134,13 +130,13 @@ def _row_or_reason(name, way):
 
 def _single(report, members, selection):
     best = selection.single_best
-    return report.row(members[best], report.data.outputs[best], f"member {best}")
+    return report.row(members[best], report.outputs[best], f"member {best}")
 
 
 def _greedy(report, members, selection):
     weights = [selection.weights[i] for i in selection.members]
     chosen = [members[i] for i in selection.members]
-    p = np.tensordot(weights, report.data.outputs[list(selection.members)], 1)
+    p = np.tensordot(weights, report.outputs[list(selection.members)], 1)
     return report.row(Ensemble(chosen, weights=weights), p, _of(chosen, members))
 
 
@@ -154,14 +150,13 @@ def _soup(report, members, data):
         model = copy_model(members[0], "a soup")
     model.compile(optimizer=None, loss=compile_arguments(members[0])["loss"])
     kept = [trial for trial in soup(model, list(members), data).tried if trial.stayed]
-    again = _Read(Ensemble([model]), report.source, report.batch_size)
-    return report.row(model, again.outputs[0], _of(kept, members), again.y)
+    again = _Data(Ensemble([model]), report.source, report.batch_size)
+    return again.row(model, again.outputs[0], _of(kept, members))
 
 
 def _stacked(report, members, chosen_on):
     stacked = StackedEnsemble(members).fit_predictions(chosen_on.outputs, chosen_on.y)
-    rows = joined([keras.ops.convert_to_tensor(one) for one in report.data.outputs])
-    p = keras.ops.convert_to_numpy(stacked.head(rows))
+    p = to_numpy(stacked.head(np.concatenate(report.outputs, axis=1)))
     return report.row(stacked, p, type(stacked.estimator).__name__)
 
 
@@ -180,45 +175,28 @@ def _is_pair(source):
     return True
 
 
-class _Read:
+class _Data:
     """One pass over data: the members' outputs, the labels, and which samples they are."""
 
-    def __init__(self, ensemble, source, batch_size, check=lambda x: None):
-        x, y = source if _is_pair(source) else (source, None)
-        if are_arrays(x):  # all of them, before the members run
-            check(x)
-        labels, outputs, prints, self._first = [], [], [], []
-        for batch, stacked in ensemble._stacked(x, y, batch_size, None):
-            check(batch[0])
-            if batch[1] is None:
+    def __init__(self, ensemble, source, batch_size, check=fingerprints):
+        self.source, self.batch_size = source, batch_size
+        labels, outputs, prints, first = [], [], [], []
+        given = source if _is_pair(source) else (source, None)
+        for x, y, _ in held_out_batches(*given, batch_size, check):
+            if y is None:
                 raise ValueError("the data must have labels; got none: give (x, y).")
-            labels.append(keras.ops.convert_to_numpy(batch[1]))
-            outputs.append(stacked)
-            prints.append(fingerprints(batch[0]))
-            if sum(map(len, prints[:-1])) < _TIMED:
-                self._first.append(batch[0])
-        self.source = source
+            labels.append(to_numpy(y))
+            outputs.append(ensemble.predict_members(x, batch_size=len(y)))
+            if sum(map(len, prints)) < _TIMED:
+                first.append(keras.tree.map_structure(to_numpy, x))
+            prints.append(fingerprints(x))
         self.y, self.prints = np.concatenate(labels), np.concatenate(prints)
         self.outputs = np.concatenate(outputs, axis=1)
+        self._first = keras.tree.map_structure(lambda *x: np.concatenate(x)[:_TIMED], *first)
 
-    def first_samples(self):
-        """At most so many, as a model takes them."""
-        return keras.tree.map_structure(
-            lambda *parts: np.concatenate([*map(keras.ops.convert_to_numpy, parts)])[:_TIMED],
-            *self._first,
-        )
-
-
-class _Report:
-    """Makes the rows of the table."""
-
-    def __init__(self, data, batch_size):
-        self.data, self.source, self.batch_size = data, data.source, batch_size
-        self._samples = data.first_samples()
-
-    def row(self, model, probabilities, note, y=None):
+    def row(self, model, probabilities, note):
         """The numbers of a model that gives these probabilities for the data."""
-        scores = calibration(self.data.y if y is None else y, probabilities)
+        scores = calibration(self.y, probabilities)
         return {
             "accuracy": scores.accuracy,
             "nll": scores.nll,
@@ -235,7 +213,7 @@ class _Report:
         times = []
         for _ in range(1 + _REPEATS):
             start = time.perf_counter()
-            model.predict(self._samples, batch_size=self.batch_size, verbose=0)
+            model.predict(self._first, batch_size=self.batch_size, verbose=0)
             times.append(time.perf_counter() - start)
-        count = len(keras.tree.flatten(self._samples)[0])
+        count = len(keras.tree.flatten(self._first)[0])
         return min(times[1:]) * 1000 / count

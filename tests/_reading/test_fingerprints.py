@@ -1,16 +1,11 @@
-"""Fingerprints tell samples apart, and models know what they were trained on."""
+"""Fingerprints tell samples apart, whatever holds them."""
 
 import keras
 import numpy as np
 
-from keras_dcnn._reading.fingerprints import fingerprints, num_seen, remember_training, trained_on
-from keras_dcnn.ensemble import Ensemble
+from keras_dcnn._reading.fingerprints import as_fingerprints, fingerprints
 
 X = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3), "uint8")
-
-
-def model():
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
 
 
 def test_equal_for_equal_values_of_any_kind_and_different_for_others():
@@ -29,10 +24,12 @@ def test_several_inputs_count_together():
     assert not set(both) & set(fingerprints({"a": X, "b": X}))
 
 
-def test_models_know_their_samples_and_ensembles_those_of_their_members():
-    one, other, prints = model(), model(), fingerprints(X)
-    assert num_seen(one, prints) is trained_on(one) is None
-    remember_training(one, prints[:8])
-    remember_training(one, prints[6:10])
-    assert num_seen(one, prints) == 10
-    assert num_seen(Ensemble([one, other]), prints[5:]) == 5
+def test_of_data_of_any_kind_and_of_fingerprints_themselves():
+    prints, labels = fingerprints(X), np.arange(20)
+    batches = [(X[:12], labels[:12]), (X[12:], labels[12:])]
+    for data in (X, (X, labels), batches_of(batches), prints):
+        np.testing.assert_array_equal(as_fingerprints(data), prints)
+
+
+def batches_of(batches):
+    yield from batches

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from ensemble.averaged import compile_for_tests
 
-from keras_dcnn._reading.fingerprints import fingerprints, remember_training
+from keras_dcnn._reading.fingerprints import fingerprints
+from keras_dcnn.ensemble import compare_ensembles as compare_unchecked
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
-from keras_dcnn.ensemble.compare_ensembles import compare_ensembles
 from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
 from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
 from keras_dcnn.ensemble.judging.calibration import calibration
@@ -22,7 +22,11 @@ SEEN, DATA, REPORT = X[:10], (X[10:50], Y[10:50]), (X[50:], Y[50:])
 TRUE = np.eye(4, 3, dtype="float32")
 
 
-def member(seed, units=None, seen=SEEN, compiled=True):
+def compare_ensembles(*args, trained_on=SEEN):
+    return compare_unchecked(*args, trained_on=trained_on)
+
+
+def member(seed, units=None, compiled=True):
     """Logits x₀, x₁, x₂ with noise in the weights; with `units` behind a hidden layer."""
     hidden = [] if units is None else [keras.layers.Dense(units, "relu")]
     model = keras.Sequential([keras.Input((4,)), *hidden, keras.layers.Dense(3, "softmax")])
@@ -31,8 +35,6 @@ def member(seed, units=None, seen=SEEN, compiled=True):
         model.set_weights([2 * TRUE + noise, np.zeros(3, "float32")])
     if compiled:
         compile_for_tests(model, "sgd")
-    if seen is not None:
-        remember_training(model, fingerprints(seen))
     return model
 
 
@@ -101,7 +103,7 @@ def test_soup(comparison, pool):
 
 
 def test_stacked(comparison, pool):
-    stacked = StackedEnsemble(pool).fit(*DATA)
+    stacked = StackedEnsemble(pool).fit(*DATA, trained_on=SEEN)
     check(comparison, "stacked", keras.ops.convert_to_numpy(stacked(REPORT[0])), 60 + 12 * 3 + 3)
 
 
@@ -166,16 +168,14 @@ def test_shared_samples_warn_with_their_number(pool):
         compare_ensembles(pool[:1], DATA)
 
 
-def test_data_that_a_member_saw_are_refused_to_choose_and_to_report_on(pool):
+def test_data_that_the_members_saw_are_refused_to_choose_and_to_report_on(pool):
     seen = (X[:30], Y[:30])
     for data in ((seen, REPORT), (DATA, seen)):
-        with pytest.raises(ValueError, match="trained on 10 of 30: give samples"):
-            compare_ensembles(pool, *data)
-    unknown = [member(0, seen=None)]
-    with pytest.raises(ValueError, match="trained on 10 of 30"):
-        compare_ensembles(unknown, seen, REPORT, trained_on=SEEN)
-    with pytest.warns(UserWarning, match="nobody noted"):
-        compare_ensembles(unknown, DATA, REPORT)
+        for known in (SEEN, fingerprints(SEEN)):
+            with pytest.raises(ValueError, match="of 30 they were trained on 10: give samples"):
+                compare_ensembles(pool, *data, trained_on=known)
+    with pytest.warns(UserWarning, match="trained_on=x_train"):
+        compare_ensembles(pool[:1], DATA, REPORT, trained_on=None)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import numpy as np
 
 from keras_dcnn._checks import check_built_model
 from keras_dcnn._keras.graph import graphs_in
+from keras_dcnn.ensemble.combining._members import MembersInMemory
 from keras_dcnn.ensemble.combining._models import shapes_of
 
 ops = keras.ops
-numpy = ops.convert_to_numpy
+to_numpy = ops.convert_to_numpy
 PENULTIMATE = "penultimate"
 
 
@@ -56,7 +57,7 @@ def pooled(features):
     return ops.mean(features, axis=axes) if axes else features
 
 
-def joined(features):
+def concatenate_features(features):
     """The features of several networks, a list of tensors, as one row per sample."""
     return ops.concatenate([pooled(one) for one in features], axis=-1)
 
@@ -79,29 +80,39 @@ def num_features(network):
     return size
 
 
-def read_features(pool, sizes, batches, join=joined):
-    """Features, labels and sample weights of all batches, in memory; None for what is not there.
+class Features:
+    """What several networks, or their parts up to a layer, say of a sample, as one row."""
 
-    `pool` holds the networks, and `join` makes one row per sample of their outputs.
-    """
-    parts = []
-    for (_, *others), results in pool.run(range(len(sizes)), batches):
-        parts.append((rows_of(pool, sizes, results, join), *others))
-    return tuple(
-        None if column[0] is None else np.concatenate([*map(numpy, column)])
-        for column in zip(*parts, strict=True)
-    )
+    def __init__(self, networks, layer=None):
+        self.networks = [cut(network, layer) for network in networks]
+        self._sizes = [num_features(one) for one in self.networks]
+        self._pool = MembersInMemory(self.networks)
+        self.size = sum(self._sizes)
 
+    def __call__(self, inputs, training=False):
+        return concatenate_features([one(inputs, training=training) for one in self.networks])
 
-def rows_of(pool, sizes, results, join=joined):
-    """The joined features of one batch, in NumPy; ValueError for NaN, which says whose it is."""
-    rows = numpy(join([outputs for outputs, _ in results]))
-    nan = np.isnan(rows)
-    if nan.any():
-        sample, column = np.argwhere(nan)[0]
-        network = np.searchsorted(np.cumsum(sizes), column, side="right")
-        raise ValueError(
-            f"networks must give numbers; {pool.name(network)} gives NaN for sample {sample} of a "
-            "batch: leave it out, or look for NaN in the data."
+    def run(self, batches):
+        """Each batch, (x, y, sample_weight), its rows in NumPy, and the networks' own losses."""
+        for batch, results in self._pool.run(range(len(self.networks)), batches):
+            rows = to_numpy(concatenate_features([outputs for outputs, _ in results]))
+            self._refuse_nan(rows)
+            yield batch, rows, [loss for _, losses in results for loss in losses]
+
+    def read(self, batches):
+        """Rows, labels and sample weights of all batches, in memory; None for what is not there."""
+        parts = [(rows, *batch[1:]) for batch, rows, _ in self.run(batches)]
+        return tuple(
+            None if column[0] is None else np.concatenate([*map(to_numpy, column)])
+            for column in zip(*parts, strict=True)
         )
-    return rows
+
+    def _refuse_nan(self, rows):
+        nan = np.argwhere(np.isnan(rows))
+        if len(nan):
+            sample, column = nan[0]
+            network = np.searchsorted(np.cumsum(self._sizes), column, side="right")
+            raise ValueError(
+                f"networks must give numbers; {self._pool.name(network)} gives NaN for sample "
+                f"{sample} of a batch: leave it out, or look for NaN in the data."
+            )

@@ -4,16 +4,8 @@ import keras
 
 from keras_dcnn._checks import check_count, check_flag, check_keywords
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
-from keras_dcnn._reading.fingerprints import fingerprints, remember_training, trained_on
-from keras_dcnn._reading.rows import are_arrays
-from keras_dcnn.ensemble.combining._members import MembersInMemory
 from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
-from keras_dcnn.ensemble.fusing._features import (
-    cut,
-    joined,
-    num_features,
-    read_features,
-)
+from keras_dcnn.ensemble.fusing._features import Features
 from keras_dcnn.ensemble.fusing._heads import build_head, output_layer_for, train_head
 
 
@@ -35,7 +27,7 @@ class EarlyFusion(keras.Model):
     Features of networks may differ in scale, and a head learns slowly from small ones: then begin
     it with a normalisation, `head=keras.Sequential([BatchNormalization(), Dense(10, "softmax")])`.
     The head should not be trained on samples that the networks were trained on to the end, whose
-    features look better than those of new ones; `StackedEnsemble` sees to that.
+    features look better than those of new ones; `StackedEnsemble` refuses these.
 
     Args:
         networks: Built Keras models, at least one, with the same input shape.
@@ -88,12 +80,12 @@ class EarlyFusion(keras.Model):
         check_keywords(self, kwargs)
         check_flag("train_networks", train_networks)
         check_models("networks", networks, "once is enough for its features", outputs=False)
-        parts = [cut(network, layer) for network in networks]
-        sizes = [num_features(one) for one in parts]
+        features = Features(networks, layer)
+        parts = features.networks
         if not isinstance(head, keras.layers.Layer):
             check_count("head", head)
             head = output_layer_for(head)
-        build_head(head, sum(sizes))
+        build_head(head, features.size)
         if train_networks and not any(one.trainable_variables for one in parts):
             raise ValueError(
                 "train_networks=True needs networks with something to train; all of theirs is "
@@ -107,25 +99,20 @@ class EarlyFusion(keras.Model):
         if not train_networks:
             for part in parts:
                 part.trainable = False
-        self._sizes = sizes
-        self._pool = MembersInMemory(parts)
-        for network in networks:
-            if trained_on(network) is not None:
-                remember_training(self, trained_on(network))
+        self._features = features
         self.build(shapes_of(parts[0])[0])
 
     def call(self, inputs, training=False):
-        in_training = training and self.train_networks
-        features = joined([one(inputs, training=in_training) for one in self.networks])
-        return self.head(features, training=training)
+        rows = self._features(inputs, training=training and self.train_networks)
+        return self.head(rows, training=training)
 
     def features(self, x, batch_size=None, steps=None):
-        """The networks' features, joined: (samples, features) in float32, a NumPy array.
+        """The networks' features side by side: (samples, features) in float32, a NumPy array.
 
         Takes `x` as `predict` does, and memory for the features alone. Raises ValueError for NaN.
         """
         batches = batches_as_fit_takes_them(x, batch_size=batch_size, steps=steps)[1]
-        return read_features(self._pool, self._sizes, batches)[0]
+        return self._features.read(batches)[0]
 
     def fit_head(
         self, x, y=None, sample_weight=None, validation_data=None, batch_size=None, **fit_arguments
@@ -157,17 +144,14 @@ class EarlyFusion(keras.Model):
 
         def read(*data):
             batches = batches_as_fit_takes_them(*data, batch_size=batch_size)[1]
-            return read_features(self._pool, self._sizes, batches)
+            return self._features.read(batches)
 
         if validation_data is not None:
             given = validation_data if isinstance(validation_data, tuple) else (validation_data,)
             validation_data = read(*given)
-        if are_arrays(x):
-            remember_training(self, fingerprints(x))
         rows, y, sample_weight = read(x, y, sample_weight)
         given = {"sample_weight": sample_weight, "validation_data": validation_data}
-        given |= {"batch_size": batch_size, **fit_arguments}
-        return train_head(self, self.head, rows, y, given)
+        return train_head(self, rows, y, {**given, "batch_size": batch_size, **fit_arguments})
 
     def get_config(self):
         return {

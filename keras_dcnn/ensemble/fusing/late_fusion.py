@@ -4,13 +4,15 @@ import keras
 import numpy as np
 
 from keras_dcnn._reading.batches import as_array
-from keras_dcnn._reading.fingerprints import fingerprints, num_seen
 from keras_dcnn._reading.rows import are_arrays
 from keras_dcnn.ensemble.combining._combination import ROUNDED, TINY
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
+from keras_dcnn.ensemble.fusing._held_out import held_out
 from keras_dcnn.ensemble.fusing._simplex import minimise_on_simplex
 from keras_dcnn.ensemble.judging import _scores
 from keras_dcnn.ensemble.judging._predictions import as_labels, as_predictions, check_probabilities
+
+_WAY_OUT = "hold data out, or use `learn_weights_from` with out-of-fold predictions"
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -31,7 +33,6 @@ class LateFusion(Ensemble):
         combine: `"probability"`, `"logit"`, `"geometric"` or `"vote"`, as in `Ensemble`; for
             "vote" weights can be given, not learned.
         weights: One number ≥ 0 per member, or None for equal weights until they are learned.
-        vectorize: On JAX, whether the members, of one architecture, run as one, as in `Ensemble`.
         **kwargs: Keras's own model arguments, such as `name`.
 
     Input shape:
@@ -41,9 +42,8 @@ class LateFusion(Ensemble):
         That of the members.
 
     Raises:
-        ValueError: as `Ensemble`; from `learn_weights`, for samples that a member was trained on,
-            as far as that was noted (the parts of this package note it, a plain `fit` does not);
-            for labels and predictions that don't fit or are NaN, and for "vote".
+        ValueError: as `Ensemble`; from `learn_weights`, for samples that are in `trained_on`, for
+            labels and predictions that don't fit or are NaN, and for "vote".
         TypeError: for a member that is not a Keras model, for an unknown keyword, and from
             `learn_weights` for data that is no array.
 
@@ -60,8 +60,8 @@ class LateFusion(Ensemble):
         ])
 
     fusion = keras_dcnn.ensemble.LateFusion([build("relu"), build("tanh")])
-    x, y = np.random.default_rng(0).normal(size=(12, 4)), np.arange(12) % 3  # held out
-    print(fusion.learn_weights(x, y))
+    x, y = np.random.default_rng(0).normal(size=(24, 4)), np.arange(24) % 3
+    print(fusion.learn_weights(x[:12], y[:12], trained_on=x[12:]))
     ```
 
     Reference:
@@ -71,12 +71,14 @@ class LateFusion(Ensemble):
         (1997), for the method. https://doi.org/10.1006/inco.1996.2612
     """
 
-    def learn_weights(self, x, y):
+    def learn_weights(self, x, y, trained_on=None):
         """Learn the weights from samples that no member was trained on; return them.
 
         Args:
             x: What the members take: an array, or a list or dict of arrays.
             y: Labels, whole numbers or one-hot rows.
+            trained_on: What the members were trained on, as in `StackedEnsemble.fit`, so that `x`
+                is checked to hold none of it. None warns.
         """
         self._check_learnable()
         if not are_arrays(x):
@@ -84,28 +86,20 @@ class LateFusion(Ensemble):
                 f"`x` must be an array, or a list or dict of them; got {type(x).__name__}: for "
                 "other data use `learn_weights_from` with the members' predictions."
             )
-        prints = fingerprints(x)
-        for i, member in enumerate(self.members):
-            seen = num_seen(member, prints)
-            if seen:
-                raise ValueError(
-                    "the weights must be learned on data that no member was trained on; member "
-                    f"{i} `{member.name}` was trained on {seen} of these {len(prints)} samples: "
-                    "hold data out, or use `learn_weights_from` with out-of-fold predictions."
-                )
+        held_out(trained_on, _WAY_OUT)(x)
         return self.learn_weights_from(self.predict_members(x), y)
 
     def learn_weights_from(self, predictions, y):
         """Learn the weights from held-out or out-of-fold predictions; return them.
 
         Args:
-            predictions: What the members predicted for samples that they were not trained on,
-                (members, samples, classes), (members, samples, 1) with one sigmoid output.
+            predictions: What the members, of one output, predicted for samples that they were not
+                trained on: (members, samples, classes), (members, samples, 1) of a sigmoid.
             y: Labels, whole numbers or one-hot rows.
         """
         self._check_learnable()
-        if not hasattr(predictions, "shape"):
-            predictions = _stacked(predictions)
+        if isinstance(predictions, (list, tuple)):
+            predictions = np.stack([as_array(one) for one in predictions])
         predictions = as_predictions("predictions", predictions)
         if len(predictions) != len(self.members):
             raise ValueError(
@@ -128,24 +122,6 @@ class LateFusion(Ensemble):
                 "probability, and its share of right answers moves in jumps. Give `weights`, or "
                 "combine probabilities."
             )
-
-
-def _stacked(predictions):
-    if not isinstance(predictions, (list, tuple)) or not all(
-        hasattr(p, "shape") for p in predictions
-    ):
-        raise ValueError(
-            "the weights can be learned for members with one output, by an array (members, "
-            "samples, classes) or a list of an array for each member; got "
-            f"{type(predictions).__name__}: for several outputs give `weights`."
-        )
-    shapes = {tuple(p.shape) for p in predictions}
-    if len(shapes) != 1:
-        raise ValueError(
-            "`predictions` must have one shape (samples, classes) for each member; got "
-            f"{[tuple(p.shape) for p in predictions]}."
-        )
-    return np.stack([as_array(p) for p in predictions])
 
 
 def _mixture_loss(p, y):

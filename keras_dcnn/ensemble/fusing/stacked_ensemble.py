@@ -4,18 +4,18 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import check_keywords
-from keras_dcnn._keras.fitting import batches_as_fit_takes_them
-from keras_dcnn._keras.graph import replace_layer
-from keras_dcnn._reading.fingerprints import fingerprints, remember_training
-from keras_dcnn._reading.rows import are_arrays
 from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining._members import MembersInMemory
 from keras_dcnn.ensemble.combining._models import config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.combining.ensemble import check_members
-from keras_dcnn.ensemble.fusing import _heads
-from keras_dcnn.ensemble.fusing._features import cut, joined, num_features, read_features, rows_of
-from keras_dcnn.ensemble.fusing._stacking_guard import guard
+from keras_dcnn.ensemble.fusing._estimator_head import estimator_head
+from keras_dcnn.ensemble.fusing._features import Features, num_features
+from keras_dcnn.ensemble.fusing._heads import keras_head, train_head
+from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches
 from keras_dcnn.ensemble.judging._predictions import as_predictions
+
+_WAY_OUT = "call `fit_predictions` with out-of-fold predictions, or `fit` with held-out images"
+_NOT_FITTED = f"the head is not fitted yet: {_WAY_OUT}."
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -23,25 +23,23 @@ class StackedEnsemble(CombinedModel):
     """Several models, and a head that learnt from their predictions which of them to believe.
 
     Where `Ensemble` gives each member one weight, a head learns for each class whom to trust, and
-    which mistakes to mend. It must learn that on samples that no member was trained on: there all
-    members look right, it trusts the one that knows most by heart, and scores measured on them mean
-    nothing. So there are two ways to fit it:
+    which mistakes to mend. It must learn that on samples that no member was trained on: on others
+    it trusts the member that knows most by heart. So there are two ways to fit it:
 
-    - `fit_predictions(predictions, y)` on out-of-fold predictions, with all samples:
-      `StackedEnsemble(search.bags()).fit_predictions(search.oof_predictions, y)` of a
-      `CrossValidationEnsemble`;
-    - `fit(x, y)` on held-out images, on which it runs the members once. It refuses samples that a
-      member was trained on, where that was noted, and warns where nobody did.
+    - `StackedEnsemble(search.bags()).fit_predictions(search.oof_predictions, y)`, on the
+      out-of-fold predictions of a `CrossValidationEnsemble`, with all samples;
+    - `fit(x, y, trained_on=x_train)` on held-out images, on which it runs the members once; it
+      refuses those that the members were trained on.
 
     `y = head([p₁(x), …, p_M(x)])`. With `layer` it is the stacked network of the tutorial (S-NN):
     the head sees the members' features in place of their predictions. `EarlyFusion` computes the
-    same; but there the head is trained like any network, on any data, also end to end; here the
-    members stay as they are, the head may be scikit-learn's, and the data are guarded.
+    same; but there the head is trained like any network, on any data, also end to end.
 
-    A linear head of scikit-learn's, such as LogisticRegression, SGDClassifier with "log_loss",
-    Ridge, also behind a StandardScaler, becomes a Keras layer once it is fitted, so that the
-    ensemble saves, loads and exports like any model. Others, such as forests, predict in NumPy, and
-    can't be saved, since their only format is executable. `estimator` is the fitted one.
+    A linear head of scikit-learn's (LogisticRegression, LinearRegression, Ridge, Lasso and the
+    like), also behind a StandardScaler or MinMaxScaler, becomes a Keras layer once it is fitted, so
+    that the ensemble saves, loads and exports like any model. Others, such as forests and searches,
+    predict in NumPy, and can't be saved, since their only format is executable. `estimator` is the
+    fitted one.
 
     A StackedEnsemble of compiled members is compiled with their loss and metrics, for `evaluate`;
     to train a Keras head, call `compile` with an optimizer.
@@ -65,9 +63,8 @@ class StackedEnsemble(CombinedModel):
 
     Raises:
         ValueError: for no members, or some that differ in shapes, are given twice or have several
-            outputs; a classifier without `predict_proba`; samples that a member was trained on;
-            NaN; labels that don't fit, or that lack a class; `call` and `save` of what is not
-            fitted, or not a Keras layer.
+            outputs; a classifier without `predict_proba`; samples in `trained_on`; NaN; labels that
+            don't fit or lack a class; `call` and `save` of what is not fitted or not linear.
         TypeError: for a member that is not a Keras model, and for an unknown keyword.
         ImportError: for `head=None` without scikit-learn; `pip install "keras_dcnn[ensemble]"`.
 
@@ -95,34 +92,20 @@ class StackedEnsemble(CombinedModel):
     def __init__(self, members, head=None, layer=None, **kwargs):
         check_keywords(self, kwargs)
         members = check_members(members, None)
-        parts = [cut(member, layer) for member in members]
-        sizes = [num_features(part) for part in parts]
+        features = Features(members, layer)
         classes = num_features(members[0])
         if layer is None and len(shapes_of(members[0])[1]) != 2:
             raise ValueError(
                 "`members` must predict (batch, classes) to be stacked; member 0 "
                 f"`{members[0].name}` predicts {shapes_of(members[0])[1]}: use Ensemble."
             )
-        head = _heads.default_classifier(layer is not None) if head is None else head
-        learner = head if _heads.is_estimator(head) else None
-        if learner is None:
-            head = _heads.keras_head(head, classes)
-            _heads.build_head(head, sum(sizes))
-        elif _heads.is_classifier(head) and not hasattr(head, "predict_proba"):
-            raise ValueError(
-                f"`head` must have `predict_proba`, for probabilities; {head!r} has not: use "
-                "LogisticRegression, or wrap it in CalibratedClassifierCV."
-            )
+        learner = estimator_head(head, classes, layer is not None)
+        head = learner.learner if learner else keras_head(head, classes, features.size)
         super().__init__(**kwargs)
-        self.members = members
-        self.head = head
-        self.layer = layer
+        self.members, self.head, self.layer, self.estimator = members, head, layer, None
         self.combine, self.member_weights = "probability", None
-        self.estimator = None
-        self._classes, self._sizes = classes, sizes
-        self._pool, self._sources = MembersInMemory(members), MembersInMemory(parts)
-        self._head_pool = None
-        vars(self).update(_learner=learner, _parts=parts)  # not tracked by Keras
+        self._pool, self._features, self._learner = MembersInMemory(members), features, learner
+        self._classes = classes
         if learner is None:
             self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
@@ -130,8 +113,7 @@ class StackedEnsemble(CombinedModel):
 
     def call(self, inputs, training=False):
         self._check_keras_head("call")
-        rows = joined([part(inputs, training=False) for part in self._parts])
-        return self.head(rows, training=training)
+        return self.head(self._features(inputs), training=training)
 
     def fit_predictions(self, predictions, y, **fit_arguments):
         """Fit the head on what the members predicted for samples that they were not trained on.
@@ -147,8 +129,8 @@ class StackedEnsemble(CombinedModel):
             This ensemble; `history` has what a Keras head recorded.
 
         Raises:
-            ValueError: for predictions or labels that don't fit, NaN, a class without a sample
-                where the head is scikit-learn's, and with `layer`.
+            ValueError: for predictions or labels that don't fit, NaN, a class without a sample, and
+                with `layer`.
         """
         if self.layer is not None:
             raise ValueError(
@@ -173,49 +155,32 @@ class StackedEnsemble(CombinedModel):
                 which must end.
             y: Labels, as for `fit_predictions`; None where they are in `x`.
             batch_size: Samples at a time; None for 32.
-            trained_on: The images that the members were trained on, to check that `x` holds none of
-                them, or their fingerprints; for members of `train_from_seeds` and
-                `CrossValidationEnsemble` it is known.
+            trained_on: What the members were trained on, so that `x` is checked to hold none of it:
+                the images, or for members that `train_from_seeds` or `CrossValidationEnsemble`
+                left in a directory `EnsembleOnDisk(directory).trained_on`. None warns.
             **fit_arguments: What `fit` of the head takes more, such as `epochs` of Keras's.
 
         Returns:
             This ensemble; `history` has what a Keras head recorded.
 
         Raises:
-            ValueError: for samples that a member was trained on; it says how many; and as
-                `fit_predictions`.
+            ValueError: for samples in `trained_on`; it says how many; and as `fit_predictions`.
         """
-        check = guard(self.members, trained_on)
-        if are_arrays(x):  # all of them, before the members run
-            check(x)
-        prints = []
-
-        def checked(batches):
-            for batch in batches:
-                check(batch[0])
-                prints.append(fingerprints(batch[0]))
-                yield batch
-
-        batches = checked(batches_as_fit_takes_them(x, y, batch_size=batch_size)[1])
-        rows, y, weights = read_features(self._sources, self._sizes, batches)
-        if weights is not None:
-            fit_arguments = {"sample_weight": weights, **fit_arguments}
-        self._fit_rows(rows, y, fit_arguments)
-        remember_training(self, np.concatenate(prints))
+        check = held_out(trained_on, _WAY_OUT)
+        rows, y, weights = self._features.read(held_out_batches(x, y, batch_size, check))
+        given = {} if weights is None else {"sample_weight": weights}
+        self._fit_rows(rows, y, {**given, **fit_arguments})
         return self
 
     def save(self, filepath, *args, **kwargs):
-        """As `keras.Model.save`; raises ValueError where the head is not a Keras layer."""
         self._check_keras_head("save")
         super().save(filepath, *args, **kwargs)
 
     def save_weights(self, filepath, *args, **kwargs):
-        """As `keras.Model.save_weights`; raises ValueError as `save`."""
         self._check_keras_head("save_weights")
         super().save_weights(filepath, *args, **kwargs)
 
     def export(self, filepath, *args, **kwargs):
-        """As `keras.Model.export`; raises ValueError as `save`."""
         self._check_keras_head("export")
         return super().export(filepath, *args, **kwargs)
 
@@ -244,57 +209,42 @@ class StackedEnsemble(CombinedModel):
     def _fit_rows(self, rows, y, fit_arguments):
         if y is None:
             raise ValueError("`y` must be given, for data without labels.")
-        if len(y) != len(rows):
-            raise ValueError(f"`y` must have one label per sample, {len(rows)}; got {len(y)}.")
         if "validation_data" in fit_arguments:
             raise ValueError("`validation_data` isn't taken here: use `validation_split`.")
         if self._learner is None:
-            _heads.train_head(self, self.head, rows, y, fit_arguments)
+            train_head(self, rows, y, fit_arguments)
             return
-        estimator = _heads.EstimatorHead(self._learner, self._classes, self.layer is not None)
-        estimator.fit(rows, y, fit_arguments)
-        layer = estimator.as_keras(rows)
-        self.estimator = estimator.fitted
-        self._answer = estimator.answer
-        replace_layer(self, "head", self._learner if layer is None else layer)
-        self._head_pool = None
-        self.train_function = self.test_function = self.predict_function = None
-        if layer is not None and not self.built:
+        self._learner.fit(rows, y, fit_arguments)
+        layer = self._learner.as_keras(rows.shape[1])
+        if layer is not None and self.built:
+            self.head.set_weights(layer.get_weights())
+        elif layer is not None:
+            self.head = layer
             self.build(shapes_of(self.members[0])[0])
+        self.estimator = self._learner.fitted
 
     def _combined(self, batches):
         """Each batch, what the head says, and the losses of regularizers."""
-        if isinstance(self.head, keras.layers.Layer):
-            if self._head_pool is None:  # kept, so that it is compiled once
-                alone = _heads.head_alone(self.head, sum(self._sizes))
-                self._head_pool = MembersInMemory([alone])
-            rows = self._rows(batches)
-            for (_, batch, losses), [(outputs, more)] in self._head_pool.run([0], rows):
-                yield batch, outputs, [*losses, *more]
-            return
-        if self.estimator is None:
+        if self._learner is not None and self.estimator is None:
             raise ValueError(_NOT_FITTED)
-        for rows, batch, losses in self._rows(batches):
-            yield batch, keras.ops.convert_to_tensor(self._answer(rows), "float32"), losses
+        for batch, rows, losses in self._features.run(batches):
+            outputs, more = self._answer(rows)
+            yield batch, outputs, [*losses, *more]
 
-    def _rows(self, batches):
-        for batch, results in self._sources.run(range(len(self.members)), batches):
-            losses = [loss for _, losses in results for loss in losses]
-            yield rows_of(self._sources, self._sizes, results), batch, losses
+    def _answer(self, rows):
+        head = self.head
+        if not isinstance(head, keras.layers.Layer):
+            return keras.ops.convert_to_tensor(self._learner.answer(rows), "float32"), []
+        values = head.trainable_variables, head.non_trainable_variables
+        outputs, _, losses = head.stateless_call(*values, rows, training=False, return_losses=True)
+        return outputs, losses
 
     def _check_keras_head(self, method):
-        if isinstance(self.head, keras.layers.Layer):
-            return
-        if self.estimator is None:
-            raise ValueError(_NOT_FITTED)
-        raise ValueError(
-            f"`{method}` needs a head that is a Keras layer, as linear heads of scikit-learn's "
-            f"become when fitted; {type(self.head).__name__} predicts in NumPy, with `predict` and "
-            "`evaluate` only: use LogisticRegression, or a number of hidden units as `head`."
-        )
-
-
-_NOT_FITTED = (
-    "the head is not fitted yet: call `fit_predictions` with out-of-fold predictions, or `fit` "
-    "with held-out images."
-)
+        if not isinstance(self.head, keras.layers.Layer):
+            if self.estimator is None:
+                raise ValueError(_NOT_FITTED)
+            raise ValueError(
+                f"`{method}` needs a head that is a Keras layer, or linear; that of "
+                f"{type(self.head).__name__} predicts in NumPy, by `predict` and `evaluate` only: "
+                "use LogisticRegression, or a number of hidden units as `head`."
+            )

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from ensemble.averaged import compile_for_tests
 
-from keras_dcnn._reading.fingerprints import fingerprints, num_seen, remember_training
 from keras_dcnn.ensemble.fusing.early_fusion import EarlyFusion
 
 rng = np.random.default_rng(0)
@@ -169,19 +168,6 @@ def test_channels_first_maps_are_averaged_over_their_places():
     finally:
         keras.config.set_image_data_format("channels_last")
     np.testing.assert_allclose(features, np.maximum(x, 0).mean((2, 3)), rtol=1e-5)
-
-
-def test_it_knows_what_its_networks_were_trained_on():
-    one = network()
-    remember_training(one, fingerprints(X[:7]))
-    assert num_seen(EarlyFusion([one], 3, layer="pooled"), fingerprints(X)) == 7
-
-
-def test_what_the_head_is_trained_on_counts_as_training():
-    fusion = EarlyFusion([network()], 3, layer="pooled")
-    compiled(fusion)
-    fusion.fit_head(X[:8], np.arange(8) % 3, verbose=0)
-    assert num_seen(fusion, fingerprints(X)) == 8
 
 
 def test_nan_is_refused_with_the_name_of_the_network():

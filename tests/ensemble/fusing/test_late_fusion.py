@@ -6,13 +6,14 @@ import pytest
 from ensemble.averaged import compile_for_tests
 from scipy import optimize, special
 
-from keras_dcnn._reading.fingerprints import fingerprints, remember_training
+from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn.ensemble.fusing._simplex import minimise_on_simplex
 from keras_dcnn.ensemble.fusing.late_fusion import LateFusion
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 4)).astype("float32")
 Y = rng.integers(0, 3, 40)
+SEEN = rng.normal(size=(5, 4))  # stands for what members were trained on
 
 
 def member(seed, activation="softmax", units=3):
@@ -57,7 +58,7 @@ def test_the_weights_are_the_best_that_scipy_finds(combine, units):
     fusion = LateFusion(members(combine, units), combine)
     y = Y % max(units, 2)
     outputs = np.stack([keras.ops.convert_to_numpy(m(X)) for m in fusion.members])
-    weights = np.array(fusion.learn_weights(X, y))
+    weights = np.array(fusion.learn_weights(X, y, trained_on=SEEN))
     found = best(lambda w: loss(combine, outputs, y, w), 3)
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1)
@@ -100,7 +101,7 @@ def test_learned_weights_act_after_predict_evaluate_and_call_and_are_saved(tmp_p
     np.testing.assert_allclose(fusion.predict(X, verbose=0), outputs.mean(0), rtol=1e-5)
     before = fusion.evaluate(X, Y, verbose=0)
     outer = keras.Sequential([keras.Input((4,)), fusion])
-    weights = fusion.learn_weights(X, Y)
+    weights = fusion.learn_weights(X, Y, trained_on=SEEN)
     expected = np.tensordot(weights, outputs, 1)
     assert np.abs(expected - outputs.mean(0)).max() > 0.01
     np.testing.assert_allclose(fusion.predict(X, verbose=0), expected, rtol=1e-4, atol=1e-6)
@@ -118,14 +119,16 @@ def test_learned_weights_act_after_predict_evaluate_and_call_and_are_saved(tmp_p
     np.testing.assert_allclose(keras.Model.predict(fusion, X, verbose=0), expected, rtol=1e-4)
 
 
-def test_refuses_samples_that_a_member_was_trained_on():
+def test_refuses_samples_that_the_members_were_trained_on():
     fusion = LateFusion(members(), weights=[1, 2, 3])
-    remember_training(fusion.members[1], fingerprints(X[:7]))
-    with pytest.raises(ValueError, match=r"member 1 .* was trained on 7 of these 40 samples"):
-        fusion.learn_weights(X, Y)
+    for seen in (X[:7], fingerprints(X[:7])):
+        with pytest.raises(ValueError, match=r"of 40 they were trained on 7: .*learn_weights_from"):
+            fusion.learn_weights(X, Y, trained_on=seen)
     assert fusion.member_weights == (1, 2, 3)
-    fusion.learn_weights(X[7:], Y[7:])
+    fusion.learn_weights(X[7:], Y[7:], trained_on=X[:7])
     assert fusion.member_weights != (1, 2, 3)
+    with pytest.warns(UserWarning, match="trained_on=x_train"):
+        fusion.learn_weights(X, Y)
 
 
 def test_several_inputs():
@@ -138,7 +141,7 @@ def test_several_inputs():
         )
 
     fusion = LateFusion([build(0), build(1)])
-    assert len(fusion.learn_weights({"a": X, "b": X[:, :2]}, Y)) == 2
+    assert len(fusion.learn_weights({"a": X, "b": X[:, :2]}, Y, {"a": SEEN, "b": SEEN[:, :2]})) == 2
 
 
 def test_says_when_it_has_not_come_to_the_end():
@@ -163,8 +166,13 @@ P = rng.dirichlet(np.ones(3), (3, 40))
         (P, P[0], "logit", "for soft labels"),
         (2 * P, Y, "probability", "needs probabilities.*for member 0, sample"),
         (np.where(P > 0.5, np.nan, P), Y, "logit", "`predictions` must be finite"),
-        ([{"a": P[0]}] * 3, Y, "probability", "for several outputs give `weights`"),
-        ([P[0], P[1], P[2, 1:]], Y, "probability", r"one shape .* got \[\(40, 3\)"),
+        (
+            [{"a": P[0]}] * 3,
+            Y,
+            "probability",
+            r"of shape \(members, samples, classes\); got dtype object",
+        ),
+        ([P[0], P[1], P[2, 1:]], Y, "probability", "must have the same shape"),
     ],
 )
 def test_bad_arguments(predictions, y, combine, message):

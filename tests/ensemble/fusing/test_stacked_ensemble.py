@@ -10,14 +10,21 @@ import pytest
 from ensemble.averaged import compile_for_tests
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, SGDClassifier
+from sklearn.linear_model import (
+    Lasso,
+    LogisticRegression,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    Ridge,
+    SGDClassifier,
+)
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
 from sklearn.svm import LinearSVC
 
-from keras_dcnn._reading.fingerprints import fingerprints, num_seen, remember_training
-from keras_dcnn.ensemble import Ensemble
+from keras_dcnn._reading.fingerprints import fingerprints
+from keras_dcnn.ensemble import Ensemble, EnsembleOnDisk, train_from_seeds
 from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
 
 rng = np.random.default_rng(0)
@@ -30,15 +37,12 @@ def labels(classes):
     return np.argmax(noisy[:, : max(2, classes)], axis=1)
 
 
-def member(classes=3, seed=0, seen=SEEN, inputs=4, activation=None):
+def member(classes=3, seed=0, inputs=4, activation=None):
     init = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
     activation = activation or ("sigmoid" if classes == 1 else "softmax")
     hidden = keras.layers.Dense(5, "relu", kernel_initializer=init, name="hidden")
     out = keras.layers.Dense(classes, activation, kernel_initializer=init)
-    model = keras.Sequential([keras.Input((inputs,)), hidden, out])
-    if seen is not None:
-        remember_training(model, fingerprints(seen))
-    return model
+    return keras.Sequential([keras.Input((inputs,)), hidden, out])
 
 
 def members(classes=3, count=3, **options):
@@ -47,6 +51,10 @@ def members(classes=3, count=3, **options):
 
 def predict(model, x=X):
     return model.predict(x, verbose=0)
+
+
+def fit(stacked, *data, **options):
+    return stacked.fit(*data, trained_on=SEEN, **options)
 
 
 def outputs(models, x=X):
@@ -120,32 +128,36 @@ def test_ensemble_as_scikit_learns_voting_classifier(weights):
 
 LINEAR = {
     "logistic": LogisticRegression(),
-    "sgd": SGDClassifier(loss="log_loss", random_state=0),
     "scaled": make_pipeline(StandardScaler(), LogisticRegression(C=0.1)),
+    "ranges": make_pipeline(MinMaxScaler((-1, 2)), LogisticRegressionCV(Cs=3, cv=2)),
     "ridge": Ridge(),
+    "no intercept": make_pipeline(StandardScaler(with_std=False), Lasso(0.01, fit_intercept=False)),
 }
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # what LogisticRegressionCV will change
 @pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize("name", LINEAR)
 def test_linear_heads_become_keras_layers(classes, name):
     models, y = members(classes), labels(classes)
-    if name == "ridge" and classes > 1:
+    regression = not hasattr(LINEAR[name], "predict_proba")
+    if regression and classes > 1:
         y = np.eye(classes)[y]
-    stacked = StackedEnsemble(models, LINEAR[name]).fit(X, y)
+    stacked = fit(StackedEnsemble(models, LINEAR[name]), X, y)
     p = outputs(models).astype("float64")
-    rows = np.concatenate(p[:, :, 1:] if classes == 2 and name != "ridge" else p, axis=1)
-    if name == "ridge":
+    rows = np.concatenate(p[:, :, 1:] if classes == 2 and not regression else p, axis=1)
+    if regression:
         expected = stacked.estimator.predict(rows).reshape(60, -1)
     else:
         expected = stacked.estimator.predict_proba(rows)[:, -classes:]
+    assert isinstance(stacked.head, keras.layers.Layer)
     called = keras.ops.convert_to_numpy(stacked(X))
     np.testing.assert_allclose(called, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.every_backend
 def test_a_linear_head_with_its_scaler_is_saved(tmp_path):
-    stacked = StackedEnsemble(members(), LINEAR["scaled"]).fit(X, labels(3))
+    stacked = fit(StackedEnsemble(members(), LINEAR["scaled"]), X, labels(3))
     stacked.save(tmp_path / "s.keras")
     loaded = keras.saving.load_model(tmp_path / "s.keras")
     rows = np.concatenate(outputs(stacked.members).astype("float64"), axis=1)
@@ -155,63 +167,46 @@ def test_a_linear_head_with_its_scaler_is_saved(tmp_path):
 
 def test_the_head_that_is_given_stays_unfitted_and_a_second_fit_replaces_the_first():
     given, models, y = LogisticRegression(), members(), labels(3)
-    stacked = StackedEnsemble(models, given).fit(X[:40], y[:40])
+    stacked = fit(StackedEnsemble(models, given), X[:40], y[:40])
     first = predict(stacked)
     stacked.fit_predictions(outputs(models), y)
     assert not hasattr(given, "coef_")
     assert not np.allclose(first, predict(stacked))
     fresh = StackedEnsemble(models, given).fit_predictions(outputs(models), y)
     np.testing.assert_allclose(predict(stacked), predict(fresh), rtol=1e-5)
-
-
-def test_a_second_fit_may_choose_another_kind_of_head(tmp_path):
-    class Either(ClassifierMixin, BaseEstimator):
-        """Logistic regression for few samples, else a forest, as a search may choose."""
-
-        def fit(self, x, y):
-            few = LogisticRegression() if len(x) < 50 else RandomForestClassifier(3, random_state=0)
-            self.chosen_, self.classes_ = few.fit(x, y), np.unique(y)
-            return self
-
-        def predict(self, x):
-            return self.chosen_.predict(x)
-
-        def predict_proba(self, x):
-            return self.chosen_.predict_proba(x)
-
-        @property
-        def decision_function(self):
-            return self.chosen_.decision_function
-
-    models, y = members(), labels(3)
-    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
-    stacked = StackedEnsemble(models, Either())
-    for count in (40, 60, 40):
-        stacked.fit_predictions(outputs(models)[:, :count], y[:count])
-        expected = stacked.estimator.predict_proba(rows)
-        np.testing.assert_allclose(predict(stacked), expected, atol=1e-5)
-        if count == 60:
-            with pytest.raises(ValueError, match="needs a head that is a Keras layer"):
-                stacked.save(tmp_path / "s.keras")
-    if isinstance(stacked.head, keras.layers.Layer):
-        stacked.save(tmp_path / "s.keras")
-        loaded = keras.saving.load_model(tmp_path / "s.keras")
-        np.testing.assert_allclose(predict(loaded), expected, atol=1e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(stacked(X)), predict(fresh), rtol=1e-5)
 
 
 def test_weights_of_samples_reach_the_last_step_of_a_pipeline():
     models, y, weights = members(), labels(3), rng.random(60)
     head = make_pipeline(StandardScaler(), LogisticRegression())
-    stacked = StackedEnsemble(models, head).fit(X, y, sample_weight=weights)
+    stacked = fit(StackedEnsemble(models, head), X, y, sample_weight=weights)
     rows = np.concatenate(outputs(models).astype("float64"), axis=1)
     head.fit(rows, y, logisticregression__sample_weight=weights)
     np.testing.assert_allclose(predict(stacked), head.predict_proba(rows), atol=1e-5)
 
 
-@pytest.mark.parametrize("head", [RandomForestClassifier(3, random_state=0), PoissonRegressor()])
+class Cautious(LogisticRegression):
+    """A subclass that answers by another formula than its coefficients'."""
+
+    def predict_proba(self, x):
+        return 0.9 * super().predict_proba(x) + 0.05
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        RandomForestClassifier(3, random_state=0),
+        PoissonRegressor(),
+        Cautious(),
+        SGDClassifier(loss="log_loss", random_state=0),
+        make_pipeline(PolynomialFeatures(2), LogisticRegression()),
+        make_pipeline(MinMaxScaler(clip=True), LogisticRegression()),
+    ],
+)
 def test_other_heads_predict_in_numpy_and_refuse_what_needs_keras(head, tmp_path):
     models, y = members(1), labels(1)
-    stacked = StackedEnsemble(models, head).fit(X, y)
+    stacked = fit(StackedEnsemble(models, head), X, y)
     rows = np.concatenate(outputs(models).astype("float64"), axis=1)
     if hasattr(head, "predict_proba"):
         expected = stacked.estimator.predict_proba(rows)[:, 1:]
@@ -238,7 +233,7 @@ def test_a_keras_head_is_trained_and_the_members_are_not(tmp_path):
     with pytest.raises(ValueError, match="call `compile"):
         stacked.fit_predictions(outputs(models), y)
     compile_for_tests(stacked, keras.optimizers.Adam(0.1), metrics=[])
-    stacked.fit(X, y, epochs=5, verbose=0, validation_split=0.2)
+    fit(stacked, X, y, epochs=5, verbose=0, validation_split=0.2)
     assert stacked.history.history["loss"][-1] < stacked.history.history["loss"][0]
     for one, m in zip(before, models, strict=True):
         np.testing.assert_array_equal(one[0], m.get_weights()[0])
@@ -258,7 +253,7 @@ def test_a_keras_head_is_trained_and_the_members_are_not(tmp_path):
 
 def test_a_stacked_network_takes_the_features_of_a_layer(tmp_path):
     models, y = members(), labels(3)
-    stacked = StackedEnsemble(models, layer="hidden").fit(X, y, batch_size=7)
+    stacked = fit(StackedEnsemble(models, layer="hidden"), X, y, batch_size=7)
     parts = [np.maximum(X @ m.get_weights()[0] + m.get_weights()[1], 0) for m in models]
     rows = np.concatenate(parts, axis=1).astype("float64")
     scaled = (rows - rows.mean(0)) / np.where(rows.std(0) > 0, rows.std(0), 1)
@@ -271,24 +266,28 @@ def test_a_stacked_network_takes_the_features_of_a_layer(tmp_path):
         stacked.fit_predictions(outputs(models), y)
 
 
+WEIGHTS = np.linspace(0, 2, 60)
+
+
+class Batches(keras.utils.PyDataset):
+    reads = 0
+
+    @property
+    def num_batches(self):
+        return 5
+
+    def __getitem__(self, i):
+        self.reads += 1
+        batch = slice(12 * i, 12 * i + 12)
+        return X[batch], labels(3)[batch], WEIGHTS[batch]
+
+
 def test_members_run_once_over_batches_that_hold_labels_and_weights():
-    class Count(keras.utils.PyDataset):
-        reads = 0
-
-        @property
-        def num_batches(self):
-            return 6
-
-        def __getitem__(self, i):
-            Count.reads += 1
-            batch = slice(10 * i, 10 * i + 10)
-            return X[batch], labels(3)[batch], weights[batch]
-
-    weights, models = np.linspace(0, 2, 60), members()
-    stacked = StackedEnsemble(models).fit(Count())
-    assert Count.reads <= 7  # Keras looks at the first to learn the shapes
+    models, batches = members(), Batches()
+    stacked = fit(StackedEnsemble(models), batches)
+    assert batches.reads <= 6  # Keras looks at the first to learn the shapes
     rows = np.concatenate(outputs(models).astype("float64"), axis=1)
-    expected = LogisticRegression().fit(rows, labels(3), weights).predict_proba(rows)
+    expected = LogisticRegression().fit(rows, labels(3), WEIGHTS).predict_proba(rows)
     np.testing.assert_allclose(predict(stacked), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -296,40 +295,50 @@ def test_evaluate_needs_no_compile_when_members_are_compiled():
     models, y = members(), labels(3)
     for m in models:
         compile_for_tests(m)
-    stacked = StackedEnsemble(models).fit(X, y)
+    stacked = fit(StackedEnsemble(models), X, y)
     loss, accuracy = stacked.evaluate(X, y, verbose=0)
     p = predict(stacked)
     assert loss == pytest.approx(-np.log(p[range(60), y]).mean(), rel=1e-4)
     assert accuracy == pytest.approx(np.mean(p.argmax(1) == y))
 
 
-def test_samples_that_a_member_saw_are_refused_with_their_number():
-    models = [member(seed=0), member(seed=1, seen=X[50:])]
-    bags = [Ensemble([models[0], member(seed=2)]), Ensemble([models[1], member(seed=3)])]
-    with pytest.raises(ValueError, match=r"member 1 .*trained on 10 of 60: call `fit_predictions`"):
-        StackedEnsemble(models).fit(X, labels(3))
-    with pytest.raises(ValueError, match=r"member 1 .*trained on 10 of 60"):
-        StackedEnsemble(bags).fit(X, labels(3))
-    stacked = StackedEnsemble(models).fit(X[:50], labels(3)[:50])
-    assert num_seen(stacked, fingerprints(X)) == 60  # members and head
+def test_samples_that_the_members_saw_are_refused_with_their_number():
+    stacked, y = StackedEnsemble(members()), labels(3)
+    for seen in (X[:5], fingerprints(X[:5]), (X[:5], y[:5]), np.concatenate([SEEN, X[55:]])):
+        with pytest.raises(ValueError, match="of 60 they were trained on 5: call `fit_predictions"):
+            stacked.fit(X, y, trained_on=seen)
+    with pytest.raises(ValueError, match="of 12 they were trained on 5"):
+        stacked.fit(Batches(), trained_on=X[:5])
+    assert stacked.estimator is None
+    stacked.fit(X, y, trained_on=SEEN)
 
 
-def test_where_nobody_noted_the_training_it_warns_once_and_can_be_told():
-    unknown, y = members(seen=None), labels(3)
-    stacked = StackedEnsemble(unknown)
-    with pytest.warns(UserWarning, match="nobody noted.*member 0 .*trained_on=x_train") as warned:
-        stacked.fit(X, y)
-    assert len([one for one in warned if "nobody noted" in str(one.message)]) == 1
-    for told in (X[:5], fingerprints(X[:5]), (X[:5], y[:5])):
-        with pytest.raises(ValueError, match="trained on 5 of 60"):
-            stacked.fit(X, y, trained_on=told)
-    StackedEnsemble(unknown).fit(X, y, trained_on=SEEN)
-    with pytest.raises(ValueError, match="trained on 3 of 60"):  # beside what was noted
-        StackedEnsemble(members()).fit(X, y, trained_on=X[:3])
+def test_where_nobody_says_what_the_members_saw_it_warns_once():
+    with pytest.warns(UserWarning, match="trained_on=x_train.*on=EnsembleOnDisk") as warned:
+        StackedEnsemble(members()).fit(X, labels(3))
+    (ours,) = [one for one in warned if one.category is UserWarning]
+    assert ours.filename == __file__
+
+
+def test_a_directory_knows_what_its_members_saw(tmp_path):
+    def build():
+        return compile_for_tests(member())
+
+    data = {"a": (X[:20], labels(3)[:20]), "b": (X[20:40], labels(3)[20:40])}
+    for name, arrays in data.items():
+        train_from_seeds(build, arrays, seeds=2, directory=tmp_path / name, verbose=0)
+    on_disk = EnsembleOnDisk(tmp_path / "a")
+    np.testing.assert_array_equal(on_disk.trained_on, np.sort(fingerprints(X[:20])))
+    stacked = StackedEnsemble(on_disk.load().members)
+    with pytest.raises(ValueError, match="of 60 they were trained on 20"):
+        stacked.fit(X, labels(3), trained_on=on_disk.trained_on)
+    stacked.fit(X[20:], labels(3)[20:], trained_on=on_disk.trained_on)
+    member().save(tmp_path / "m.keras")
+    assert EnsembleOnDisk([tmp_path / "m.keras"]).trained_on is None
 
 
 def test_a_fresh_process_without_scikit_learn_loads_it(tmp_path):
-    stacked = StackedEnsemble(members()).fit(X, labels(3))
+    stacked = fit(StackedEnsemble(members()), X, labels(3))
     stacked.save(tmp_path / "s.keras")
     np.save(tmp_path / "x.npy", X)
     code = """
@@ -380,16 +389,16 @@ NAN[1, 4] = np.nan
         (lambda s: predict(s), ValueError, "not fitted yet"),
         (lambda s: s(X), ValueError, "not fitted yet"),
         (lambda s: s.save("s.keras"), ValueError, "not fitted yet"),
-        (lambda s: s.fit(X), ValueError, "`y` must be given"),
-        (lambda s: s.fit(X, np.full(60, 3)), ValueError, "from 0 to 2.*got 3 for sample 0"),
-        (lambda s: s.fit(X, np.arange(60) % 2), ValueError, "class 2 has none"),
+        (lambda s: fit(s, X), ValueError, "`y` must be given"),
+        (lambda s: fit(s, X, np.full(60, 3)), ValueError, "from 0 to 2.*got 3 for sample 0"),
+        (lambda s: fit(s, X, np.arange(60) % 2), ValueError, "class 2 has none"),
         (
-            lambda s: s.fit(X, labels(3), validation_data=(X, labels(3))),
+            lambda s: fit(s, X, labels(3), validation_data=(X, labels(3))),
             ValueError,
             "use `validation_split`",
         ),
         (
-            lambda s: StackedEnsemble([member(), nan_member()]).fit(X, labels(3)),
+            lambda s: fit(StackedEnsemble([member(), nan_member()]), X, labels(3)),
             ValueError,
             "member 1 .* gives NaN for sample 0",
         ),
@@ -407,7 +416,7 @@ NAN[1, 4] = np.nan
         (
             lambda s: s.fit_predictions(NAN[[0, 2, 0]], labels(3)[:9]),
             ValueError,
-            "one label per sample, 60; got 9",
+            "one label for each of 60 samples",
         ),
     ],
 )
