@@ -71,43 +71,39 @@ def without_gradients():
 class InferenceStep:
     """`step(values, x)` → outputs, losses, changed values; compiled once for many values.
 
-    `variables` are the model's `state_variables`; so it serves all models of its architecture, with
-    `vectorize` all at once, on values that are stacked. `changed` are the places of the variables
-    that a call changes, such as the state of what draws; it is known after the first call.
+    `variables` are the model's `state_variables`; so it serves all models of its architecture.
+    `changed` are the places of the variables that a call changes, such as the state of what draws;
+    it is known after the first call. Not by `stateless_call`, which needs a `training` argument in
+    `call` and leaves out the cast to the compute dtype.
     """
 
-    def __init__(self, model, variables, vectorize=False):
-        self._model, self._variables = model, variables
+    def __init__(self, model, variables):
+        self.model, self._variables = model, variables
         self.changed = []
-        function = self._all_at_once if vectorize else self._run
-        self.compiled = compiled(function)
+        self._compiled = compiled(self._run)
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            self.compiled = tf.function(
-                function, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
+            self._compiled = tf.function(
+                self._run, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
             )
 
     def __call__(self, values, x):
-        return self.compiled(values, x)
+        return self._compiled(values, x)
 
     def _run(self, values, x):
         mapping = list(zip(self._variables, values, strict=True))
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
             before = [scope.get_current_value(variable) for variable in self._variables]
-            with _normalizing_by_variables(self._model):
-                outputs = self._model(x, training=False)
-            losses = list(self._model.losses)
+            with _normalizing_by_variables(self.model):
+                outputs = self.model(x, training=False)
+            losses = list(self.model.losses)
         now = [scope.get_current_value(variable) for variable in self._variables]
+        # Tensors are never changed in place: what was not assigned is the same object still. So
+        # statistics and weights, which are most of the values, need not come out of the graph.
         pairs = zip(before, now, strict=True)
         self.changed = [i for i, (one, other) in enumerate(pairs) if one is not other]
         return outputs, losses, [now[i] for i in self.changed]
-
-    def _all_at_once(self, values, x):
-        """A list of what `_run` gives, of outputs and losses; and the changed values, stacked."""
-        *found, states = keras.ops.vectorized_map(lambda one: self._run(one, x), values)
-        each = range(values[0].shape[0])
-        return [keras.tree.map_structure(lambda part, i=i: part[i], found) for i in each], states
 
 
 @contextlib.contextmanager

@@ -1,11 +1,20 @@
 """The graph of a model: its layers, nodes and outputs."""
 
 import keras
-from keras.src.models.functional import Functional  # noqa: F401, which keras.Model returns
+
+
+def functional():
+    """The class of what `keras.Model(inputs, outputs)` returns, which Keras doesn't export."""
+    from keras.src.models.functional import Functional
+
+    return Functional
 
 
 def output_layer(model):
-    """The layer that makes the only output of a model, or None where that isn't to be seen."""
+    """The layer that makes the only output of a model, or None where that isn't to be seen.
+
+    By the history of the output, for which a symbolic tensor has no public name.
+    """
     outputs = getattr(model, "outputs", None)  # subclassed models have none
     if not outputs or len(outputs) != 1:
         return None
@@ -15,15 +24,34 @@ def output_layer(model):
     return operation if isinstance(operation, keras.layers.Layer) else None
 
 
+def walk_layers(model):
+    """(path, layer) for every layer inside, however deep, each once, holders before the held.
+
+    By the private list that every layer has; `model.layers` is public, and neither other layers nor
+    the lists and dicts of a user's have it.
+    """
+    seen = set()
+
+    def walk(holder, prefix):
+        for layer in holder._layers:
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                yield prefix + layer.name, layer
+                yield from walk(layer, f"{prefix}{layer.name}/")
+
+    return walk(model, "")
+
+
 def all_layers(model):
     """The model and the layers in it, at any depth, each once."""
-    return model._flatten_layers()
+    return [model, *(layer for _, layer in walk_layers(model))]
 
 
 def graphs_in(model):
     """For each functional or Sequential model in a model: its nodes as they are run; its outputs.
 
-    A node has the operation's `arguments`, among them the tensors of `input_tensors`.
+    A node has the operation's `arguments`, among them the tensors of `input_tensors`. Of what a
+    graph is made only `model.operations` is public: not the calls, nor a Sequential's graph.
     """
     functions = [getattr(layer, "_functional", layer) for layer in all_layers(model)]
     graphs = []
@@ -34,28 +62,9 @@ def graphs_in(model):
     return graphs
 
 
-def operations_in(model):
-    """The layers in a model, at any depth, and the operations in its graphs that are no layers."""
-    nodes = [node for nodes, _ in graphs_in(model) for node in nodes]
-    return [*all_layers(model), *(node.operation for node in nodes)]
-
-
-def replace_layer(model, name, layer):
-    """Set an attribute of a built model to another layer, which Keras would not allow."""
-    model._tracker.unlock()
-    try:
-        delattr(model, name)
-        setattr(model, name, layer)
-    finally:
-        if model.built:
-            model._tracker.lock()
-
-
-def layers_inside(layer):
-    """The layers that a layer or model holds directly, also those of a Sequential's input."""
-    return layer._layers
-
-
 def users_of(layer):
-    """The operations that were called on an output of `layer`, in any graph."""
+    """The operations that were called on an output of `layer`, in any graph.
+
+    Its nodes are private; `node.operation` and `model.operations` are not.
+    """
     return [node.operation for node in layer._outbound_nodes]

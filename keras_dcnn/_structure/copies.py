@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from keras_dcnn._structure.layers import walk_layers
+from keras_dcnn._keras.graph import walk_layers
 
 
 def custom_classes(model):

@@ -2,21 +2,7 @@
 
 import keras
 
-from keras_dcnn._keras.graph import Functional, layers_inside, users_of
-
-
-def walk_layers(model):
-    """(path, layer) for every layer inside, however deep, each once, holders before the held."""
-    seen = set()
-
-    def walk(holder, prefix):
-        for layer in layers_inside(holder):
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                yield prefix + layer.name, layer
-                yield from walk(layer, f"{prefix}{layer.name}/")
-
-    return walk(model, "")
+from keras_dcnn._keras.graph import functional, users_of
 
 
 def is_graph(model):
@@ -24,7 +10,7 @@ def is_graph(model):
 
     Not for classes of the user's with an `__init__` of their own, which hold what isn't seen.
     """
-    base = keras.Sequential if isinstance(model, keras.Sequential) else Functional
+    base = keras.Sequential if isinstance(model, keras.Sequential) else functional()
     return isinstance(model, base) and type(model).__init__ is base.__init__
 
 

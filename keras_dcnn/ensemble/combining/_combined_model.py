@@ -7,18 +7,12 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras.compiling import compiled
-from keras_dcnn._keras.fitting import (
-    batches_as_fit_takes_them,
-    check_compiled,
-    is_distributed,
-    metrics_in_order,
-    update_metrics,
-)
+from keras_dcnn._keras.fitting import batches_as_fit_takes_them, is_distributed
 from keras_dcnn.ensemble.combining._combination import COMBINE, combine, has_nan
 from keras_dcnn.ensemble.judging.calibration import calibration
 from keras_dcnn.ensemble.judging.spread import Spread, spread
 
-numpy = keras.ops.convert_to_numpy
+to_numpy = keras.ops.convert_to_numpy
 
 
 class CombinedModel(keras.Model):
@@ -57,9 +51,9 @@ class CombinedModel(keras.Model):
             self.output_names = names
 
     def shares(self):
-        """The members' weights, which sum to 1."""
+        """{number of a member: its weight} of those that have one; the weights sum to 1."""
         weights = self.member_weights or (1.0,) * len(self._pool)
-        return [weight / sum(weights) for weight in weights]
+        return {i: weight / sum(weights) for i, weight in enumerate(weights) if weight}
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """The combined prediction, as of `keras.Model.predict`; x may be all that that takes.
@@ -103,7 +97,8 @@ class CombinedModel(keras.Model):
         if kwargs or is_distributed(self):
             given = (x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
             return super().evaluate(*given, **kwargs)
-        check_compiled(self, "evaluate")
+        if not self.compiled:
+            raise ValueError("you must call `compile()` before `evaluate`, as some member is not.")
         count, batches = batches_as_fit_takes_them(x, y, sample_weight, batch_size, steps)
         callbacks = self._callbacks(callbacks, verbose, count)
         self.stop_evaluating = False
@@ -112,13 +107,37 @@ class CombinedModel(keras.Model):
         logs = {}
         batches = _announced(batches, callbacks.on_test_batch_begin)
         for step, (batch, combined, losses) in enumerate(self._combined(batches)):
-            logs = update_metrics(self, *batch, combined, losses)
+            logs = self._updated_metrics(*batch, combined, losses)
             callbacks.on_test_batch_end(step, logs)
             if self.stop_evaluating:
                 break
-        logs, in_order = metrics_in_order(self, logs)
+        logs = {name: _as_number(logs[name]) for name in sorted(logs)}
         callbacks.on_test_end(logs)
-        return logs if return_dict else in_order
+        return logs if return_dict else self._in_order(logs)
+
+    @property
+    def losses(self):
+        """As of `keras.Model`; while `evaluate` runs, what the members gave for the batch."""
+        of_batch = vars(self).get("_losses_of_batch")
+        return super().losses if of_batch is None else of_batch
+
+    def _updated_metrics(self, x, y, sample_weight, y_pred, losses):
+        """What Keras's `test_step` does with predictions that are there already; the logs."""
+        vars(self)["_losses_of_batch"] = losses  # Keras would track an attribute
+        try:
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        finally:
+            del vars(self)["_losses_of_batch"]
+        size = len(keras.tree.flatten(x)[0])
+        self.metrics[0].update_state(loss, sample_weight=size)  # the mean loss comes first
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _in_order(self, logs):
+        """The list, or the one number, that `evaluate` returns: as `metrics` are, then by name."""
+        metrics = [one for m in self.metrics for one in getattr(m, "metrics", [m])]
+        names = [metric.name for metric in metrics if metric.name in logs]
+        names += [name for name in logs if name not in names]
+        return [logs[name] for name in names] if len(names) > 1 else logs[names[0]]
 
     def predict_members(self, x, batch_size=None, steps=None):
         """The members' own outputs, stacked: (members, samples, …) in float32.
@@ -133,13 +152,14 @@ class CombinedModel(keras.Model):
 
         Takes `x` as `predict` does. Raises ValueError for NaN.
         """
-        weights = np.array(self.shares())
+        shares = self.shares()
+        weights = np.array([*shares.values()])
 
         def of_one(outputs):
             return spread(outputs, self._probabilities(outputs), weights)
 
         parts, structure = [], None
-        for _, structure in self._stacked(x, None, batch_size, steps):
+        for _, structure in self._stacked(x, None, batch_size, steps, [*shares]):
             parts.append([of_one(outputs) for outputs in keras.tree.flatten(structure)])
         joined = [
             Spread(*map(np.concatenate, zip(*of_output, strict=True)))
@@ -165,9 +185,10 @@ class CombinedModel(keras.Model):
             ValueError: for NaN, labels that don't fit, and several outputs.
         """
         last = "logit" if self.combine == "logit" else "geometric"
-        weights = np.array(self.shares(), "float32")
+        shares = self.shares()
+        weights = np.array([*shares.values()], "float32")
         labels, parts = [], {"probability": [], last: [], "vote": []}
-        for batch, stacked in self._stacked(x, y, batch_size, steps):
+        for batch, stacked in self._stacked(x, y, batch_size, steps, [*shares]):
             if not isinstance(stacked, np.ndarray):
                 raise ValueError(
                     "`calibration` needs one output; the members have several: call "
@@ -181,7 +202,7 @@ class CombinedModel(keras.Model):
                 combined = stacked if how == "logit" else p
                 combined = COMBINE[how](keras.ops.convert_to_tensor(combined), weights)
                 combined = self._probabilities(combined) if how == "logit" else combined
-                part.append(numpy(combined))
+                part.append(to_numpy(combined))
         labels = np.concatenate(labels)
         return {how: calibration(labels, np.concatenate(p), bins) for how, p in parts.items()}
 
@@ -190,15 +211,15 @@ class CombinedModel(keras.Model):
         if self.combine != "logit":
             return outputs
         one_unit = outputs.shape[-1] == 1
-        return numpy((keras.ops.sigmoid if one_unit else keras.ops.softmax)(outputs))
+        return to_numpy((keras.ops.sigmoid if one_unit else keras.ops.softmax)(outputs))
 
-    def _stacked(self, x, y, batch_size, steps):
-        """Each batch, and all members' outputs on it, stacked, in NumPy arrays."""
+    def _stacked(self, x, y, batch_size, steps, chosen=None):
+        """Each batch, and the chosen or all members' outputs on it, stacked, in NumPy arrays."""
         _, batches = batches_as_fit_takes_them(x, y, batch_size=batch_size, steps=steps)
-        chosen = range(len(self._pool))
+        chosen = range(len(self._pool)) if chosen is None else chosen
         for batch, results in self._pool.run(chosen, batches):
             outputs = [keras.tree.map_structure(_float32, one) for one, _ in results]
-            self._refuse_nan(numpy(has_nan(outputs)), chosen)
+            self._refuse_nan(to_numpy(has_nan(outputs)), chosen)
             yield batch, keras.tree.map_structure(lambda *one: np.stack(one), *outputs)
 
     def _refuse_nan(self, nan, chosen):
@@ -219,12 +240,11 @@ class CombinedModel(keras.Model):
     def _combined(self, batches):
         """Each batch, its combined outputs, and the members' losses of regularizers."""
         shares = self.shares()
-        chosen = [i for i, share in enumerate(shares) if share]
-        weights = keras.ops.convert_to_tensor([shares[i] for i in chosen], "float32")
+        chosen, weights = [*shares], keras.ops.convert_to_tensor([*shares.values()], "float32")
         for batch, results in self._pool.run(chosen, batches):
             outputs = [outputs for outputs, _ in results]
             combined, nan = _combine(self.combine)(outputs, weights)
-            self._refuse_nan(numpy(nan), chosen)
+            self._refuse_nan(to_numpy(nan), chosen)
             yield batch, combined, [loss for _, losses in results for loss in losses]
 
 
@@ -234,13 +254,20 @@ def _announced(batches, begin):
         yield batch
 
 
+def _as_number(value):
+    value = to_numpy(value)
+    return value.item() if value.size == 1 else value
+
+
 def _float32(output):
-    return numpy(keras.ops.cast(output, "float32"))
+    return to_numpy(keras.ops.cast(output, "float32"))
 
 
 def _joined(parts, axis=0):
     """Batches of tensors, or structures of them, as one of arrays."""
-    return keras.tree.map_structure(lambda *one: np.concatenate([*map(numpy, one)], axis), *parts)
+    return keras.tree.map_structure(
+        lambda *one: np.concatenate([*map(to_numpy, one)], axis), *parts
+    )
 
 
 @functools.cache

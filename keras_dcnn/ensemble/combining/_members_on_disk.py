@@ -4,11 +4,10 @@ import zipfile
 from typing import NamedTuple
 
 import keras
-import numpy as np
 
 from keras_dcnn._files.members import DamagedMemberError, check_member
-from keras_dcnn._reading.fingerprints import remember_training
-from keras_dcnn._structure.architecture import has_state_outside_variables, without_names
+from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._structure.architecture import architecture_of
 from keras_dcnn.ensemble.combining._members import Member, tensors
 
 _CHUNK = 1 << 28  # bytes of the data that are held while all members are loaded once
@@ -26,15 +25,12 @@ class MemberFile(NamedTuple):
         """The model, with its weights; what is not `to_keep` forgets how it was initialised."""
         config = self.config if to_keep else _without_initializers(self.config)
         model = keras.saving.deserialize_keras_object(config)
-        if has_state_outside_variables(model):
+        if any(hasattr(layer, "save_assets") for layer in all_layers(model)):
             raise ValueError(
                 f"members on disk must have all their state in weights; {self.path} has layers "
-                "with vocabularies, arrays or another framework's: load it with Keras, and use "
-                "Ensemble."
+                "with vocabularies or other assets: load it with Keras, and use Ensemble."
             )
         self.load_into(model)
-        if self.trained_on:
-            remember_training(model, np.load(self.trained_on))
         return model
 
     def load_into(self, model):
@@ -70,7 +66,7 @@ class MembersOnDisk:
     def __init__(self, files, max_loaded):
         self._files = files
         self._max_loaded = max_loaded
-        self._keys = [without_names(file.config) for file in files]
+        self._keys = [architecture_of(file.config) or i for i, file in enumerate(files)]
         self._loaded = {}  # the latest last: number of a member → Member
 
     def __len__(self):
@@ -108,15 +104,14 @@ class MembersOnDisk:
         return member
 
     def _new(self, i):
-        twins = [one for j, one in self._loaded.items() if self._keys[j] == self._keys[i]]
-        return Member(self._files[i].read(to_keep=False), twin=twins[0] if twins else None)
+        steps = [one.step for j, one in self._loaded.items() if self._keys[j] == self._keys[i]]
+        return Member(self._files[i].read(to_keep=False), steps[0] if steps else None)
 
     def _least_missed(self):
         """The oldest, but not the one whose model the graph of others was traced with."""
-        keys = [self._keys[j] for j in self._loaded]
         for j, member in self._loaded.items():
-            alone = keys.count(self._keys[j]) == 1
-            if alone or not member.is_first:
+            users = [one for one in self._loaded.values() if one.step is member.step]
+            if len(users) == 1 or member.step.model is not member.model:
                 return j
         return next(iter(self._loaded))
 

@@ -2,13 +2,7 @@
 
 import keras
 
-from keras_dcnn._checks import (
-    check_choice,
-    check_flag,
-    check_keywords,
-    check_shares,
-    warn_no_effect,
-)
+from keras_dcnn._checks import check_choice, check_keywords, check_shares
 from keras_dcnn._keras.graph import output_layer
 from keras_dcnn.ensemble.combining._combination import COMBINE, combine
 from keras_dcnn.ensemble.combining._combined_model import CombinedModel
@@ -37,10 +31,6 @@ class Ensemble(CombinedModel):
             one class; where it may have several, use the first two.
         weights: One number ≥ 0 per member, or None for equal weights; divided by their sum. Members
             of weight 0 are not run.
-        vectorize: On JAX, whether `predict` and `evaluate` stack the weights of all members, which
-            must be of one architecture, and run them as one. Faster where one member leaves the
-            device idle: dense networks, small batches; takes a copy of the weights. Elsewhere it
-            changes nothing, and a warning says so: there convolutions don't take stacked kernels.
         **kwargs: Keras's own model arguments, such as `name`.
 
     Input shape:
@@ -77,28 +67,25 @@ class Ensemble(CombinedModel):
         https://doi.org/10.1201/b12207
     """
 
-    def __init__(self, members, combine="probability", weights=None, vectorize=False, **kwargs):
+    def __init__(self, members, combine="probability", weights=None, **kwargs):
         check_keywords(self, kwargs)
-        check_flag("vectorize", vectorize)
         check_choice("combine", combine, tuple(COMBINE))
         members = check_members(members, combine)
         super().__init__(**kwargs)
         self.members = members
         self.combine = combine
         self.member_weights = check_shares("weights", weights, len(members), "member")
-        self.vectorize = vectorize
-        on_jax = keras.backend.backend() == "jax"
-        if vectorize and not on_jax:
-            warn_no_effect("Ensemble", f"vectorize=True on {keras.backend.backend()}")
-        self._pool = MembersInMemory(members, vectorize and on_jax)
+        self._pool = MembersInMemory(members)
         self.name_outputs(getattr(members[0], "output_names", None))
         self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
     def call(self, inputs, training=False):
-        outputs = [member(inputs, training=training) for member in self.members]
-        return combine(self.combine, outputs, keras.ops.convert_to_tensor(self.shares(), "float32"))
+        shares = self.shares()
+        outputs = [self.members[i](inputs, training=training) for i in shares]
+        weights = keras.ops.convert_to_tensor([*shares.values()], "float32")
+        return combine(self.combine, outputs, weights)
 
     def fit(self, *args, **kwargs):
         if self.compiled and self.optimizer is None:
@@ -125,11 +112,11 @@ class Ensemble(CombinedModel):
             "members": [config_without_optimizer(m) for m in self.members],
             "combine": self.combine,
             "weights": self.member_weights,
-            "vectorize": self.vectorize,
         }
 
     @classmethod
     def from_config(cls, config):
+        config = {key: value for key, value in config.items() if key != "vectorize"}  # till 0.1.0
         members = [keras.saving.deserialize_keras_object(m) for m in config["members"]]
         return cls(**{**config, "members": members})
 

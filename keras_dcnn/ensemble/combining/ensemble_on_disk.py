@@ -6,6 +6,8 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import numpy as np
+
 from keras_dcnn._checks import check_choice, check_count, check_shares
 from keras_dcnn._files.members import (
     DamagedMemberError,
@@ -85,6 +87,17 @@ class EnsembleOnDisk(CombinedModel):
         self._compile_config_of_members = compile_config
         if compile_config:
             self.compile_for_evaluation(compile_config)
+
+    @property
+    def trained_on(self):
+        """Fingerprints of what the members were trained on, for `trained_on` of other parts.
+
+        An array, as `train_from_seeds` and `CrossValidationEnsemble` left it in the directory; None
+        where it is not known of each member. `StackedEnsemble.fit`, `LateFusion.learn_weights` and
+        `compare_ensembles` take it in place of the images.
+        """
+        files = {member.trained_on for member in self._members}
+        return None if None in files else np.unique(np.concatenate([*map(np.load, files)]))
 
     def load(self):
         """All members in memory, as an `Ensemble`."""
