@@ -1,15 +1,18 @@
 """Members of an ensemble on disk: a file of weights for each, their architecture beside them."""
 
+import errno
+import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from keras_dcnn._files.atomic import atomic_write, reserve, sha256, write_json
+from keras_dcnn._files.atomic import atomic_write, sha256, write_json
 from keras_dcnn._keras.graph import all_layers
-from keras_dcnn._keras.saving import save_weights
+from keras_dcnn._structure.architecture import without_names
 
 MANIFEST = "manifest.json"  # {"members": [{"file", "sha256", "architecture"?, …}, …], …}
 ARCHITECTURE = "architecture.json"  # of the members whose entry names no other
@@ -71,6 +74,21 @@ def write_architecture(model, path):
     write_json(path, keras.saving.serialize_keras_object(model))
 
 
+def write_other_architecture(model, directory):
+    """The same in a directory that has one already: {} where that is its, else whose it is.
+
+    As where a layer was changed between two fits; what goes into the member's entry.
+    """
+    config = without_names(json.loads(json.dumps(keras.saving.serialize_keras_object(model))))
+    for i in itertools.count():
+        path = directory / (f"architecture-{i}.json" if i else ARCHITECTURE)
+        if not path.is_file():
+            write_architecture(model, path)
+        elif without_names(read_architecture(path)[0]) != config:
+            continue
+        return {"architecture": path.name} if i else {}
+
+
 def read_architecture(path):
     """The configuration of a model, and that of its compilation or None."""
     config = json.loads(path.read_text(encoding="utf-8"))
@@ -83,8 +101,9 @@ def write_member(model, path):
     Raises OSError where the disk is full, which HDF5 by itself would not survive.
     """
     with atomic_write(path) as temporary:
-        reserve(temporary, _size(model))
-        save_weights(model, temporary)
+        _check_space(path.parent, _size(model))
+        optimizer = getattr(model, "optimizer", None)
+        keras.saving.save_weights(model, temporary, objects_to_skip=[optimizer])
     return {"file": path.name, "sha256": sha256(path)}
 
 
@@ -94,6 +113,14 @@ def check_member(path, checksum):
         raise DamagedMemberError(
             f"every member must match its checksum; {path} is missing or was changed: "
             f"restore it, or take it out of {MANIFEST}."
+        )
+
+
+def _check_space(folder, size):
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            errno.ENOSPC, f"{size:,} bytes may be needed and {free:,} are free", str(folder)
         )
 
 
