@@ -83,10 +83,6 @@ def write_speed(measured):
         ours, others = cold["ours, from disk"], cold["load and predict"]
         one = (backend, "from disk, cold", "load and predict", ours, others, "≥ 1.6")
         rows.append((*one, median_ratio(others, ours)))
-    for name, pairs in measured["vectorized"].items():
-        others, ours = zip(*pairs, strict=True)
-        ratios = median_ratio(others, ours)
-        rows.append(("jax", f"vectorize, {name}", "in turn", ours, others, "≥ 1.5", ratios))
     graphs = {backend: measured[backend]["graphs"] for backend in ("tensorflow", "jax")}
     lines = [
         "",

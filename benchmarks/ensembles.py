@@ -28,17 +28,10 @@ def network():
     return keras_dcnn.models.small_cnn((32, 32, 3), 10, width=8)
 
 
-def dense():
-    import keras
-
-    layers = [keras.layers.Dense(64, "relu") for _ in range(2)]
-    return keras.Sequential([keras.Input((64,)), *layers, keras.layers.Dense(10, "softmax")])
-
-
-def images(count=IMAGES, shape=(32, 32, 3)):
+def images():
     import numpy as np
 
-    return np.random.default_rng(0).uniform(0, 255, (count, *shape)).astype("float32")
+    return np.random.default_rng(0).uniform(0, 255, (IMAGES, 32, 32, 3)).astype("float32")
 
 
 def seconds(act):
@@ -65,7 +58,7 @@ def warm(rounds):
     for _ in range(rounds):
         for name, act in acts.items():
             times[name].append(seconds(act))
-    (step,) = {one.step.compiled for one in ensemble._pool._members}
+    (step,) = {one.step._compiled for one in ensemble._pool._members}
     on_jax = hasattr(step, "_cache_size")
     graphs = step._cache_size() if on_jax else step.experimental_get_tracing_count()
     return {"times": times, "graphs": graphs}
@@ -96,32 +89,6 @@ def on_disk(folder):
     ensemble = keras_dcnn.ensemble.EnsembleOnDisk(files, max_loaded=1)
     ensemble.predict(x, batch_size=BATCH, verbose=0)
     return time.perf_counter() - start
-
-
-def vectorized(rounds):
-    """On JAX: seconds of a call on a small batch, members one after the other and stacked."""
-    import jax
-    import keras
-
-    from keras_dcnn.ensemble import Ensemble
-
-    found = {}
-    for name, build, shape in (("dense", dense, (64,)), ("CNN", network, (32, 32, 3))):
-        models = [build() for _ in range(MEMBERS)]
-        pools = [Ensemble(models, vectorize=flag)._pool for flag in (False, True)]
-        for size in (1, 4, 32):
-            batch = (keras.ops.convert_to_tensor(images(size, shape)), None, None)
-            repeats = max(5, 400 // size)
-            times = []
-            for _ in range(rounds):
-                pair = []
-                for pool in pools:
-                    run = pool.run(range(MEMBERS), (batch for _ in range(repeats + 1)))
-                    jax.block_until_ready(next(run)[1])  # compiled, and the weights stacked
-                    pair.append(seconds(lambda run=run: jax.block_until_ready([r for _, r in run])))
-                times.append([one / repeats for one in pair])
-            found[f"{name}, batch of {size}"] = times
-    return found
 
 
 def here(what, *arguments):
@@ -160,7 +127,6 @@ def main(rounds):
                 )
                 one["cold"]["ours, from disk"].append(elsewhere(backend, "on_disk", folder))
         print(backend, {k: round(median(v), 3) for k, v in {**one["times"], **one["cold"]}.items()})
-    measured["vectorized"] = elsewhere("jax", "vectorized", rounds)
     write_speed(measured)
 
 
