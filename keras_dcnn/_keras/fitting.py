@@ -1,120 +1,125 @@
 """The running `fit` and `evaluate` of a model."""
 
-import functools
+import inspect
 import itertools
 
 import keras
-from keras.src.trainers.data_adapters import get_data_adapter
-from keras.src.utils.python_utils import pythonify_logs
-from keras.src.utils.tracking import Tracker
 
 
 def infer_mode(model, monitor):
     """`"min"` or `"max"`, by the direction that Keras knows of each of its metrics.
 
-    Raises ValueError, in Keras's words, where the direction isn't known.
+    Only EarlyStopping and its like ask for it, at the end of an epoch; a public `direction` of
+    metrics would replace this. Raises ValueError where the direction isn't known.
     """
-    base = keras.callbacks.ReduceLROnPlateau.__mro__[1]  # MonitorCallback, which is not exported
-    probe = base(monitor)
+    probe = keras.callbacks.EarlyStopping(monitor)
     probe.set_model(model)
-    probe._set_monitor_op()
+    probe.on_train_begin()
+    try:
+        probe.on_epoch_end(0, {monitor: 0.0})
+    except ValueError as error:
+        raise ValueError(
+            f"Keras does not know whether '{monitor}' is to fall or to rise: pass `mode='min'` or "
+            "`mode='max'`."
+        ) from error
     return "max" if probe.monitor_op is keras.ops.greater else "min"
 
 
-def unsynced_model(callback):
-    """The model of a callback; on JAX its variables are empty between the batches of an epoch."""
-    model = callback._model
-    return getattr(model, "module", model) if keras.backend.backend() == "torch" else model
+def callbacks_of_fit():
+    """All callbacks of the `fit` that is calling one of them; [] where none is.
+
+    Keras tells a callback nothing of the others, so their CallbackList is looked for among the
+    callers; its place in `params` would replace this.
+    """
+    frame = inspect.currentframe()
+    while frame:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            return caller.callbacks
+        frame = frame.f_back
+    return []
 
 
-def _state_on_jax(model):
-    """What JAX's trainer holds of the model in the middle of an epoch, else None."""
+def print_message(message):
+    """Print a line as Keras does: where its interactive logging is off, to the log.
+
+    `print` itself fails at "→" where the output is not UTF-8. A public `print_msg` would replace
+    this.
+    """
+    try:
+        from keras.src.utils.io_utils import print_msg
+    except ImportError:
+        print_msg = print
+    print_msg(message)
+
+
+def state_on_jax(model):
+    """What JAX's trainer holds of the model in the middle of an epoch, else None.
+
+    `sync` is the public way, and what happens where this private one is gone.
+    """
     if keras.backend.backend() != "jax" or getattr(model, "_jax_state_synced", True):
         return None
-    return model._jax_state
+    return getattr(model, "_jax_state", None)
+
+
+def sync(model):
+    """Have JAX's trainer put what it holds into the variables, and go on from them: slow."""
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
 
 
 def live_values(model, variables):
     """The tensors of `state_variables`, also between two batches, where JAX must not be stopped."""
-    state = _state_on_jax(model)
+    state = state_on_jax(model)
     if state:
         return [*state["trainable_variables"], *state["non_trainable_variables"]]
+    sync(model)
     return [keras.ops.convert_to_tensor(variable) for variable in variables]
 
 
 def begin_at(model, epoch):
-    """Make a `fit` that has begun start with this epoch."""
+    """Make a `fit` that has begun start with this epoch.
+
+    As BackupAndRestore does; an `initial_epoch` that a callback may set would replace it.
+    """
     model._initial_epoch = epoch
 
 
-def remake_train_function(model):
-    """Have the training step traced again at its next call."""
-    model.make_train_function(force=True)
-
-
 def has_validation(model):
-    """Whether `fit` is validating, or has validated since it began."""
+    """Whether `fit` is validating, or has validated since it began.
+
+    It keeps the data by a private name; if that is gone, the answer is no.
+    """
     return getattr(model, "_eval_epoch_iterator", None) is not None
 
 
 def validate(model):
-    """The metrics on the validation data of the `fit` that is running."""
+    """The metrics on the validation data of the `fit` that is running.
+
+    By the private argument with which `fit` itself evaluates, as a callback is not told the data.
+    """
     return model.evaluate(verbose=0, return_dict=True, _use_cached_eval_dataset=True)
 
 
-_CONTAINERS = (list, dict, set, tuple, Tracker)
+def forget_step(model):
+    """Have JAX's trainer forget what the last step left, where that did not reach the variables.
 
-
-_COMPILED_WITH = (keras.Optimizer, keras.Metric, keras.Loss)
-
-
-def contents(model):
-    """A function that puts back what a model and the parts it was compiled with hold.
-
-    Objects by identity, not the values of variables; so what the first step of a training builds
-    is gone.
+    Else a callback of the next `fit` would have it put into them. A public way to cancel a step
+    would replace this.
     """
-    kept, seen = [(vars(model), dict(vars(model)))], set()
-    parts = [*vars(model).values(), *model.metrics]
-    parts = [part for part in parts if isinstance(part, _COMPILED_WITH)]
-    while parts:
-        part = _inside(parts.pop())
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        inside = part.values() if isinstance(part, dict) else part
-        parts += [one for one in inside if isinstance(one, (*_COMPILED_WITH, *_CONTAINERS))]
-        kind = next(kind for kind in _CONTAINERS if isinstance(part, kind))
-        kept.append((part, kind(part)))
-    return functools.partial(_put_back_contents, kept)
-
-
-def _inside(part):
-    """The attributes of an object, the items of a container, past TensorFlow's wrappers."""
-    part = getattr(part, "__wrapped__", part)
-    wrapper = "_storage" in getattr(part, "__dict__", ())
-    return vars(part) if wrapper or not isinstance(part, _CONTAINERS[:-1]) else part
-
-
-def _put_back_contents(kept):
-    """Past the methods of Keras's tracking containers, which would track anew."""
-    for thing, content in kept:
-        if isinstance(thing, list):
-            list.__setitem__(thing, slice(None), content)
-        elif isinstance(thing, dict):
-            for key in thing.keys() - content.keys():
-                dict.__delitem__(thing, key)
-            dict.update(thing, content)
-        elif isinstance(thing, set):
-            set.clear(thing)
-            set.update(thing, content)
+    if keras.backend.backend() == "jax":
+        model._jax_state = None
 
 
 def batches_as_fit_takes_them(x, y=None, sample_weight=None, batch_size=None, steps=None):
     """The number of batches, or None, and an iterator of (x, y, sample_weight).
 
-    The iterator raises ValueError where there is no batch.
+    The iterator raises ValueError where there is no batch. By Keras's adapters, that it may be all
+    that `fit` takes; one that is exported would replace this.
     """
+    from keras.src.trainers.data_adapters import get_data_adapter
+
     data = get_data_adapter(x, y, sample_weight, batch_size, steps)
     count = steps or data.num_batches
 
@@ -138,29 +143,19 @@ def is_distributed(model):
     return keras.distribution.distribution() is not None
 
 
-def update_metrics(model, x, y, sample_weight, y_pred, losses):
-    """What Keras's `test_step` does with predictions that are there already; returns the logs."""
-    model._losses_override = list(losses)
-    try:
-        loss = model._compute_loss(x, y, y_pred, sample_weight, training=False)
-    finally:
-        model._losses_override = []
-    size = len(keras.tree.flatten(x)[0])
-    model._loss_tracker.update_state(loss, sample_weight=size)
-    return model.compute_metrics(x, y, y_pred, sample_weight)
+def has_seen_a_batch(model):
+    """Whether metrics and loss are built; else `fit` begins by reading a batch to build them by.
 
-
-def metrics_in_order(model, logs):
-    """Logs as floats, and as the list or number that `evaluate` returns."""
-    logs = pythonify_logs(model._get_metrics_result_or_logs(logs))
-    return logs, model._flatten_metrics_in_order(logs)
-
-
-def check_compiled(model, method):
-    """Raise ValueError, in Keras's words, unless the model is compiled."""
-    model._assert_compile_called(method)
+    `built` of the optimizer is public, but true of a model that was just loaded as well.
+    """
+    parts = (model._compile_metrics, model._compile_loss)
+    return all(part.built for part in parts if part is not None)
 
 
 def compile_arguments(model):
-    """What a compiled model was compiled with, as it was given, with the optimizer that it has."""
+    """What a compiled model was compiled with, as it was given, with the optimizer that it has.
+
+    `get_compile_config` is public, and names a user's loss or metric that it can't make anew; a
+    public way to what was given would replace this.
+    """
     return {**model._compile_config.config, "optimizer": model.optimizer}

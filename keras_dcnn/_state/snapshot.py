@@ -1,7 +1,6 @@
 """Values of variables, taken and put back, in NumPy arrays that nothing else holds."""
 
 import contextlib
-import hashlib
 
 import keras
 import numpy as np
@@ -20,20 +19,12 @@ def put_back(variables, values):
 
 @contextlib.contextmanager
 def variables_kept(variables, only_on_error=False):
-    """Put the values back at the end of the block, or only where it fails."""
+    """Put the values, which it yields, back at the end of the block, or only where it fails."""
     values = snapshot(variables)
     try:
-        yield
+        yield values
     except BaseException:
         put_back(variables, values)
         raise
     if not only_on_error:
         put_back(variables, values)
-
-
-def digest(variables):
-    """A short text that tells values of variables from others."""
-    hashed = hashlib.blake2b(digest_size=16)
-    for value in snapshot(variables):
-        hashed.update(value.tobytes())
-    return hashed.hexdigest()

@@ -4,7 +4,7 @@ import keras
 
 from keras_dcnn._checks import check_choice, check_number
 from keras_dcnn._keras.layers import find_by_string
-from keras_dcnn._structure.kernel_axes import KERNEL_KINDS, check_kernel_shape, incoming_axes
+from keras_dcnn._structure.kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes
 
 ops = keras.ops
 

@@ -2,8 +2,8 @@
 
 import math
 
-from keras_dcnn._structure.layer_kernels import layer_kernels
-from keras_dcnn._structure.layers import walk_layers
+from keras_dcnn._keras.graph import walk_layers
+from keras_dcnn._structure.kernels import incoming_axes, layer_kernels
 from keras_dcnn.constraints import MaxNorm
 from keras_dcnn.diagnosis.finding import Finding
 
@@ -16,7 +16,7 @@ def find_wrong_constraint_axes(model):
             f"{type(constraint).__name__} on axes {list(axes)} of the kernel of shape "
             f"{kernel.variable.shape} takes {_count(kernel, axes)} weights together, but a unit "
             f"has {_count(kernel, kernel.axes)}",
-            f"give it axis={list(kernel.axes)}, or use constraints.MaxNorm(kernel={kernel.kind!r})",
+            f"give it axis={list(kernel.axes)}, or use constraints.MaxNorm({_argument(kernel)})",
             path,
         )
         for path, kernel in _kernels(model)
@@ -32,12 +32,13 @@ def find_mismatched_max_norm(model):
             "mismatched_max_norm",
             f"MaxNorm is for kernels of the kind {constraint.kernel!r}, and this one of shape "
             f"{kernel.variable.shape} is {kernel.kind!r}",
-            f"make it MaxNorm(kernel={kernel.kind!r}), or let regularizers.regularize() choose",
+            f"make it MaxNorm({_argument(kernel)}), or let regularizers.regularize() choose",
             path,
         )
         for path, kernel in _kernels(model)
         if isinstance(constraint := kernel.variable.constraint, MaxNorm)
-        if constraint.axis is None and kernel.kind not in (None, constraint.kernel)
+        if constraint.axis is None
+        if set(incoming_axes(constraint.kernel, kernel.variable.shape)) != set(kernel.axes)
     ]
 
 
@@ -57,6 +58,13 @@ def _axes(constraint, kernel):
         return None
     rank = len(kernel.variable.shape)
     return tuple(one % rank for one in (axis if isinstance(axis, (list, tuple)) else [axis]))
+
+
+def _argument(kernel):
+    """What a MaxNorm for this kernel is made with."""
+    if kernel.kind == "einsum":
+        return f"axis={list(kernel.axes)}"
+    return f"kernel={kernel.kind!r}"
 
 
 def _count(kernel, axes):

@@ -2,9 +2,9 @@
 
 import keras
 
+from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._keras.optimizers import decaying_optimizer
-from keras_dcnn._structure.layer_kernels import layer_kernels
-from keras_dcnn._structure.layers import walk_layers
+from keras_dcnn._structure.kernels import layer_kernels
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.regularizers import WeightDecay
 

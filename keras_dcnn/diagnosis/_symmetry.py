@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._structure.layer_kernels import layer_kernels
+from keras_dcnn._structure.kernels import layer_kernels
 from keras_dcnn._structure.layers import followers, is_graph
 from keras_dcnn.diagnosis.finding import Finding
 
@@ -29,7 +29,7 @@ def are_units_alike(kernel, kind):
     """Whether all units have the same weights; of a single unit, whether these are zeros."""
     if not kernel.any():
         return True
-    if kind is None or kernel.shape[_OUTGOING[kind]] == 1:
+    if kind not in _OUTGOING or kernel.shape[_OUTGOING[kind]] == 1:
         return False
     return bool((kernel == kernel.take([0], axis=_OUTGOING[kind])).all())
 

@@ -1,15 +1,20 @@
-"""Batches for a training that must leave the data, and their order, untouched."""
+"""Batches for a training that leaves the data, and their order, untouched where it can."""
 
 import contextlib
+import copy
 import itertools
+import random
 import sys
+import warnings
 
 import keras
 import numpy as np
 
 from keras_dcnn._reading.batches import as_array
-from keras_dcnn.diagnosis._random_data import is_loader, loader_copy, random_states_kept
-from keras_dcnn.diagnosis._tf_data import independent_copy
+from keras_dcnn._reading.ends import check_readable_again
+from keras_dcnn._state.snapshot import variables_kept
+
+_GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 
 
 def check_data(data):
@@ -21,13 +26,7 @@ def check_data(data):
             "`data` must be a tuple (x, y), or an iterable of such batches, as tf.data, PyDataset "
             f"and DataLoader are; got {type(data).__name__}."
         )
-    if hasattr(data, "__next__") and iter(data) is data:
-        raise ValueError(
-            f"`data` must be readable more than once; got a {type(data).__name__}, whose batches "
-            "would be lost to the training: give arrays, a list of batches, a "
-            "keras.utils.PyDataset, or tf.data.Dataset.from_generator of the function that makes "
-            "the generator."
-        )
+    check_readable_again("`data`", data)
 
 
 @contextlib.contextmanager
@@ -36,15 +35,82 @@ def training_batches(data, batch_size, generator):
 
     `generator` draws the order of arrays and of what is read by index.
     """
-    with random_states_kept(data), contextlib.closing(_rounds(data, batch_size, generator)) as them:
-        yield them
+    rounds = _rounds(_apart(data), batch_size, generator)
+    with variables_kept(_variables_of(data)), contextlib.closing(rounds):
+        yield rounds
+
+
+def _variables_of(data):
+    """Of the layers and seeds that a PyDataset augments with."""
+    own = vars(data).values() if hasattr(data, "num_batches") else ()
+    layers = [one for one in own if isinstance(one, keras.Layer)]
+    seeds = [one.state for one in own if isinstance(one, keras.random.SeedGenerator)]
+    return [*(variable for layer in layers for variable in layer.variables), *seeds]
+
+
+def _apart(data):
+    """What gives the same batches, while `data` and the generators in them do not move on.
+
+    Warns where that can't be had.
+    """
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow and isinstance(data, tensorflow.data.Dataset):
+        with contextlib.suppress(tensorflow.errors.OpError, TypeError, ValueError):
+            return _copy_of_graph(data)
+    elif hasattr(data, "num_batches"):
+        own = copy.copy(data)
+        generators = {k: v for k, v in vars(own).items() if isinstance(v, _GENERATORS)}
+        vars(own).update(copy.deepcopy(generators))
+        return own
+    elif isinstance(data, (list, tuple)) or _draws_as_pytorch_does(data):
+        return data
+    warnings.warn(
+        "find_learning_rate had to read `data` themselves: what they draw or count went on, so the "
+        "next `fit` may get other batches than without it. Arrays, a PyDataset and tf.data below "
+        "2 GB stay as they were.",
+        stacklevel=4,
+    )
+    return data
+
+
+def _draws_as_pytorch_does(data):
+    """Whether data are a DataLoader that draws from PyTorch's global numbers, which are kept."""
+    torch = sys.modules.get("torch.utils.data")
+    if not torch or not isinstance(data, torch.DataLoader):
+        return False
+    return all(getattr(one, "generator", None) is None for one in (data, data.sampler))
+
+
+def _copy_of_graph(dataset):
+    """A tf.data set made of the graph of another, data in memory too, that begins as that did.
+
+    A shuffle with a seed too gives another order at each reading, and its count can't be set back.
+    """
+    import tensorflow as tf
+
+    graph = tf.raw_ops.DatasetToGraphV2(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        external_state_policy=1,  # functions of Python are called in the copy as well
+        strip_device_assignment=False,
+    )
+    graph = tf.compat.v1.GraphDef.FromString(graph.numpy())
+    for node in graph.node:
+        handles = node.attr["value"].tensor.resource_handle_val if node.op == "Const" else ()
+        for kind in ("SeedGenerator", "MemoryCache"):
+            if any(f"/{kind}" in handle.name for handle in handles):  # shared by all iterators
+                node.op = f"Dummy{kind}"  # which stands for a new one
+                node.attr.clear()
+    copied = tf.raw_ops.DatasetFromGraph(graph_def=graph.SerializeToString())
+    copied = tf.data.experimental.from_variant(copied, dataset.element_spec)
+    return copied.with_options(dataset.options())
 
 
 def _rounds(data, batch_size, generator):
-    begin_round = _reader(data, batch_size, generator)
+    if isinstance(data, tuple):
+        data = keras.tree.map_structure(_as_floats, data)
     while True:
         batch = None
-        for batch in begin_round():
+        for batch in _one_round(data, batch_size, generator):
             yield keras.tree.map_structure(
                 _for_backend, keras.utils.unpack_x_y_sample_weight(batch)
             )
@@ -52,29 +118,19 @@ def _rounds(data, batch_size, generator):
             raise ValueError("`data` must hold at least one batch; got none.")
 
 
-def _reader(data, batch_size, generator):
-    """A function that begins a round through the data."""
+def _one_round(data, batch_size, generator):
     if isinstance(data, tuple):
-        arrays = keras.tree.map_structure(_as_floats, data)
-        _check_arrays(arrays)
-        return lambda: _slices(arrays, batch_size, generator)
-    if hasattr(data, "num_batches"):
-        return lambda: _by_index(data, generator)
-    return _untouched(data).__iter__
-
-
-def _check_arrays(arrays):
-    arrays = [array for array in keras.tree.flatten(arrays) if array is not None]
-    if any(array.ndim == 0 for array in arrays):
-        raise ValueError("`data` must hold arrays; got a number: give (x, y) as arrays.")
-    sizes = [len(array) for array in arrays]
-    if len(set(sizes)) > 1:
-        raise ValueError(f"`data` must hold as many samples in each array; got {sizes}.")
+        return _slices(data, batch_size, generator)
+    if not hasattr(data, "num_batches"):
+        return data
+    number = data.num_batches
+    order = itertools.count() if number is None else generator.permutation(number)
+    return (data[int(i)] for i in order)
 
 
 def _slices(arrays, batch_size, generator):
     """Batches of rows drawn anew; all of one size, so that nothing is compiled twice."""
-    size = next(len(array) for array in keras.tree.flatten(arrays) if array is not None)
+    size = _size(arrays)
     order = generator.permutation(size)
     for start in range(0, size, batch_size):
         rows = order[start : start + batch_size]
@@ -84,18 +140,14 @@ def _slices(arrays, batch_size, generator):
             )
 
 
-def _by_index(data, generator):
-    number = data.num_batches
-    for i in itertools.count() if number is None else generator.permutation(number):
-        yield data[int(i)]
-
-
-def _untouched(data):
-    """A copy in the place of data whose order depends on how often they were read."""
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow and isinstance(data, tensorflow.data.Dataset):
-        return independent_copy(data)
-    return loader_copy(data) if is_loader(data) else data
+def _size(arrays):
+    arrays = [array for array in keras.tree.flatten(arrays) if array is not None]
+    if any(array.ndim == 0 for array in arrays):
+        raise ValueError("`data` must hold arrays; got a number: give (x, y) as arrays.")
+    sizes = [len(array) for array in arrays]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"`data` must hold as many samples in each array; got {sizes}.")
+    return sizes[0]
 
 
 def _as_floats(x):

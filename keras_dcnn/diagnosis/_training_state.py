@@ -1,31 +1,29 @@
-"""Leaves a model, the random numbers and the data as they were before a training."""
+"""Leaves a model and the random numbers as they were before a training."""
 
 import contextlib
 
-from keras_dcnn._keras.fitting import contents
-from keras_dcnn._keras.variables import gradients, state_variables
-from keras_dcnn._state.random_state import get_random_state, set_random_state
-from keras_dcnn._state.snapshot import put_back, snapshot
+import keras
+
+from keras_dcnn._keras.fitting import compile_arguments, forget_step, has_seen_a_batch
+from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._state.random_state import random_state_kept
+from keras_dcnn._state.snapshot import variables_kept
 
 
 @contextlib.contextmanager
 def left_as_it_was(model):
-    """Within, a model may be trained; afterwards all is as before, also after an error."""
-    random_state = get_random_state()
-    put_back_contents = contents(model)
-    variables = _variables(model)
-    values = snapshot(variables)
-    grads = gradients(model)
-    try:
-        yield
-    finally:
-        put_back_contents()
-        put_back(variables, values)
-        for weight, grad in grads.items():
-            weight.grad = grad
-        set_random_state(random_state)
+    """Within, a model whose optimizer is built may be trained; afterwards all values are as before.
 
-
-def _variables(model):
-    """All variables that a training step may change."""
-    return [*state_variables(model), *model.optimizer.variables, *model.metrics_variables]
+    Also after an error. A model that had seen no batch is compiled anew, since its first `fit`
+    reads one before the training, which moves a shuffle on.
+    """
+    variables = [*state_variables(model), *model.optimizer.variables, *model.metrics_variables]
+    begun = has_seen_a_batch(model)
+    with random_state_kept(), variables_kept(variables):
+        try:
+            yield
+        finally:
+            forget_step(model)
+            model.reset_metrics()
+            if not begun:
+                keras.Model.compile(model, **compile_arguments(model))

@@ -1,4 +1,4 @@
-"""find_learning_rate: a short training with a rising rate, after which nothing has changed."""
+"""find_learning_rate: a short training with a rising rate, after which all values are as before."""
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from keras_dcnn._checks import (
     check_number,
     check_seed,
 )
+from keras_dcnn._keras.optimizers import build_optimizer
 from keras_dcnn.diagnosis._rate_curve import smooth, steepest_place, valley_place
 from keras_dcnn.diagnosis._rate_sweep import check_rates, sweep
 from keras_dcnn.diagnosis._training_batches import check_data, training_batches
@@ -36,12 +37,13 @@ def find_learning_rate(
     bolder of the two suggestions, the valley the safer. They hold for this model, data, optimizer
     and batch size; of an untrained model, for the beginning of its training.
 
-    Afterwards all is as before, also after an error or Ctrl-C: weights, BatchNorm statistics,
-    seeds, the optimizer, metrics, Python's, NumPy's, PyTorch's and Keras's random numbers, and the
-    order in which the data come. A tf.data set is copied for that, what it holds in memory too,
-    which takes seconds and several times the memory: from 1 GB on give arrays; beyond 2 GB it is
-    read itself, with a warning. What can't be put back: a state that a data set of one's own keeps
-    otherwise than in generators that are its attributes, and files that reading it writes.
+    Afterwards all values are as before, also after an error or Ctrl-C: weights, BatchNorm
+    statistics, seeds, the optimizer, metrics, Python's, NumPy's, PyTorch's and Keras's random
+    numbers. So the next `fit` is what it would have been, with arrays, lists of batches, tf.data, a
+    DataLoader without a generator of its own, and a PyDataset that draws from generators or layers
+    that are its attributes; for other data a warning says that their order went on. A tf.data set
+    is copied for that, what it holds in memory too: from 1 GB on give arrays; beyond 2 GB it is
+    read itself, with the warning. The optimizer stays built.
 
     Args:
         model: A built Keras model, compiled. The rates of several optimizers rise in proportion.
@@ -107,7 +109,8 @@ def _check_model(model):
             "`model` must be compiled with an optimizer and a loss, as for training: call "
             "model.compile first."
         )
-    check_rates(model.optimizer)
+    build_optimizer(model)
+    check_rates(model)
 
 
 def _check_numbers(min_lr, max_lr, num_steps, batch_size, smoothing):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_dcnn._structure.kernel_axes import einsum_axes, incoming_axes
+from keras_dcnn._structure.kernels import einsum_axes, incoming_axes
 
 
 def orthonormal(generator, shape, incoming, groups=()):
@@ -28,7 +28,7 @@ def orthonormal(generator, shape, incoming, groups=()):
 
 
 def orthonormal_kernel(generator, layer, kind, shape):
-    """`orthonormal` for a kernel of a layer, of a kind as `kernels_of` names it."""
+    """`orthonormal` for a kernel of a layer, of a kind as LayerKernel names it."""
     if kind == "einsum":
         return orthonormal(generator, shape, *einsum_axes(layer.equation))
     incoming = incoming_axes(kind, shape)

@@ -5,7 +5,7 @@ import math
 import keras
 
 from keras_dcnn._checks import check_choice
-from keras_dcnn._structure.kernel_axes import KERNEL_KINDS, check_kernel_shape, incoming_axes
+from keras_dcnn._structure.kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes
 from keras_dcnn.initializers._normal import Normal
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from keras_dcnn._checks import check_choice, check_count, check_model, check_number
 from keras_dcnn._keras.compiling import without_gradients
 from keras_dcnn._keras.graph import all_layers
-from keras_dcnn._keras.variables import assign
 from keras_dcnn._progress import with_progress
 from keras_dcnn._reading.batches import first_batch
-from keras_dcnn.initializers._layer_kernel import kernels_in
-from keras_dcnn.initializers._passes import look, treat
+from keras_dcnn._state.snapshot import variables_kept
+from keras_dcnn.initializers._passes import Passes, treatments
 
 NUM_SAMPLES = 64
+PASS_SIZE = 16
 
 
 class LayerVariance(NamedTuple):
@@ -84,14 +84,14 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
         Mishkin, Matas: All you need is a good init (2015). https://arxiv.org/abs/1511.06422
     """
     _check_arguments(model, tolerance, max_iterations, seed, verbose)
-    inputs = first_batch(data, NUM_SAMPLES)
+    batches = _batches(first_batch(data, NUM_SAMPLES))
     with without_gradients():
-        _build(model, inputs)
-        kernels = kernels_in(model)
-        generator = _generator(kernels, seed)
-        with _left_as_it_was(model, kernels), _progress(2 * len(kernels), verbose) as tick:
-            look(model, inputs, kernels, tick)
-            treat(model, inputs, kernels, tick, generator, tolerance, max_iterations)
+        _build(model, batches[0])
+        kernels = treatments(model)
+        with _left_as_it_was(model, kernels), _progress(batches, kernels, verbose) as tick:
+            passes = Passes(model, batches, kernels, tick)
+            passes.look()
+            passes.treat(_generator(kernels, seed), tolerance, max_iterations)
             rows = _rows(model, kernels)
     if verbose:
         _print_table(rows)
@@ -105,6 +105,12 @@ def _check_arguments(model, tolerance, max_iterations, seed, verbose):
     if seed is not None:
         check_count("seed", seed, minimum=0)
     check_choice("verbose", verbose, (0, 1))
+
+
+def _batches(inputs):
+    """At most PASS_SIZE samples each, evenly spread: Keras holds all that layers make of them."""
+    number = -(-len(keras.tree.flatten(inputs)[0]) // PASS_SIZE)
+    return [keras.tree.map_structure(lambda x, i=i: x[i::number], inputs) for i in range(number)]
 
 
 def _build(model, inputs):
@@ -126,23 +132,23 @@ def _generator(kernels, seed):
 @contextlib.contextmanager
 def _left_as_it_was(model, kernels):
     """Put back the state that a pass may change and, if it fails, the kernels."""
-    state = [variable for variable in model.variables if not variable.trainable]
-    state = [(variable, np.array(keras.ops.convert_to_numpy(variable))) for variable in state]
-    starts = [(kernel.variable, kernel.start) for kernel in kernels if kernel.variable is not None]
-    try:
+    kernels = [kernel for kernel in kernels if kernel.variable is not None]
+    with (
+        variables_kept(model.non_trainable_variables),
+        variables_kept([kernel.variable for kernel in kernels], only_on_error=True) as starts,
+    ):
+        for kernel, start in zip(kernels, starts, strict=True):
+            kernel.start = start
         yield
-        starts = []
-    finally:
-        for variable, value in state + starts:
-            assign(variable, value)
 
 
 @contextlib.contextmanager
-def _progress(total, verbose):
-    """A function that moves the progress bar on."""
+def _progress(batches, kernels, verbose):
+    """A function that moves the progress bar on, to its end where one round of scaling does."""
     if not verbose:
         yield lambda: None
         return
+    total = (2 * len(batches) + 1) * len(kernels)
     with contextlib.closing(with_progress(range(total + 1), total, "LSUV")) as steps:
         yield lambda: next(steps, None)
 

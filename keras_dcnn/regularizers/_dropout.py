@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_dcnn._structure.layers import is_graph, walk_layers
+from keras_dcnn._keras.graph import walk_layers
+from keras_dcnn._structure.layers import is_graph
 
 
 def insert_dropout(model, rate, chosen):

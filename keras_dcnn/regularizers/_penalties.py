@@ -4,9 +4,10 @@ import warnings
 
 import keras
 
+from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._structure.copies import custom_classes
-from keras_dcnn._structure.layer_kernels import layer_kernels, other_weights
-from keras_dcnn._structure.layers import is_graph, walk_layers
+from keras_dcnn._structure.kernels import layer_kernels, other_weights
+from keras_dcnn._structure.layers import is_graph
 from keras_dcnn.constraints import MaxNorm
 
 
@@ -28,7 +29,7 @@ def fitted(constraint, weight):
         return None
     if not isinstance(constraint, MaxNorm) or constraint.axis is not None:
         return constraint
-    fit = {"axis": weight.axes} if weight.kind is None else {"kernel": weight.kind}
+    fit = {"axis": weight.axes} if weight.kind == "einsum" else {"kernel": weight.kind}
     return type(constraint).from_config({**constraint.get_config(), **fit})
 
 

@@ -3,8 +3,8 @@
 import keras
 
 from keras_dcnn._checks import check_built_model, check_number
+from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._structure.copies import copy_model
-from keras_dcnn._structure.layers import walk_layers
 from keras_dcnn._structure.where import check_where, is_chosen, is_named
 from keras_dcnn.regularizers._dropout import insert_dropout
 from keras_dcnn.regularizers._penalties import put_on, warn_if_lost, weights_of

@@ -1,4 +1,4 @@
-"""find_learning_rate: its suggestions by the definition, and that nothing is changed by it."""
+"""find_learning_rate: its suggestions by the definition, and that no value is changed by it."""
 
 import contextlib
 import dataclasses
@@ -200,7 +200,7 @@ def test_half_precision():
     assert np.isfinite(curve.losses).all()
 
 
-# Nothing is changed
+# No value is changed
 
 
 class Rows(keras.utils.PyDataset):
@@ -255,7 +255,6 @@ DATA = {
     "tf.data of a generator": tf_generator,
     "PyDataset": Rows,
     "DataLoader": lambda: loader(False),
-    "DataLoader with a generator": lambda: loader(True),
     "list": lambda: [(X[:16], Y[:16]), (X[16:32], Y[16:32])],
 }
 
@@ -269,20 +268,23 @@ def read(data):
     return [np.array(one) for one in [*keras.tree.flatten(batches), *own]]
 
 
+def variables_of(model):
+    return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+
+
 def state_of(model):
-    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables_of(model)]
 
 
 @contextlib.contextmanager
 def nothing_changes(model):
-    """Neither the model nor the random numbers."""
-    before = state_of(model), pack(get_random_state())
+    """No value that the model had, and no random number."""
+    before, values, (plain, arrays) = variables_of(model), state_of(model), pack(get_random_state())
     yield
-    after = state_of(model), pack(get_random_state())
-    assert same(before[0], after[0])
-    assert before[1][0] == after[1][0]
-    assert same(before[1][1], after[1][1])
+    assert same(values, [np.array(keras.ops.convert_to_numpy(variable)) for variable in before])
+    after = pack(get_random_state())
+    assert plain == after[0]
+    assert same(arrays, after[1])
 
 
 @pytest.mark.parametrize("kind", DATA)
@@ -323,25 +325,42 @@ def twins(make_data, use, begun=False):
 
 
 @pytest.mark.parametrize(
-    ("kind", "begun"), [("arrays", False), ("tf.data", True), ("DataLoader with a generator", True)]
+    ("kind", "begun"),
+    [
+        ("arrays", False),
+        ("PyDataset", True),
+        ("tf.data with a seed", False),
+        ("tf.data with a seed", True),
+        ("DataLoader", True),
+    ],
 )
 def test_a_fit_afterwards_is_the_same(kind, begun):
     one, other = twins(DATA[kind], lambda *given: find_learning_rate(*given, **QUICK), begun)
     assert same(one, other)
 
 
-class Interrupts:
-    """Batches that end with an exception, once."""
+def test_data_that_move_on_are_read_with_one_warning(model):
+    one, other = loader(True), loader(True)
+    with pytest.warns(UserWarning, match="next `fit` may get other batches") as caught:
+        find_learning_rate(model, one, **QUICK)
+    assert sum("other batches" in str(one.message) for one in caught) == 1
+    assert not same(read(one), read(other))
+
+
+class Interrupts(keras.utils.PyDataset):
+    """Batches of which one is an exception."""
 
     def __init__(self, number, error):
-        self.number = number
-        self.error = error
+        super().__init__()
+        self.calls, self.number, self.error = itertools.count(), number, error
 
-    def __iter__(self):
-        for i in range(9):
-            if i == self.number:
-                raise self.error
-            yield X[:16], Y[:16]
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, _):
+        if next(self.calls) == self.number:
+            raise self.error
+        return X[:16], Y[:16]
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
@@ -377,29 +396,15 @@ def test_interrupted_in_a_step(place, begun):
     assert same(one, other)
 
 
-def test_what_the_first_step_builds_is_gone():
-    model = compiled(eager=False)
-    built = [model.optimizer.built, model.train_function, len(model.metrics_variables)]
-    find_learning_rate(model, (X, Y), **QUICK)
-    assert built == [model.optimizer.built, model.train_function, len(model.metrics_variables)]
-    assert [variable.name for variable in model.optimizer.variables] == [
-        "iteration",
-        "learning_rate",
-    ]
-    model.get_layer("features").trainable = False
-    model.fit(X, Y, epochs=1, verbose=0)  # with an optimizer already built it would fail
-
-
-def test_gradients_beside_the_weights_stay(backend):
-    if backend != "torch":
-        pytest.skip("only PyTorch keeps them there")
-    model = compiled()
-    model(X[:4]).sum().backward()
-    before = [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
-    assert before
-    find_learning_rate(model, (X, Y), **QUICK)
-    after = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    assert same([x.numpy() for x in before], [x.numpy() for x in after])
+def test_the_optimizer_stays_built_with_what_it_begins_with(model):
+    used, new = compiled(), compiled()
+    find_learning_rate(used, (X, Y), **QUICK)
+    assert used.optimizer.built
+    new.optimizer.build(new.trainable_variables)
+    values = [[v.numpy() for v in one.optimizer.variables] for one in (used, new)]
+    assert len(values[0]) > 2
+    assert same(*values)
+    assert used.evaluate(X, Y, verbose=0) == new.evaluate(X, Y, verbose=0)
 
 
 def test_random_layers_and_variables_in_tf_data(model):
@@ -422,7 +427,7 @@ def test_a_set_that_cannot_be_copied_is_read_with_a_warning(model, monkeypatch):
         raise ValueError("larger than 2 GB")
 
     monkeypatch.setattr(tf.raw_ops, "DatasetToGraphV2", too_large)
-    with pytest.warns(UserWarning, match="can't be copied.*larger than 2 GB"):
+    with pytest.warns(UserWarning, match="tf.data below 2 GB"):
         find_learning_rate(model, data, **QUICK)
 
 
@@ -497,11 +502,8 @@ def test_models_that_are_refused():
     with pytest.raises(ValueError, match="must be compiled with an optimizer and a loss"):
         find_learning_rate(network(), (X, Y))
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
-    with pytest.raises(ValueError, match="rate of Adam must be a number; got a schedule"):
+    with pytest.raises(ValueError, match="needs a learning rate that it can set"):
         find_learning_rate(compiled(keras.optimizers.Adam(schedule)), (X, Y))
-    chosen = keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD())
-    with pytest.raises(ValueError, match=r"call model\.optimizer\.build"):
-        find_learning_rate(compiled(chosen), (X, Y))
     still = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.0))
     still[".*features.*"] = keras.optimizers.SGD(0.0)
     with pytest.raises(ValueError, match="all are 0"):
@@ -511,8 +513,8 @@ def test_models_that_are_refused():
 @pytest.mark.parametrize(
     ("data", "error", "match"),
     [
-        (lambda: ((X, Y) for _ in range(3)), ValueError, "got a generator, whose batches"),
-        (lambda: iter([(X, Y)]), ValueError, "more than once; got a list_iterator"),
+        (lambda: ((X, Y) for _ in range(3)), ValueError, "got a generator, which is empty"),
+        (lambda: iter([(X, Y)]), ValueError, "readable again and again; got a list_iterator"),
         (lambda: X, TypeError, "must be a tuple"),
         (lambda: [X, Y], TypeError, "must be a tuple"),
         (lambda: {"x": X}, TypeError, "must be a tuple"),

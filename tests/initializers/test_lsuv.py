@@ -2,7 +2,6 @@
 
 import math
 import random
-import weakref
 from typing import ClassVar
 
 import keras
@@ -112,7 +111,7 @@ def test_dense_against_numpy():
     outputs = VECTORS @ first
     assert outputs.var() == pytest.approx(1, abs=2e-4)
     assert (np.maximum(outputs + bias, 0) @ second).var() == pytest.approx(1, abs=2e-4)
-    assert [row.iterations for row in rows] == [1, 1]
+    assert max(row.iterations for row in rows) <= 3  # more than one for the second batch
     np.testing.assert_array_equal(bias, 1)
 
 
@@ -219,7 +218,7 @@ def test_nested_functional_models_that_share_layers():
     inputs = keras.Input((6,))
     x = layers.Dense(5, "relu", name="a")(inputs)
     inner = keras.Model(inputs, layers.Dense(4, "relu", name="b")(x))
-    features = keras.Model(inputs, x)  # the same nodes, which must not lose their tensors
+    features = keras.Model(inputs, x)
     outer = keras.Input((6,))
     model = keras.Model(outer, [layers.Dense(3, name="c")(inner(outer)), features(outer)])
     rows = by_layer(quietly(model, VECTORS))
@@ -229,27 +228,28 @@ def test_nested_functional_models_that_share_layers():
 
 
 class Watching(layers.Layer):
-    """Counts, at each call, how many of the outputs that these layers gave are still in memory."""
+    """Notes how many samples come in a pass."""
 
-    given: ClassVar = []
-    alive: ClassVar = []
+    seen: ClassVar = set()
 
     def call(self, x):
-        self.alive.append(sum(output() is not None for output in self.given))
-        x = x + 1
         if not isinstance(x, keras.KerasTensor):
-            self.given.append(weakref.ref(x))
+            self.seen.add(len(x))
         return x
 
 
-def test_activations_are_let_go_of():
-    """Keras's functional models keep them all, 2.4 GB for 16 images of ResNet50."""
-    model = plain(layers.Dense(3), *(Watching() for _ in range(8)), shape=(6,))
-    for run, most in ((lambda: model(VECTORS), 7), (lambda: quietly(model, VECTORS), 1)):
-        Watching.given.clear()
-        Watching.alive.clear()
-        run()
-        assert max(Watching.alive) == most
+def test_at_most_16_samples_a_pass_and_the_variance_is_that_of_all():
+    """Keras's functional models keep all activations, 2.4 GB for 16 images of ResNet50."""
+    model = plain(layers.Dense(5, "relu"), Watching(), layers.Dense(4), shape=(6,))
+    Watching.seen.clear()
+    data = VECTORS * np.linspace(0.1, 4, 32)[:, None]  # parts of which have variances of their own
+    rows = quietly(model, data[:31], tolerance=0.01)
+    first, bias, second, _ = (w.astype("float64") for w in model.get_weights())
+    hidden = data[:31] @ first
+    assert max(Watching.seen) == 16
+    assert hidden.var() == pytest.approx(rows[0].after, rel=1e-4)
+    assert (np.maximum(hidden + bias, 0) @ second).var() == pytest.approx(rows[1].after, rel=1e-4)
+    assert max(abs(row.after - 1) for row in rows) < 0.01
 
 
 @pytest.mark.parametrize("kind", ["list", "dict"])
