@@ -39,14 +39,16 @@ def is_number(value):
     )
 
 
-def check_number(name, value, minimum=-math.inf, above=-math.inf):
-    """Raise ValueError unless `value` is finite, at least `minimum` and greater than `above`."""
-    if not is_number(value) or value < minimum or value <= above:
+def check_number(name, value, minimum=-math.inf, above=-math.inf, below=math.inf):
+    """Raise ValueError unless `value` is finite and within these bounds."""
+    if not is_number(value) or value < minimum or value <= above or value >= below:
         rule = "a finite number"
         if minimum > -math.inf:
             rule += f" of at least {minimum}"
         if above > -math.inf:
             rule += f" above {above}"
+        if below < math.inf:
+            rule += f" and below {below}"
         raise ValueError(f"`{name}` must be {rule}; got {value!r}.")
 
 

@@ -46,7 +46,7 @@ class Mortal(contextlib.ExitStack):
         self.callback(setattr, self, "is_over", True)
         for module, name in [(builtins, "open"), (io, "open")]:
             self._put(module, name, self._opening(open))
-        for name in ("truncate", "mkdir", "unlink", "remove", "rename", "posix_fallocate"):
+        for name in ("truncate", "mkdir", "unlink", "remove", "rename"):
             if hasattr(os, name):
                 self._put(os, name, self._mortal(getattr(os, name)))
         self._put(os, "fsync", self._mortal(os.fsync, after=self._note_sync))

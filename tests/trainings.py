@@ -69,7 +69,7 @@ def _adam():
 
 
 BY_FIT = ("history", "stop_evaluating")  # what Keras itself hangs on a model
-LEFT = ("_eval_epoch_iterator", "_jax_state", "_keras_dcnn_training_run")  # when interrupted
+LEFT = ("_eval_epoch_iterator", "_jax_state")  # when interrupted
 _READY, _LENT = {}, []
 
 
@@ -82,7 +82,6 @@ def lent(make, **options):
             variable.assign(value)
         model.reset_metrics()
         model.stop_training = False
-        model._initial_epoch = None  # BackupAndRestore leaves where it went on
     else:
         model = make(**options)
         optimizer = model.optimizer
@@ -157,6 +156,13 @@ class Record(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs.append(self.model.get_weights())
+
+
+class Aloud(keras.callbacks.Callback):
+    """Has our callbacks print in a `fit` that is silent else; to be the first."""
+
+    def on_train_begin(self, logs=None):
+        self.params["verbose"] = 2
 
 
 def rate_of(optimizer):

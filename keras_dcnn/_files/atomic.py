@@ -31,19 +31,6 @@ def move_into_place(temporary, path):
         _fsync(path.parent, os.O_RDONLY)
 
 
-def reserve(path, size):
-    """Make a file of so many bytes; OSError where they are not to be had.
-
-    For libraries that do not survive a full disk, as HDF5, which ends the process.
-    """
-    with open(path, "wb") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            for _ in range(0, size, 1 << 20):
-                file.write(bytes(1 << 20))
-
-
 def remove_leftovers(folder, pattern):
     """Delete the temporary files of such names that killed processes left in a folder.
 

@@ -6,7 +6,7 @@ import weakref
 import keras
 import numpy as np
 
-from keras_dcnn._keras.fitting import _state_on_jax
+from keras_dcnn._keras.fitting import state_on_jax, sync
 
 
 def leaf_optimizers(optimizer):
@@ -20,7 +20,7 @@ def leaf_optimizers(optimizer):
 
 def has_fixed_rate(optimizer):
     """False where the learning rate is a schedule or a callable, so that it can't be set."""
-    return isinstance(optimizer._learning_rate, keras.Variable)
+    return isinstance(optimizer.learning_rate, keras.Variable)
 
 
 class _StepWithNewRates:
@@ -54,25 +54,34 @@ class _StepWithNewRates:
 
 
 def set_rate(model, optimizer, rate):
-    """Set a learning rate, also between two batches, where JAX must not be stopped."""
-    if not _state_on_jax(model):
+    """Set a learning rate, also between two batches.
+
+    There JAX's trainer holds them, and gives them to the step in the third of four lists, so they
+    are changed on the way; the public way, where its state is not found, makes JAX wait.
+    """
+    if not state_on_jax(model):
+        sync(model)
         optimizer.learning_rate = rate
         return
     if not isinstance(model.train_function, _StepWithNewRates):
         model.train_function = _StepWithNewRates(model.train_function, model)
     variables = model.optimizer.variables
-    (place,) = [i for i, v in enumerate(variables) if v is optimizer._learning_rate]
+    (place,) = [i for i, v in enumerate(variables) if v is optimizer.learning_rate]
     model.train_function.set_rate(place, rate)
 
 
 def slots(optimizer):
     """The variables of an optimizer but its learning rates: slots, iterations, loss scale."""
-    rates = [one._learning_rate for one in leaf_optimizers(optimizer)]
+    rates = [one.learning_rate for one in leaf_optimizers(optimizer)]
     return [v for v in optimizer.variables if not any(v is rate for rate in rates)]
 
 
 def reset_slots(optimizer):
-    """Give the slots and iterations of a single optimizer the values that they began with."""
+    """Give the slots and iterations of a single optimizer the values that they began with.
+
+    For that one like it is built for the same variables, whose list is private; a public `reset`
+    of optimizers would replace it.
+    """
     if optimizer.built:
         fresh = type(optimizer).from_config(optimizer.get_config())
         fresh.build(optimizer._trainable_variables)
@@ -89,7 +98,11 @@ def build_optimizer(model):
 
 
 def decaying_optimizer(optimizer, variable):
-    """The optimizer whose own weight decay acts on `variable`, or None."""
+    """The optimizer whose own weight decay acts on `variable`, or None.
+
+    Which optimizer of a MultiOptimizer a variable has, and whether `exclude_from_weight_decay` was
+    said of it, are private; a public question to the optimizer would replace this.
+    """
     if hasattr(optimizer, "inner_optimizer"):
         return decaying_optimizer(optimizer.inner_optimizer, variable)
     if hasattr(optimizer, "_optimizer_map"):

@@ -10,6 +10,11 @@ def rate_of(optimizer):
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
+def rates_of(model):
+    """The learning rates of all optimizers."""
+    return [rate_of(one) for one in leaf_optimizers(model.optimizer)]
+
+
 def check_rates_can_be_set(owner, model):
     """Raise ValueError where a learning rate follows a schedule."""
     for optimizer in leaf_optimizers(model.optimizer):
@@ -21,9 +26,10 @@ def check_rates_can_be_set(owner, model):
 
 
 def set_rates(model, rates):
-    """Set the rates of all optimizers, between two batches too."""
+    """Set the rates of all optimizers, between two batches too; None leaves one as it is."""
     for optimizer, rate in zip(leaf_optimizers(model.optimizer), rates, strict=True):
-        set_rate(model, optimizer, rate)
+        if rate is not None:
+            set_rate(model, optimizer, rate)
 
 
 def log_rates(model, logs):

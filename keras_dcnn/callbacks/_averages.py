@@ -6,10 +6,10 @@ from collections import deque
 import keras
 import numpy as np
 
-from keras_dcnn._keras.compiling import compiled
+from keras_dcnn._keras.compiling import compile_function
 
 ops = keras.ops
-compiled_once = functools.cache(compiled)  # for all models, or TensorFlow warns of many tracings
+compiled_once = functools.cache(compile_function)  # or TensorFlow warns of many tracings
 
 
 def wide(dtype):

@@ -1,32 +1,25 @@
-"""What our callbacks share: a state that goes with the checkpoint, and each other's company."""
+"""What our callbacks share: a state that can be restored, and each other's company."""
 
 import warnings
-import weakref
 
 import keras
 
-from keras_dcnn._files.states import pack, unpack
-from keras_dcnn._keras.saving import SavedWithWeights
+from keras_dcnn._keras.fitting import callbacks_of_fit, print_message
 from keras_dcnn._keras.variables import seed_variables
 from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import put_back, snapshot
 
-_PLACE = "_keras_dcnn_training_run"
+_RUN = "keras_dcnn_run"  # among the `params`, the one dict that all callbacks of a `fit` get
 
 
-class TrainingRun(SavedWithWeights):
-    """Our callbacks of one `fit`, their states, and those of the random numbers.
+class TrainingRun:
+    """Our callbacks of one `fit`, their states, and those of the random numbers."""
 
-    Held by the model while it is trained, so that it is in every `.weights.h5` that is written:
-    that of `keras.callbacks.BackupAndRestore` too.
-    """
-
-    def __init__(self, model, params):
-        self._model = weakref.ref(model)  # Keras looks for what to save in all that it can reach
-        self.params = params  # one object for all callbacks of a `fit`
+    def __init__(self, model):
+        self._model = model
         self.callbacks = []
         self._epoch = None
-        self._restored = None
+        self._restored = {"callbacks": {}}
 
     def named(self):
         """The callbacks by a name that is the same in a run that is begun again."""
@@ -38,67 +31,37 @@ class TrainingRun(SavedWithWeights):
         return names
 
     def get_state(self):
-        states = {
-            name: {"epochs": callback.epochs_ended, "state": callback.get_state()}
-            for name, callback in self.named().items()
-        }
         return {
             "format": 1,
             "random": get_random_state(),
-            "seeds": snapshot(seed_variables(self._model())),
-            "callbacks": states,
+            "seeds": snapshot(seed_variables(self._model)),
+            "callbacks": {name: {"state": one.get_state()} for name, one in self.named().items()},
         }
-
-    def begin_epoch(self, epoch):
-        """What all callbacks do before the first of them does what it does in this epoch."""
-        if self._epoch is None:
-            for callback in self.callbacks:
-                callback.begin(epoch)
-        if self._epoch != epoch:
-            self._epoch = epoch
-            for callback in self.callbacks:
-                callback.enter_epoch(epoch)
 
     def restore(self, state):
         """Have each callback take its state when the first epoch begins."""
         self._restored = state
 
-    def take(self, callback, epoch):
-        """The state that is to be restored to a callback, or None; the random numbers' as well."""
-        if self._restored is None:
-            return None
+    def begin_epoch(self, epoch):
+        """What all callbacks do before the first of them does what it does in this epoch."""
+        if self._epoch is None:
+            self._begin()
+        if self._epoch != epoch:
+            self._epoch = epoch
+            for callback in self.callbacks:
+                callback.enter_epoch(epoch)
+
+    def _begin(self):
         if "random" in self._restored:
-            set_random_state(self._restored.pop("random"))
-            put_back(seed_variables(self._model()), self._restored["seeds"])
-        name = next(name for name, one in self.named().items() if one is callback)
-        if name not in self._restored["callbacks"]:
-            return None
-        restored = self._restored["callbacks"].pop(name)
-        if restored["epochs"] != epoch:
-            warnings.warn(
-                f"the state of {type(callback).__name__} is that after {restored['epochs']} "
-                f"epochs, but the training begins after {epoch}, so it differs from one that was "
-                "not interrupted: put BackupAndRestore after the callbacks of keras_dcnn, or use "
-                "ResumeTraining, which writes one file where that writes two.",
-                stacklevel=3,
-            )
-        return restored["state"]
+            set_random_state(self._restored["random"])
+            put_back(seed_variables(self._model), self._restored["seeds"])
+        for name, callback in self.named().items():
+            callback.begin(self._restored["callbacks"].get(name, {}).get("state"))
 
     @property
     def has_begun(self):
         """Whether an epoch began."""
         return self._epoch is not None
-
-    def is_running(self):
-        """False for what a `fit` that was interrupted left on the model, once another began."""
-        history = getattr(self._model(), "history", None)
-        return history is None or history.params is self.params
-
-    def pack(self):
-        return pack(self.get_state())
-
-    def unpack(self, text, arrays):
-        self.restore(unpack(text, arrays))
 
 
 class StatefulCallback(keras.callbacks.Callback):
@@ -110,6 +73,8 @@ class StatefulCallback(keras.callbacks.Callback):
     """
 
     excludes = ()  # names of the classes that this one can't work beside
+    kept = ()  # names of the attributes, without "_", that make up the state
+    verbose = 1
 
     def __init__(self):
         super().__init__()
@@ -119,10 +84,12 @@ class StatefulCallback(keras.callbacks.Callback):
 
     def get_state(self):
         """The state as a dict of plain values and NumPy arrays."""
-        return {}
+        return {name: getattr(self, f"_{name}") for name in self.kept}
 
     def set_state(self, state):
         """Go on from a state of `get_state`; also before a `fit`."""
+        for name in self.kept:
+            setattr(self, f"_{name}", state[name])
         self._state_is_set = True
 
     def reset(self):
@@ -132,12 +99,26 @@ class StatefulCallback(keras.callbacks.Callback):
         """Whether a `fit` continues with the state that there is."""
         return self._trained_model is self.model
 
+    def say(self, sentence):
+        """Print a line, but where this callback or the `fit` is silent."""
+        if self.verbose and self.params.get("verbose", 1):
+            print_message(f"\n{sentence}")
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._given_model = model
+
+    @property
+    def model_in_step(self):
+        """`model`, which on JAX would stop the training between two batches; this does not.
+
+        Its variables are empty then, in the middle of an epoch.
+        """
+        return self._given_model if keras.backend.backend() == "jax" else self.model
+
     def set_params(self, params):
         super().set_params(params)
-        holder = vars(self._model)
-        if _PLACE not in holder or holder[_PLACE].params is not params:
-            holder[_PLACE] = TrainingRun(self._model, params)
-        self._run = holder[_PLACE]
+        self._run = params.setdefault(_RUN, TrainingRun(self.model))
         self._run.callbacks.append(self)
 
     def on_train_begin(self, logs=None):
@@ -147,15 +128,16 @@ class StatefulCallback(keras.callbacks.Callback):
                     f"{type(self).__name__} and {type(other).__name__} would both set the learning "
                     "rate: leave one out."
                 )
+        if self is self._run.callbacks[0]:
+            _warn_of_backups()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._run.begin_epoch(epoch)
 
-    def begin(self, epoch):
-        """Take a restored state, or begin anew where a `fit` does not go on."""
-        restored = self._run.take(self, epoch)
-        if restored is not None:
-            self.set_state(restored)
+    def begin(self, state):
+        """Take a state that is restored, or begin anew where a `fit` does not go on."""
+        if state is not None:
+            self.set_state(state)
         elif not self._state_is_set and not self.goes_on():
             self.reset()
         self._state_is_set = False
@@ -172,4 +154,14 @@ class StatefulCallback(keras.callbacks.Callback):
         self.epochs_ended = epoch + 1
 
     def on_train_end(self, logs=None):
-        vars(self._model).pop(_PLACE, None)
+        self.params.pop(_RUN, None)  # else the History would hold all callbacks
+
+
+def _warn_of_backups():
+    if any(isinstance(one, keras.callbacks.BackupAndRestore) for one in callbacks_of_fit()):
+        warnings.warn(
+            "BackupAndRestore does not save the state of keras_dcnn's callbacks, so a training "
+            "that it resumes differs from one that was not interrupted: use ResumeTraining in its "
+            "place.",
+            stacklevel=2,
+        )

@@ -1,7 +1,7 @@
 """CheckpointEnsemble: keeps the best, last or all states of one training run as an ensemble."""
 
-import json
 import math
+import warnings
 from pathlib import Path
 
 import keras
@@ -11,15 +11,27 @@ from keras_dcnn._files.atomic import remove_leftovers, write_json
 from keras_dcnn._files.members import (
     ARCHITECTURE,
     MANIFEST,
+    read_manifest,
     write_architecture,
     write_member,
+    write_other_architecture,
 )
-from keras_dcnn._state.snapshot import digest
 from keras_dcnn.callbacks._monitor import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import EnsembleOnDisk
 
 _MEMBERS = "member-*.weights.h5"
+
+
+def leaving(members, value, keep, max_members, cost):
+    """The members that leave when one of this value comes; None turns that one away."""
+    if keep == "all" or len(members) < max_members:
+        return []
+    if keep != "best":
+        return members[:1]
+    # The last of equals is the one to go, so that in a tie the earlier epoch stays.
+    worst = max(members, key=lambda m: (cost(m["value"]), m["file"]))
+    return [worst] if cost(value) < cost(worst["value"]) else None
 
 
 class CheckpointEnsemble(StatefulCallback):
@@ -32,11 +44,11 @@ class CheckpointEnsemble(StatefulCallback):
     optimizer's, as `member-0007.weights.h5` (7 is the number of epochs that this callback has
     seen), beside `manifest.json`, which lists file, epoch, value and SHA-256 checksum, and
     `architecture.json`. A file is written whole or not at all, also in a crash. When the disk is
-    full or closed to us, one line says so, the epoch has no member, and the training goes on.
+    full or closed to us, a warning says so, the epoch has no member, and the training goes on.
     `ensemble()` loads the members, after training or, from the same directory, days later.
 
-    A killed run that is resumed (`ResumeTraining`, or `BackupAndRestore` behind this callback) goes
-    on with its members. For that a member that was turned out stays until the next is written.
+    A killed run that is resumed (`ResumeTraining`) goes on with its members. For that a member that
+    was turned out stays until the next is written.
 
     Args:
         directory: Where to write; made if missing. Must not hold the members of another run.
@@ -79,6 +91,8 @@ class CheckpointEnsemble(StatefulCallback):
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
+    kept = ("epochs_seen", "turned_out")
+
     def __init__(
         self, directory, keep="best", max_members=5, monitor="val_loss", every=1, mode="auto"
     ):
@@ -93,55 +107,38 @@ class CheckpointEnsemble(StatefulCallback):
         self.monitor = monitor
         self.every = every
         self.mode = mode
-        self._epochs_seen = 0
-        self._beginning = None
-        self._turned_out = []
+        self._epochs_seen, self._turned_out = 0, []
 
     @property
     def members(self):
         """Entries of the manifest, in the order of training: file, epoch, value, sha256."""
-        return self._manifest()["members"]
+        written = (self.directory / MANIFEST).is_file()
+        return read_manifest(self.directory)["members"] if written else []
 
     def reset(self):
-        manifest, beginning = self._manifest(), digest(self.model.weights)
-        # Killed before there was a state to go on from: the first epoch is trained again.
-        begun_again = (
-            manifest["beginning"] == beginning
-            and manifest["epochs_seen"] <= self.every
-            and not manifest["ended"]
-        )
         found = len(list(self.directory.glob(_MEMBERS)))
-        # A member without a manifest is all that a kill in the first write can leave.
-        if not begun_again and found > (not (self.directory / MANIFEST).is_file()):
+        if found:
             raise ValueError(
                 f"`directory` must not hold the members of another run; {self.directory} holds "
                 f"{found}: choose another directory, or delete them."
             )
-        self._epochs_seen = 0
+        self._epochs_seen, self._turned_out = 0, []
         self._monitor.mode = self.mode
-        self._beginning = beginning
-        self._turned_out = []
         self._keep_only([])
 
     def get_state(self):
-        return {
-            "epochs_seen": self._epochs_seen,
-            "mode": self._monitor.mode,
-            "beginning": self._beginning,
-            "members": self.members,
-            "turned_out": self._turned_out,
-        }
+        return {**super().get_state(), "mode": self._monitor.mode, "members": self.members}
 
     def set_state(self, state):
         super().set_state(state)
-        self._epochs_seen = state["epochs_seen"]
         self._monitor.mode = state["mode"]
-        self._beginning = state["beginning"]
-        self._turned_out = state["turned_out"]
         there = [one for one in state["members"] if (self.directory / one["file"]).is_file()]
         gone = [one["file"] for one in state["members"] if one not in there]
         if gone:
-            print(f"\nCheckpointEnsemble goes on without {', '.join(gone)}, no longer there.")
+            warnings.warn(
+                f"CheckpointEnsemble goes on without {', '.join(gone)}, no longer there.",
+                stacklevel=2,
+            )
         self._keep_only(there)
 
     def on_train_begin(self, logs=None):
@@ -159,60 +156,38 @@ class CheckpointEnsemble(StatefulCallback):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         self._epochs_seen += 1
-        if self._epochs_seen == self.every + 1 and self.members:  # a run that is worth keeping
-            self._try("its manifest", lambda: self._write_manifest(self.members))
-        if not self._is_candidate(epoch):
+        is_candidate = self._epochs_seen % self.every == 0
+        if self.keep == "cycle":
+            is_candidate = self._schedule.ends_cycle(epoch + 1)
+        if not is_candidate:
             return
-        logs = logs or {}
         if self.keep == "best":
             value = self._monitor.read(self.model, logs)
             if value is None:
                 return
         else:
             value = float(logs.get(self.monitor, math.nan))
-        kept, dropped = self._select(self.members, value)
-        if kept is None:
+        members = self.members
+        gone = leaving(members, value, self.keep, self.max_members, self._monitor.cost)
+        if gone is None:
             return
+        kept = [member for member in members if member not in gone]
         self._delete(self._turned_out)
-        if self._try("a member", lambda: self._write(epoch, value, kept)):
-            self._turned_out = [member["file"] for member in dropped]
+        try:
+            self._write(epoch, value, kept)
+        except OSError as error:
+            warnings.warn(
+                f"Epoch {epoch + 1}: CheckpointEnsemble could not write a member ({error}); the "
+                "training goes on.",
+                stacklevel=2,
+            )
+        else:
+            self._turned_out = [member["file"] for member in gone]
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
         self._delete(self._turned_out)
         self._turned_out = []
-        members = self.members
-        if members:
-            self._try("its manifest", lambda: self._write_manifest(members, ended=True))
-
-    def _try(self, what, write):
-        """Write; where that can't be done, say so in a line and let the training go on."""
-        try:
-            write()
-        except OSError as error:
-            print(
-                f"\nEpoch {self.epochs_ended}: CheckpointEnsemble could not write {what} "
-                f"({error}); the training goes on."
-            )
-            return False
-        return True
-
-    def _is_candidate(self, epoch):
-        if self.keep == "cycle":
-            return self._schedule.ends_cycle(epoch + 1)
-        return self._epochs_seen % self.every == 0
-
-    def _manifest(self):
-        path = self.directory / MANIFEST
-        if not path.is_file():
-            return {"members": [], "epochs_seen": 0, "beginning": None, "ended": False}
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(
-                f"{path} must be what CheckpointEnsemble wrote; it was changed ({error}): restore "
-                "it, or delete the directory."
-            ) from error
 
     def _delete(self, files):
         for file in files:
@@ -226,44 +201,23 @@ class CheckpointEnsemble(StatefulCallback):
         paths = self.directory.glob(_MEMBERS)
         self._delete(path.name for path in paths if path.name not in known)
 
-    def _write_manifest(self, members, ended=False):
-        manifest = {
-            "format": 1,
-            "monitor": self.monitor,
-            "beginning": self._beginning,
-            "epochs_seen": self._epochs_seen,
-            "ended": ended,
-            "members": members,
-        }
+    def _write_manifest(self, members):
+        manifest = {"format": 1, "monitor": self.monitor, "members": members}
         write_json(self.directory / MANIFEST, manifest)
 
     def _write(self, epoch, value, kept):
         """The member first, then the manifest that lists it: a crash leaves the old list right."""
         if not kept:
             write_architecture(self.model, self.directory / ARCHITECTURE)
+        architecture = write_other_architecture(self.model, self.directory)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
-        entry = {
-            **write_member(self.model, file),
-            "epoch": epoch + 1,
-            "value": value if math.isfinite(value) else None,
-        }
+        entry = write_member(self.model, file) | architecture
+        entry |= {"epoch": epoch + 1, "value": value if math.isfinite(value) else None}
         try:
             self._write_manifest([*kept, entry])
         except OSError:
             file.unlink()
             raise
-
-    def _select(self, members, value):
-        """Members that stay and that go for one of this value; (None, []) turns it away."""
-        if self.keep == "all" or len(members) < self.max_members:
-            return members, []
-        if self.keep != "best":
-            return members[1:], members[:1]
-        # The last of equals is the one to go, so that in a tie the earlier epoch stays.
-        worst = max(members, key=lambda m: (self._monitor.cost(m["value"]), m["file"]))
-        if self._monitor.cost(value) >= self._monitor.cost(worst["value"]):
-            return None, []
-        return [m for m in members if m is not worst], [worst]
 
     def ensemble(self, combine="probability", weights=None, damaged="raise"):
         """Load the members and combine them; see `keras_dcnn.ensemble.Ensemble`.

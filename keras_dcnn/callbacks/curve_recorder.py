@@ -2,6 +2,7 @@
 
 import collections
 import math
+import warnings
 from pathlib import Path
 
 from keras_dcnn._checks import check_count
@@ -31,8 +32,8 @@ class CurveRecorder(StatefulCallback):
     t·6·10⁻⁸ of the mean. After a NaN the rest of the epoch is NaN, as Keras's mean is. With
     `steps_per_execution` a value is the mean over an execution.
 
-    When the disk is full or closed to us one line says so, the training goes on, and what could not
-    be written is tried again.
+    When the disk is full or closed to us the training goes on with a warning, and what could not be
+    written is tried again.
 
     Args:
         path: CSV file with the header `step,epoch,batch,loss`, all counted from 1, and one row for
@@ -116,10 +117,12 @@ class CurveRecorder(StatefulCallback):
         super().on_train_begin(logs)
         self._take(sorted(self._means))  # of a `fit` that was interrupted
 
-    def begin(self, epoch):
-        super().begin(epoch)
+    def begin(self, state):
+        super().begin(state)
         if self._file and not self._file.open():
-            print(f"\nCurveRecorder goes on in {self.path}, of which rows are missing.")
+            warnings.warn(
+                f"CurveRecorder goes on in {self.path}, of which rows are missing.", stacklevel=2
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -167,9 +170,10 @@ class CurveRecorder(StatefulCallback):
         except OSError as error:
             del self._rows[:-KEPT_ROWS]
             if self._says_when_not_written:
-                print(
-                    f"\nCurveRecorder could not write to {self.path} ({error}); the training goes "
-                    "on."
+                warnings.warn(
+                    f"CurveRecorder could not write to {self.path} ({error}); the training goes "
+                    "on.",
+                    stacklevel=2,
                 )
             self._says_when_not_written = False
         else:

@@ -71,6 +71,8 @@ class DeadUnits(StatefulCallback):
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
+    kept = ("dead_fraction", "epochs_seen", "has_alarmed")
+
     def __init__(self, data, threshold=0.0, every=1, num_samples=256, verbose=1):
         super().__init__()
         check_number("threshold", threshold, minimum=0)
@@ -95,17 +97,12 @@ class DeadUnits(StatefulCallback):
         return {
             "names": list(self.dead_unit_fractions),
             "fractions": list(self.dead_unit_fractions.values()),
-            "dead_fraction": self._dead_fraction,
-            "epochs_seen": self._epochs_seen,
-            "has_alarmed": self._has_alarmed,
+            **super().get_state(),
         }
 
     def set_state(self, state):
         super().set_state(state)
         self.dead_unit_fractions = dict(zip(state["names"], state["fractions"], strict=True))
-        self._dead_fraction = state["dead_fraction"]
-        self._epochs_seen = state["epochs_seen"]
-        self._has_alarmed = state["has_alarmed"]
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -121,8 +118,7 @@ class DeadUnits(StatefulCallback):
         self._epochs_seen += 1
         if self._dead_fraction is None or self._epochs_seen % self.every == 0:
             self._look(epoch)
-        if logs is not None:
-            logs["dead_fraction"] = self._dead_fraction
+        logs["dead_fraction"] = self._dead_fraction
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
@@ -144,11 +140,11 @@ class DeadUnits(StatefulCallback):
         firing = self._activity.look()
         self._dead_fraction = dead_fraction(firing)
         self.dead_unit_fractions = {name: dead_fraction({name: f}) for name, f in firing.items()}
-        if self.verbose and self._dead_fraction > ALARM and not self._has_alarmed:
+        if self._dead_fraction > ALARM and not self._has_alarmed and self.verbose:
             self._has_alarmed = True
             worst = max(self.dead_unit_fractions, key=self.dead_unit_fractions.get)
-            print(
-                f"\nEpoch {epoch + 1}: {self._dead_fraction:.0%} of the ReLU units never fire, of "
+            self.say(
+                f"Epoch {epoch + 1}: {self._dead_fraction:.0%} of the ReLU units never fire, of "
                 f"{worst} {self.dead_unit_fractions[worst]:.0%}: lower the learning rate, begin "
                 "with He's initialisation (HeNormal), or take leaky rectifiers (RReLU, PReLU)."
             )

@@ -1,40 +1,15 @@
 """DivideLROnPlateau: divides the learning rate when the validation curve stops improving."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_number
-from keras_dcnn._keras.fitting import unsynced_model
-from keras_dcnn._keras.optimizers import leaf_optimizers, set_rate, slots
-from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rate_of
+from keras_dcnn._keras.optimizers import slots
+from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks._batch_mean import BatchMean
 from keras_dcnn.callbacks._monitor import Monitor
+from keras_dcnn.callbacks._plateau import PlateauState, divided, plateau_step
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-
-
-class PlateauState(NamedTuple):
-    """What a decision depends on beside the new value."""
-
-    best: float | None = None  # as a cost: lower is better
-    wait: int = 0  # looks without improvement that count
-    cooling: int = 0  # looks still not counted after a cut
-
-
-def plateau_step(state, cost, patience, margin, cooldown):
-    """The next state, and whether `cost` (lower is better) "improved", means "plateau" or "wait".
-
-    `margin(best)` is what an improvement must exceed.
-    """
-    cooling = max(state.cooling - 1, 0)
-    if state.best is None or cost < state.best - margin(state.best):
-        return PlateauState(cost, 0, cooling), "improved"
-    if state.cooling:
-        return PlateauState(state.best, 0, cooling), "wait"
-    if state.wait + 1 >= patience:
-        return PlateauState(state.best, 0, cooldown), "plateau"
-    return PlateauState(state.best, state.wait + 1, 0), "wait"
 
 
 class DivideLROnPlateau(StatefulCallback):
@@ -50,8 +25,7 @@ class DivideLROnPlateau(StatefulCallback):
 
     Unlike `keras.callbacks.ReduceLROnPlateau` it goes on where it stopped when `fit` is called
     again on the same model or a killed run is resumed, divides the rate of every optimizer in a
-    `MultiOptimizer`, `cooldown=1` spares one epoch (there: none), and a misspelt argument is an
-    error.
+    `MultiOptimizer`, and with `cooldown=1` spares one epoch (there: none).
 
     Args:
         monitor: Quantity of the logs to watch, such as `"val_loss"`.
@@ -75,7 +49,7 @@ class DivideLROnPlateau(StatefulCallback):
             `"loss"` or `"accuracy"`.
         warmup: Epochs, ≥ 0, at the beginning of the run in which the rate rises linearly from 0,
             batch by batch, and nothing is counted.
-        verbose: 0 is silent, 1 prints one line per cut.
+        verbose: 1 prints one line per cut, 0 nothing.
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the
@@ -103,6 +77,7 @@ class DivideLROnPlateau(StatefulCallback):
     """
 
     excludes = ("DivideLROnPlateau",)
+    kept = ("plateau", "reductions", "best", "goes_back", "epochs_seen", "full_rates")
 
     def __init__(
         self,
@@ -157,34 +132,22 @@ class DivideLROnPlateau(StatefulCallback):
     def reset(self):
         self._monitor.mode = self.mode
         self._plateau = PlateauState()
-        self._reductions = 0
-        self._best = None
+        self._reductions = self._epochs_seen = 0
+        self._best = self._full_rates = None
         self._goes_back = False
-        self._epochs_seen = 0
-        self._full_rates = None
         self._sum, self._count = 0.0, 0
 
     def get_state(self):
         return {
+            **super().get_state(),
             "mode": self._monitor.mode,
-            "plateau": list(self._plateau),
-            "reductions": self._reductions,
-            "best": self._best,
-            "goes_back": self._goes_back,
-            "epochs_seen": self._epochs_seen,
-            "full_rates": self._full_rates,
             "block": [self._sum if np.isfinite(self._sum) else None, self._count],
         }
 
     def set_state(self, state):
         super().set_state(state)
         self._monitor.mode = state["mode"]
-        self._plateau = PlateauState(*state["plateau"])
-        self._reductions = state["reductions"]
-        self._best = state["best"]
-        self._goes_back = state["goes_back"]
-        self._epochs_seen = state["epochs_seen"]
-        self._full_rates = state["full_rates"]
+        self._plateau = PlateauState(*self._plateau)  # a list in the file
         total, self._count = state["block"]
         self._sum = np.nan if total is None else total
 
@@ -195,11 +158,9 @@ class DivideLROnPlateau(StatefulCallback):
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         self._batch_mean = BatchMean()
-        if self._goes_back:
-            self._goes_back = False
-            put_back(self._watched(), self._best)
+        self._go_back()
         if self._warming and self._full_rates is None:
-            self._full_rates = [rate_of(one) for one in leaf_optimizers(self.model.optimizer)]
+            self._full_rates = rates_of(self.model)
 
     @property
     def _warming(self):
@@ -208,20 +169,19 @@ class DivideLROnPlateau(StatefulCallback):
     def on_train_batch_begin(self, batch, logs=None):
         if self._warming:
             steps = self.params.get("steps")
-            done = (batch + 1) / steps if steps else 1.0
-            self._warm_to(unsynced_model(self), self._epochs_seen + done)
+            self._warm_to(
+                self.model_in_step, self._epochs_seen + (batch + 1) / (steps or batch + 1)
+            )
 
     def _warm_to(self, model, epochs):
         share = min(epochs / self.warmup, 1.0)
-        optimizers = leaf_optimizers(model.optimizer)
-        for optimizer, rate in zip(optimizers, self._full_rates, strict=True):
-            if rate:  # groups that wait for GradualUnfreeze are its own
-                set_rate(model, optimizer, rate * share)
+        # Groups that wait for GradualUnfreeze, at 0, are its own.
+        set_rates(model, [rate * share if rate else None for rate in self._full_rates])
 
     def on_train_batch_end(self, batch, logs=None):
         if self.every == "epoch" or self._warming:
             return
-        value = self._monitor.read(unsynced_model(self), logs)
+        value = self._monitor.read(self.model_in_step, logs)
         total, count = self._batch_mean.step(batch, np.nan if value is None else value)
         self._sum, self._count = self._sum + total, self._count + count
         if self._count >= self.every:
@@ -232,7 +192,6 @@ class DivideLROnPlateau(StatefulCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        logs = {} if logs is None else logs
         log_rates(self.model, logs)
         warming = self._warming
         self._epochs_seen += 1
@@ -263,42 +222,31 @@ class DivideLROnPlateau(StatefulCallback):
         best = self._monitor.cost(self._plateau.best)  # its own inverse
         looks = "epochs" if self.every == "epoch" else f"times {self.every} batches"
         why = f"{when}: {self.monitor} did not improve on {best:.4g} for {self.patience} {looks}"
-        cuts = []
+        old, new = rates_of(self.model), []
         if self.max_reductions is None or self._reductions < self.max_reductions:
-            cuts = [self._divide(one) for one in leaf_optimizers(self.model.optimizer)]
-            cuts = [cut for cut in cuts if cut]
+            new = divided(old, self.divisor, self.min_lr)
+        cuts = [f"{a:.4g} → {b:.4g}" for a, b in zip(old, new, strict=False) if b is not None]
         if cuts:
             self._reductions += 1
+            set_rates(self.model, new)
             restored = f"; on from the best {self.restore}" if self.restore else ""
-            self._say(f"{why}: learning rate {', '.join(cuts)}{restored}.")
-            self._go_back()
+            self.say(f"{why}: learning rate {', '.join(cuts)}{restored}.")
+            self._goes_back = bool(self.restore)
+            if self.every != "epoch":  # else not before others have seen what the epoch ended with
+                self._go_back()
             for callback in self._run.callbacks:
                 callback.rates_were_set()
         elif self.at_limit == "stop":
             self.model.stop_training = True
-            self._say(f"{why}, and the learning rate is not to be cut further: training stops.")
-
-    def _divide(self, optimizer):
-        """Cut one rate; "old → new", or "" where it is not to go lower."""
-        old = rate_of(optimizer)
-        new = max(old / self.divisor, self.min_lr)
-        if np.float32(new) >= np.float32(old):  # the optimizer's precision
-            return ""
-        optimizer.learning_rate = new
-        return f"{old:.4g} → {new:.4g}"
+            self.say(f"{why}, and the learning rate is not to be cut further: training stops.")
 
     def _go_back(self):
-        """To the best look; after an epoch not before others have seen what it ended with."""
-        if self.restore and self.every == "epoch":
-            self._goes_back = True
-        elif self.restore:
+        """To the best look, where there was a cut."""
+        if self._goes_back:
             put_back(self._watched(), self._best)
+        self._goes_back = False
 
     def _watched(self):
         """The variables that go back to the best look's values."""
         state = slots(self.model.optimizer) if self.restore == "state" else []
         return [*self.model.weights, *state]
-
-    def _say(self, sentence):
-        if self.verbose:
-            print(f"\n{sentence}")

@@ -7,13 +7,11 @@ import re
 import keras
 
 from keras_dcnn._checks import check_built_model, check_choice, check_count
-from keras_dcnn._keras.fitting import remake_train_function, unsynced_model
-from keras_dcnn._keras.graph import all_layers
-from keras_dcnn._keras.optimizers import leaf_optimizers, reset_slots, set_rate
+from keras_dcnn._keras.graph import all_layers, walk_layers
+from keras_dcnn._keras.optimizers import leaf_optimizers, reset_slots
 from keras_dcnn._state.layer_calls import shadowed
-from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rate_of
+from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
 from keras_dcnn._structure.batch_norm import batch_norm_layers
-from keras_dcnn._structure.layers import walk_layers
 from keras_dcnn._structure.where import check_where, is_chosen
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
@@ -149,9 +147,9 @@ class GradualUnfreeze(StatefulCallback):
         waiting = sum(epoch < start for start in self._starts())
         if waiting != self._waiting:
             self._hold(waiting)
-            thawed = len(self.groups) - waiting
-            if self.verbose and thawed:
-                print(f"\nEpoch {epoch + 1}: group {thawed} of {len(self.groups)} learns from now.")
+        if epoch in self._starts():
+            number = self._starts().index(epoch) + 1
+            self.say(f"Epoch {epoch + 1}: group {number} of {len(self.groups)} learns from now.")
         self.rates_were_set()
         steps = self.params.get("steps")
         self._set_rates(epoch if steps else epoch + 1, epoch)
@@ -163,8 +161,7 @@ class GradualUnfreeze(StatefulCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        if logs is not None:
-            log_rates(self.model, logs)
+        log_rates(self.model, logs)
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
@@ -172,7 +169,7 @@ class GradualUnfreeze(StatefulCallback):
             self._hold(0)
 
     def rates_were_set(self):
-        self._full = rate_of(leaf_optimizers(self.model.optimizer)[-1])
+        self._full = rates_of(self.model)[-1]
 
     def _release(self):
         """Let BatchNorm run as ever again, also what an interrupted `fit` left held."""
@@ -185,10 +182,11 @@ class GradualUnfreeze(StatefulCallback):
 
     def _set_rates(self, now, epoch):
         """Set the rates of the groups that wait or rise; the others are left to other callbacks."""
-        model = unsynced_model(self)
-        for optimizer, start in zip(leaf_optimizers(model.optimizer), self._starts(), strict=False):
-            if epoch - start <= self.ramp:
-                set_rate(model, optimizer, self._full * risen(now - start, self.ramp))
+        rates = [
+            self._full * risen(now - start, self.ramp) if epoch - start <= self.ramp else None
+            for start in self._starts()
+        ]
+        set_rates(self.model_in_step, [*rates, None])
 
     def _hold(self, waiting):
         """Have BatchNorm in the groups that wait run as at inference, from the next trace on."""
@@ -200,7 +198,7 @@ class GradualUnfreeze(StatefulCallback):
                 call = functools.partial(_as_at_inference, norm.call)
                 held.enter_context(shadowed(norm, call=call))
         self._waiting = waiting
-        remake_train_function(self.model)
+        self.model.make_train_function(force=True)  # traced again at its next call
 
     def _layers_of_groups(self, model):
         """The layers of each group; a layer that is inside another goes with it."""

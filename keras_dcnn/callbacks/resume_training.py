@@ -1,5 +1,6 @@
 """ResumeTraining: a killed training goes on as if it had not been."""
 
+import warnings
 from pathlib import Path
 
 from keras_dcnn._checks import check_choice, check_count
@@ -24,8 +25,8 @@ class ResumeTraining(StatefulCallback):
     Fires before the first epoch and after every `every`-th, when all callbacks have seen its end,
     so that its place among them does not matter. A file is there whole or not at all, its name
     holds its checksum, and the one before it is kept: a damaged one is named and the older used.
-    When the disk is full the training goes on, with one line. `keras.callbacks.BackupAndRestore`
-    saves the states of our callbacks too, where it is behind them, but not atomically.
+    When the disk is full the training goes on, with a warning. `keras.callbacks.BackupAndRestore`
+    saves neither the states of our callbacks nor random numbers: leave it out.
 
     What does not come back: the state of Keras's own callbacks (EarlyStopping begins to wait anew,
     and knows no weights from before);
@@ -92,8 +93,7 @@ class ResumeTraining(StatefulCallback):
         put_back(self.model.optimizer.variables, state["optimizer"])
         self._run.restore(state["run"])
         begin_at(self.model, state["epoch"])
-        if self.verbose:
-            print(f"\nThe training in {self.state_path} goes on after epoch {state['epoch']}.")
+        self.say(f"The training in {self.state_path} goes on after epoch {state['epoch']}.")
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -119,7 +119,9 @@ class ResumeTraining(StatefulCallback):
         try:
             write_state(self.state_path, epoch, state)
         except OSError as error:
-            print(f"\nResumeTraining could not write ({error}); the training goes on.")
+            warnings.warn(
+                f"ResumeTraining could not write ({error}); the training goes on.", stacklevel=2
+            )
 
     def _shapes(self):
         variables = [*state_variables(self.model), *self.model.optimizer.variables]

@@ -3,9 +3,7 @@
 import math
 
 from keras_dcnn._checks import check_count, check_number
-from keras_dcnn._keras.fitting import unsynced_model
-from keras_dcnn._keras.optimizers import leaf_optimizers
-from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rate_of, set_rates
+from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 
@@ -67,6 +65,7 @@ class SnapshotSchedule(StatefulCallback):
     """
 
     excludes = ("DivideLROnPlateau", "GradualUnfreeze", "SnapshotSchedule")
+    kept = ("proportions", "steps")
     async_safe = True  # only the setting of the rate must come in its turn, and it does
 
     def __init__(self, cycles, lr_max, lr_min=0.0):
@@ -83,13 +82,6 @@ class SnapshotSchedule(StatefulCallback):
         self._proportions = None
         self._steps = None
 
-    def get_state(self):
-        return {"proportions": self._proportions, "steps": self._steps}
-
-    def set_state(self, state):
-        super().set_state(state)
-        self._proportions, self._steps = state["proportions"], state["steps"]
-
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         check_rates_can_be_set("SnapshotSchedule", self.model)
@@ -104,13 +96,13 @@ class SnapshotSchedule(StatefulCallback):
         self._batches = 0
         self._steps = self.params.get("steps") or self._steps
         if self._proportions is None:
-            rates = [rate_of(one) for one in leaf_optimizers(self.model.optimizer)]
+            rates = rates_of(self.model)
             self._proportions = [rate / max(rates) if max(rates) else 1.0 for rate in rates]
 
     def on_train_batch_begin(self, batch, logs=None):
         within = batch / self._steps if self._steps else 0.0
         rate = cosine(self._progress(self.epochs_ended + within), self.lr_max, self.lr_min)
-        set_rates(unsynced_model(self), [rate * share for share in self._proportions])
+        set_rates(self.model_in_step, [rate * share for share in self._proportions])
 
     def on_train_batch_end(self, batch, logs=None):
         self._batches = max(self._batches, batch + 1)
@@ -118,8 +110,7 @@ class SnapshotSchedule(StatefulCallback):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         self._steps = self._steps or self._batches
-        if logs is not None:
-            log_rates(self.model, logs)
+        log_rates(self.model, logs)
 
     def ends_cycle(self, epochs):
         """Whether a cycle ends after so many epochs."""

@@ -1,5 +1,6 @@
 """WeightAveraging: the average of the weights that a training passes through."""
 
+import itertools
 import math
 import warnings
 
@@ -7,15 +8,16 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_number
-from keras_dcnn._keras.fitting import has_validation, live_values, unsynced_model, validate
+from keras_dcnn._keras.fitting import has_validation, live_values, validate
 from keras_dcnn._keras.variables import state_variables
-from keras_dcnn._reading.batches import input_batches
+from keras_dcnn._reading.ends import check_ends, check_readable_again
 from keras_dcnn._state.random_state import random_state_kept
 from keras_dcnn._state.snapshot import put_back, snapshot
-from keras_dcnn._structure.batch_norm import batch_norm_layers, recompute_statistics, statistics_of
+from keras_dcnn._structure.batch_norm import batch_norm_statistics
 from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-from keras_dcnn.ensemble.averaging._loss_barrier import behind_barrier
+from keras_dcnn.callbacks._statistics_choice import set_statistics
+from keras_dcnn.ensemble.averaging._judge import behind_barrier
 
 
 class WeightAveraging(StatefulCallback):
@@ -34,9 +36,9 @@ class WeightAveraging(StatefulCallback):
     Averages are of float32 at least and cover BatchNorm's statistics; seeds and whole numbers are
     left alone. Each `fit` averages anew.
 
-    The loss barrier: after 2, 4, 8, … epochs of averaging the average and the weights it is made of
-    are both validated. Where the average is much worse, they lie in different basins, as between
-    the cycles of `SnapshotSchedule`: a warning says so.
+    The loss barrier: after 2, 4, 8, … epochs of averaging the average and the weights in training
+    are both validated. Where the average is much worse, a warning says that they lie in different
+    basins, as between the cycles of `SnapshotSchedule`.
 
     Args:
         kind: `"swa"`: the mean of all; `"ema"`: a ← decay·a + (1 − decay)·w, from the first on;
@@ -48,9 +50,8 @@ class WeightAveraging(StatefulCallback):
         batch_norm: BatchNorm's statistics: `"average"`; `"recompute"`: measured on `data` with the
             averaged weights, at each end of an epoch; `"keep"`: those of the last batch;
             `"best"`: of these three what validates best, each time, with one line that says which.
-        evaluate: `"averaged"`: as above; `"raw"`: validate and keep the weights in training, and
-            set the average at the end of `fit`; list it before EarlyStopping then, whose best
-            weights, where it puts them back, are the last word.
+        evaluate: `"averaged"`: as above; `"raw"`: validate and keep the weights in training, set
+            the average at the end; list it before EarlyStopping, whose best weights count then.
         data: Inputs to recompute on, as for `fit`: arrays, `(inputs, labels)`, tf.data, PyDataset,
             DataLoader. A pass over them is one epoch's forward passes.
         verbose: 1 prints the choice of `"best"`, 0 nothing.
@@ -81,6 +82,8 @@ class WeightAveraging(StatefulCallback):
         Averaging (2022). https://arxiv.org/abs/2209.14981
     """
 
+    kept = ("epochs_averaged", "raw")
+
     def __init__(
         self,
         kind="swa",
@@ -95,11 +98,8 @@ class WeightAveraging(StatefulCallback):
     ):
         super().__init__()
         check_choice("kind", kind, ("swa", "ema", "lawa"))
-        check_number("start", start, minimum=0)
-        check_number("decay", decay, above=0)
-        for name, value in (("start", start), ("decay", decay)):
-            if value >= 1:
-                raise ValueError(f"`{name}` must be below 1; got {value!r}.")
+        check_number("start", start, minimum=0, below=1)
+        check_number("decay", decay, above=0, below=1)
         check_count("window", window)
         check_choice("every", every, ("batch", "epoch"))
         check_choice("batch_norm", batch_norm, ("average", "recompute", "keep", "best"))
@@ -109,8 +109,8 @@ class WeightAveraging(StatefulCallback):
                 f"batch_norm={batch_norm!r} needs `data` to measure on; got None: pass what `fit` "
                 "gets."
             )
-        if hasattr(data, "__next__"):
-            raise ValueError("`data` must be readable again and again; got a generator.")
+        check_readable_again("`data`", data)
+        check_ends("`data`", data)
         if batch_norm == "best" and evaluate == "raw":
             raise ValueError(
                 "batch_norm='best' chooses by the validation of the average, which evaluate='raw' "
@@ -125,15 +125,11 @@ class WeightAveraging(StatefulCallback):
         self.evaluate = evaluate
         self.data = data
         self.verbose = verbose
-        self._within_fit = False
         self.reset()
 
     def reset(self):
-        self._averages = {
-            "swa": RunningMean,
-            "ema": lambda: ExponentialMean(self.decay),
-            "lawa": lambda: LatestMean(self.window),
-        }[self.kind]()
+        ema, lawa = ExponentialMean(self.decay), LatestMean(self.window)
+        self._averages = {"swa": RunningMean(), "ema": ema, "lawa": lawa}[self.kind]
         self._epochs_averaged = 0
         self._raw = None
 
@@ -141,12 +137,8 @@ class WeightAveraging(StatefulCallback):
         return False
 
     def get_state(self):
-        return {
-            "kind": self.kind,
-            "averages": self._averages.get_state(),
-            "epochs_averaged": self._epochs_averaged,
-            "raw": self._raw,
-        }
+        averages = self._averages.get_state()
+        return {**super().get_state(), "kind": self.kind, "averages": averages}
 
     def set_state(self, state):
         super().set_state(state)
@@ -156,12 +148,9 @@ class WeightAveraging(StatefulCallback):
                 f"got kind={self.kind!r}: set it back, or train from the beginning."
             )
         self._averages.set_state(state["averages"])
-        self._epochs_averaged = state["epochs_averaged"]
-        self._raw = state["raw"]
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self._within_fit = True
         self._variables = None
         self._first_epoch = math.floor(self.start * self.params["epochs"] + 1e-9)
 
@@ -171,14 +160,13 @@ class WeightAveraging(StatefulCallback):
             self._find_variables()
             put_back(self._averaged, self._raw)
         self._raw = None
-        self._ended = False
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.every == "batch" and batch and self.epochs_ended >= self._first_epoch:
             self._take()
 
     def on_test_begin(self, logs=None):
-        if self._within_fit:
+        if self._run.has_begun:  # else it is an `evaluate` of the user's
             self._end_epoch(self.epochs_ended)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -187,124 +175,75 @@ class WeightAveraging(StatefulCallback):
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
-        self._within_fit = False
-        if not self._run.has_begun:  # a training that had ended was started again
-            return
-        if not self._averages.number:
+        in_training = self.evaluate == "raw" and self._raw is not None
+        if self._run.has_begun and not self._averages.number:
             warnings.warn(
                 f"WeightAveraging averaged nothing: it begins after {self._first_epoch} epochs, "
                 f"and the training ended after {self.epochs_ended}: lower `start`.",
                 stacklevel=2,
             )
-        elif self.evaluate == "raw" and self._unchanged():
-            self._set_average()
+        elif in_training and all(map(np.array_equal, snapshot(self._averaged), self._raw)):
+            self._set_average()  # as no callback replaced the weights
         self._raw = None
 
     def _find_variables(self):
         """Which variables are averaged; not before they are there, in a model built by `fit`."""
         if self._variables is None:
-            model = unsynced_model(self)
+            model = self.model_in_step
             self._variables = state_variables(model)
-            self._places = [
-                i for i, v in enumerate(self._variables) if keras.backend.is_float_dtype(v.dtype)
-            ]
-            self._averaged = [self._variables[i] for i in self._places]
-            self._statistics = statistics_of(batch_norm_layers(model))
+            self._averaged = _floats(self._variables)
+            self._statistics = batch_norm_statistics(model)
 
     def averaged_weights(self):
-        """The average, with the rest of the weights as they are, for `model.set_weights`.
-
-        Raises:
-            ValueError: before anything was averaged.
-        """
+        """The average, with the rest of the weights as they are, for `model.set_weights`."""
         if not self._averages.number:
             raise ValueError("there must be an average; nothing was averaged yet: train first.")
         self._find_variables()
-        averages = {
-            id(variable): np.array(keras.ops.convert_to_numpy(value))
-            for variable, value in zip(self._averaged, self._averages.value(), strict=True)
-        }
-        weights = self.model.weights
-        return [
-            averages[id(w)] if id(w) in averages else np.array(keras.ops.convert_to_numpy(w))
-            for w in weights
-        ]
+        averages = dict(zip(map(id, self._averaged), self._averages.value(), strict=True))
+        return snapshot(averages.get(id(weight), weight) for weight in self.model.weights)
 
     def _take(self):
         self._find_variables()
-        values = live_values(unsynced_model(self), self._variables)
-        self._averages.add([values[i] for i in self._places])
+        self._averages.add(_floats(live_values(self.model_in_step, self._variables)))
 
     def _end_epoch(self, epoch):
         """Once per epoch: the last weights are taken, and the average is set."""
-        if self._ended or epoch < self._first_epoch:
+        if self._raw is not None or epoch < self._first_epoch:
             return
-        self._ended = True
         self._take()
         self._epochs_averaged += 1
         self._raw = snapshot(self._averaged)
         with random_state_kept():
-            self._judge_and_set()
+            self._judge_and_set(self._epochs_averaged)
 
-    def _judge_and_set(self):
-        number = self._epochs_averaged
+    def _judge_and_set(self, number):
         looks = number > 1 and number & (number - 1) == 0 and has_validation(self.model)
-        raw_loss = validate(self.model)["loss"] if looks else None
+        raw = validate(self.model)["loss"] if looks else None
         if looks or self.evaluate == "averaged":
             self._set_average()
-        if looks:
-            self._compare(raw_loss, validate(self.model)["loss"])
-        if self.evaluate == "raw" and looks:
-            put_back(self._averaged, self._raw)
-
-    def _set_average(self):
-        for variable, value in zip(self._averaged, self._averages.value(), strict=True):
-            # A copy, since JAX's steps take over what a variable holds.
-            variable.assign(keras.ops.cast(keras.ops.copy(value), variable.dtype))
-        if self._statistics and self.batch_norm != "average":
-            self._set_statistics()
-
-    def _set_statistics(self):
-        averaged = snapshot(self._statistics)
-        before = {id(v): value for v, value in zip(self._averaged, self._raw, strict=True)}
-        choices = {"average": averaged, "keep": [before[id(v)] for v in self._statistics]}
-        if self.batch_norm != "keep":
-            recompute_statistics(self.model, input_batches(self.data))
-            choices["recompute"] = snapshot(self._statistics)
-        choice = self.batch_norm if self.batch_norm != "best" else self._best(choices)
-        put_back(self._statistics, choices[choice])
-
-    def _best(self, choices):
-        if not has_validation(self.model):
-            warnings.warn(
-                "batch_norm='best' has nothing to choose by, so the statistics are averaged: pass "
-                "`validation_data` to fit.",
-                stacklevel=2,
-            )
-            return "average"
-        losses = {}
-        for name, statistics in choices.items():
-            put_back(self._statistics, statistics)
-            losses[name] = validate(self.model)["loss"]
-        best = min(losses, key=lambda name: (not math.isfinite(losses[name]), losses[name]))
-        if self.verbose:
-            listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
-            print(
-                f"\nEpoch {self.epochs_ended + 1}: BatchNorm statistics by validation loss: "
-                f"{best} ({listed})."
-            )
-        return best
-
-    def _compare(self, raw, averaged):
-        if behind_barrier(averaged, raw):
+        if looks and behind_barrier(averaged := validate(self.model)["loss"], raw):
             warnings.warn(
                 f"the averaged weights have a validation loss of {averaged:.4g}, those in training "
                 f"{raw:.4g}: they lie in different basins, or far apart. Average predictions "
                 "instead (CheckpointEnsemble), begin later (`start`), or lower the learning rate.",
                 stacklevel=2,
             )
+        if looks and self.evaluate == "raw":
+            put_back(self._averaged, self._raw)
 
-    def _unchanged(self):
-        """Whether the weights are still those in training, which no callback replaced."""
-        now = snapshot(self._averaged)
-        return all(np.array_equal(a, b) for a, b in zip(now, self._raw, strict=True))
+    def _set_average(self):
+        last = snapshot(self._statistics)
+        for variable, value in zip(self._averaged, self._averages.value(), strict=True):
+            # A copy, since JAX's steps take over what a variable holds.
+            variable.assign(keras.ops.cast(keras.ops.copy(value), variable.dtype))
+        if last and self.batch_norm != "average":
+            best = set_statistics(self.model, self._statistics, last, self.batch_norm, self.data)
+            if best:
+                self.say(f"Epoch {self.epochs_ended + 1}: {best}")
+
+
+def _floats(values):
+    """Those that can be averaged, of variables or tensors."""
+    dtypes = [keras.backend.standardize_dtype(value.dtype) for value in values]
+    floats = [keras.backend.is_float_dtype(dtype) for dtype in dtypes]
+    return list(itertools.compress(values, floats))

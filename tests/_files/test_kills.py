@@ -118,14 +118,12 @@ def test_checkpoint_ensemble(tmp_path, epochs):
     """The first epoch, and a fourth, whose member turns out one of two."""
     model = small_model()
     weights = model.get_weights()
-    states = []
+    states = []  # that of the beginning, which ResumeTraining writes, and after three epochs
 
     def train(folder, scores, first=0):
         callback = CheckpointEnsemble(folder, max_members=2, monitor="score", mode="max")
-        if first:
-            callback.set_state(unpack(*pack(states[0])))
-        else:
-            model.set_weights(weights)
+        states[:] = states or [callback.get_state()]
+        callback.set_state(unpack(*pack(states[bool(first)])))
 
         def learn(epoch, logs):
             model.set_weights([w + (first + epoch + 1) for w in weights])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import trainings
 
-from keras_dcnn._keras import fitting, graph, optimizers, saving, variables
+from keras_dcnn._keras import fitting, graph, optimizers, variables
 
 pytestmark = pytest.mark.every_backend
 
@@ -89,23 +89,7 @@ def test_variables_seeds_and_layers_of_a_model():
     assert variables.own_trainable_weights(model.layers[-1]) == model.trainable_weights
     assert graph.output_layer(model) is model.layers[-1]
     assert graph.output_layer(inner) is inner.layers[-1]
-    assert {model.layers[-1], inner.layers[-1]} <= set(graph.operations_in(model))
-
-
-def test_weights_are_saved_alone_and_found_by_their_place(tmp_path):
-    model = dense(optimizer=keras.optimizers.Adam(0.1))
-    optimizers.build_optimizer(model)
-    saving.save_weights(model, tmp_path / "all.weights.h5")
-    twin = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    twin.load_weights(tmp_path / "all.weights.h5")
-    assert trainings.same(twin.get_weights(), model.get_weights())
-    import h5py
-
-    with h5py.File(tmp_path / "all.weights.h5") as file:
-        assert "optimizer" not in file
-        for place, variable in saving.weight_places(model).items():
-            np.testing.assert_array_equal(file[place], values([variable])[0])
-    assert len(saving.weight_places(model)) == 2
+    assert [path for path, _ in graph.walk_layers(inner)][-1] == inner.layers[-1].name
 
 
 def test_keras_count_of_seeds_is_set_back():
@@ -118,34 +102,11 @@ def test_keras_count_of_seeds_is_set_back():
     assert float(keras.random.normal(())) == second
 
 
-def test_names_are_numbered_from_the_start_and_then_go_on():
-    keras.layers.Dense(1)
-    before = keras.layers.Dense(1).name
-    with variables.names_from_the_start():
-        assert keras.layers.Dense(1).name == "dense"
-    number = int(before.rpartition("_")[2])
-    assert keras.layers.Dense(1).name == f"dense_{number + 1}"
-
-
 def test_what_a_model_was_compiled_with():
     model = dense()
     arguments = fitting.compile_arguments(model)
     assert (arguments["loss"], arguments["metrics"]) == ("mse", ["mae"])
     assert arguments["optimizer"] is model.optimizer
-    fitting.check_compiled(model, "fit")
-    with pytest.raises(ValueError, match="compile"):
-        fitting.check_compiled(keras.Sequential([keras.layers.Dense(1)]), "fit")
-
-
-def test_evaluation_of_predictions_is_that_of_keras():
-    model, x, y = dense(), np.eye(3, dtype="float32"), np.ones((3, 2), "float32")
-    expected = model.evaluate(x, y, verbose=0)
-    p = model.predict(x, verbose=0)
-    model.reset_metrics()
-    logs = fitting.update_metrics(model, x, y, None, p, [])
-    logs, listed = fitting.metrics_in_order(model, logs)
-    np.testing.assert_allclose(listed, expected, rtol=1e-6)
-    np.testing.assert_allclose([logs["loss"], logs["mae"]], expected, rtol=1e-6)
 
 
 def test_batches_are_those_that_fit_takes():
@@ -156,25 +117,6 @@ def test_batches_are_those_that_fit_takes():
     assert seen == [[[0, 1], [0, 1]], [[2, 3], [2, 3]], [[4], [4]]]
     with pytest.raises(ValueError, match="at least one batch"):
         list(fitting.batches_as_fit_takes_them(x[:0], batch_size=2)[1])
-
-
-def test_a_layer_of_a_built_model_is_replaced():
-    class Model(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.head = keras.layers.Dense(2)
-
-        def call(self, x):
-            return self.head(x)
-
-    model, new = Model(), keras.layers.Dense(2, kernel_initializer="zeros", use_bias=False)
-    model(np.ones((1, 3)))
-    new.build((None, 3))
-    graph.replace_layer(model, "head", new)
-    assert model.head is new
-    assert (values([model(np.ones((1, 3)))])[0] == 0).all()
-    with pytest.raises(ValueError, match="cannot add new elements"):
-        model.other = keras.layers.Dense(2)
 
 
 def test_what_a_training_built_is_gone():

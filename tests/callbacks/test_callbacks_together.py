@@ -43,7 +43,7 @@ def keras_own(folder, backend):
 
 
 def test_the_order_changes_nothing(tmp_path, backend):
-    """But BackupAndRestore comes last, and DeadUnits before what watches its value."""
+    """But DeadUnits comes before what watches its value."""
     outcomes = []
     for number in range(3):
         folder = tmp_path / str(number)
@@ -51,9 +51,8 @@ def test_the_order_changes_nothing(tmp_path, backend):
         parts = [*ours(folder), *keras_own(folder, backend)]
         order = np.random.default_rng(number).permutation(len(parts)) if number else range(99)
         parts_in_order = [parts[i] for i in order if i < len(parts)]
-        backup = keras.callbacks.BackupAndRestore(folder / "backup")
         model = trainings.compiled()
-        history = trainings.fit(model, [*parts_in_order, backup], epochs=3)
+        history = trainings.fit(model, parts_in_order, epochs=3)
         members = [{key: member[key] for key in ("epoch", "value")} for member in parts[1].members]
         best = trainings.network()
         best.load_weights(folder / "best.weights.h5")
@@ -85,6 +84,33 @@ def test_an_interrupted_fit_leaves_no_rate_to_the_next():
     model.optimizer.learning_rate = 0.002
     trainings.fit(model, [], epochs=1)
     assert float(model.optimizer.learning_rate.numpy()) == np.float32(0.002)
+
+
+def test_a_backup_of_keras_beside_ours_is_told_once_before_the_training(tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    parts = [backup, *ours(tmp_path)[:3]]
+    message = "not save the state of keras_dcnn's callbacks.*: use ResumeTraining in its place"
+    with pytest.warns(UserWarning, match=message) as told:
+        trainings.fit(trainings.compiled(), parts, epochs=0)
+    assert len([one for one in told if one.category is UserWarning]) == 1
+
+
+@pytest.mark.every_backend
+def test_a_silent_fit_prints_nothing_and_another_prints_as_keras_does(capsys, monkeypatch):
+    curve, logged = [1, 1], []
+    for verbose, lines in ((0, 0), (2, 1)):
+        model, log = trainings.compiled(), trainings.Script(curve)
+        cut = DivideLROnPlateau("score", "min", patience=1)
+        trainings.fit(model, [log, cut], epochs=2, verbose=verbose)
+        assert capsys.readouterr().out.count("learning rate 0.01 → 0.005") == lines
+    monkeypatch.setattr("absl.logging.info", lambda *args: logged.append(str(args)))
+    keras.config.disable_interactive_logging()
+    try:
+        trainings.rehearse(model, [DivideLROnPlateau("score", "min", patience=1)], curve)
+    finally:
+        keras.config.enable_interactive_logging()
+    assert capsys.readouterr().out == ""
+    assert "learning rate 0.005 → 0.0025" in logged[0]
 
 
 class NeverSynced(keras.callbacks.Callback):

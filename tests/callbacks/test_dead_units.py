@@ -296,7 +296,7 @@ def test_a_unit_that_fires_for_one_sample_only_is_alive():
 def test_a_high_rate_kills(rate, capsys):
     keras.utils.set_random_seed(3)
     model = sequential(keras.layers.Conv2D(8, 3, activation="relu"))
-    history = train(model, [DeadUnits(X)], rate)
+    history = train(model, [trainings.Aloud(), DeadUnits(X)], rate)
     lines = [line for line in capsys.readouterr().out.splitlines() if line]
     assert (history["dead_fraction"][-1] > 0.4) == (rate > 1) == (len(lines) == 1)
     if lines:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import DivideLROnPlateau
-from keras_dcnn.callbacks.divide_lr_on_plateau import PlateauState, plateau_step
+from keras_dcnn.callbacks._plateau import PlateauState, plateau_step
 
 
 def simulate(curve, mode, patience, min_delta, cooldown, rate, divisor, min_lr):
@@ -165,7 +165,7 @@ def fit(callback, values, model=None):
             x,
             np.ones((8, 1)),
             epochs=len(values),
-            callbacks=[trainings.Script(values), callback],
+            callbacks=[trainings.Aloud(), trainings.Script(values), callback],
             verbose=0,
         )
         .history
@@ -204,7 +204,7 @@ def test_auto_mode_asks_the_metric(metric, rates):
 
 
 def test_auto_mode_of_what_keras_does_not_know():
-    with pytest.raises(ValueError, match="Pass `mode='max'`"):
+    with pytest.raises(ValueError, match="pass `mode='min'` or"):
         fit(DivideLROnPlateau("score"), [1])
 
 

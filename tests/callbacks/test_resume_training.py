@@ -17,7 +17,6 @@ from keras_dcnn.callbacks import (
     GradualUnfreeze,
     ResumeTraining,
     SnapshotSchedule,
-    WeightAveraging,
 )
 
 SCRIPT = Path(__file__).with_name("killed_training.py")
@@ -52,7 +51,7 @@ def thawing_optimizer():
     return thaw.optimizer(trainings.network(), sgd)
 
 
-class Seen(keras.callbacks.Callback):
+class Seen(trainings.Aloud):
     """What was logged and printed in each epoch, the last time that it was trained.
 
     Stops with KeyboardInterrupt when an epoch has ended.
@@ -91,20 +90,20 @@ def train(chosen, folder, resume, seen, *more, resume_first=False, **arguments):
         trainings.take_back()
 
 
-def check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, make, **arguments):
+def check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, **arguments):
     """Stopped in the second epoch, and at the end of the fourth, before its state is written."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    expected = train(chosen, whole, make(whole), Seen(capsys), **arguments)
+    expected = train(chosen, whole, ours(whole), Seen(capsys), **arguments)
     assert len(expected["epochs"]) == 4
     seen = Seen(capsys)
     with pytest.raises(KeyboardInterrupt):
-        train(chosen, killed, make(killed), seen, trainings.StopAt(1), **arguments)
+        train(chosen, killed, ours(killed), seen, trainings.StopAt(1), **arguments)
     seen.stop_after = 4
-    arguments["resume_first"] = make is ours  # its place does not matter
+    arguments["resume_first"] = True  # its place does not matter
     with pytest.raises(KeyboardInterrupt):
-        train(chosen, killed, make(killed), seen, **arguments)
+        train(chosen, killed, ours(killed), seen, **arguments)
     seen.stop_after = None
-    result = train(chosen, killed, make(killed), seen, **arguments)
+    result = train(chosen, killed, ours(killed), seen, **arguments)
     assert seen.number == 1 + 3 + 1
     states = zip(chosen, result.pop("states"), expected.pop("states"), strict=True)
     for case, (text, arrays), (other, others) in states:
@@ -119,10 +118,6 @@ def ours(folder):
     return ResumeTraining(folder / "state", verbose=0)
 
 
-def keras_own(folder):
-    return keras.callbacks.BackupAndRestore(folder / "backup")
-
-
 @pytest.mark.parametrize(
     "chosen",
     [
@@ -134,35 +129,24 @@ def keras_own(folder):
 )
 def test_each_callback_resumed_is_uninterrupted(tmp_path, capsys, chosen):
     """By bits: weights, states, what is logged and printed in each epoch, and all files."""
-    check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, ours)
+    check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys)
 
 
 @pytest.mark.every_backend
 def test_all_callbacks_resumed_are_uninterrupted(tmp_path, capsys):
-    check_that_resumed_is_uninterrupted(TOGETHER, tmp_path, capsys, ours)
+    check_that_resumed_is_uninterrupted(TOGETHER, tmp_path, capsys)
 
 
-@pytest.mark.parametrize(
-    ("kind", "with_validation"),
-    [
-        pytest.param(ours, False, marks=pytest.mark.slow),
-        (keras_own, False),
-        pytest.param(keras_own, True, marks=pytest.mark.slow),
-    ],
-)
-def test_all_resumed_by_keras_or_without_validation(tmp_path, capsys, kind, with_validation):
-    """BackupAndRestore has to be behind ours."""
-    chosen, more = TOGETHER, {}
-    if not with_validation:
-        members = dataclasses.replace(
-            STATEFUL[CheckpointEnsemble],
-            short_run=lambda folder: {"directory": folder / "members", "monitor": "loss"},
-        )
-        # DivideLROnPlateau would go back to weights from before the stop.
-        others = (CheckpointEnsemble, DivideLROnPlateau)
-        chosen = [members, *(case for case in TOGETHER if case.part not in others)]
-        more = {"validation_data": None}
-    check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, kind, **more)
+@pytest.mark.slow
+def test_all_resumed_without_validation(tmp_path, capsys):
+    members = dataclasses.replace(
+        STATEFUL[CheckpointEnsemble],
+        short_run=lambda folder: {"directory": folder / "members", "monitor": "loss"},
+    )
+    # DivideLROnPlateau would go back to weights from before the stop.
+    others = (CheckpointEnsemble, DivideLROnPlateau)
+    chosen = [members, *(case for case in TOGETHER if case.part not in others)]
+    check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys, validation_data=None)
 
 
 def test_a_second_fit_is_a_training_of_its_own(tmp_path):
@@ -203,7 +187,7 @@ def test_an_interrupted_fit_goes_on_in_the_same_process(tmp_path, capsys):
     model = trainings.compiled()
     with pytest.raises(KeyboardInterrupt):
         trainings.fit(model, [resume, trainings.StopAt(2)])
-    assert len(trainings.fit(model, [resume])["loss"]) == 2
+    assert len(trainings.fit(model, [trainings.Aloud(), resume])["loss"]) == 2
     assert capsys.readouterr().out.strip() == f"The training in {tmp_path} goes on after epoch 2."
 
 
@@ -259,53 +243,15 @@ def test_another_model_is_refused(tmp_path):
         trainings.fit(other, [ResumeTraining(tmp_path)])
 
 
-def test_a_full_disk_is_told_in_a_line_and_the_training_goes_on(tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_told_and_the_training_goes_on(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("keras_dcnn.callbacks.resume_training.write_state", full)
-    history = trainings.fit(trainings.compiled(), [ResumeTraining(tmp_path)], epochs=2)
-    assert len(history["loss"]) == 2
-    lines = capsys.readouterr().out.strip().split("\n\n")
-    assert len(lines) == 2
-    assert "could not write ([Errno 28] No space left on device); the training goes on" in lines[0]
-
-
-def test_backup_and_restore_in_front_of_ours_is_told(tmp_path):
-    """Its file then lacks what our callbacks decided at the end of the epoch."""
-
-    def parts():
-        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
-        return [backup, DivideLROnPlateau(verbose=0)]
-
-    with pytest.raises(KeyboardInterrupt):
-        trainings.fit(trainings.compiled(), [*parts(), trainings.StopAt(2)])
-    with pytest.warns(UserWarning, match="put BackupAndRestore after the callbacks of keras_dcnn"):
-        trainings.fit(trainings.compiled(), parts())
-
-
-def test_files_of_ready_models_hold_no_state(tmp_path):
-    """ModelCheckpoint's `.keras` files and the members of an ensemble are weights only."""
-    callbacks = [
-        WeightAveraging("lawa", start=0.0),
-        CheckpointEnsemble(tmp_path / "members"),
-        keras.callbacks.ModelCheckpoint(tmp_path / "model.keras"),
-    ]
-    model = trainings.compiled()
-    with pytest.raises(KeyboardInterrupt):
-        trainings.fit(model, [WeightAveraging("lawa", start=0.0), trainings.StopAt(1)])
-    trainings.fit(model, [], epochs=1)
-    model.save_weights(tmp_path / "interrupted.weights.h5")
-    trainings.fit(model, callbacks)
-    model.save(tmp_path / "after.keras")
-    model.save_weights(tmp_path / "after.weights.h5")
-    import h5py
-
-    files = [tmp_path / "after.weights.h5", tmp_path / "interrupted.weights.h5"]
-    files = [*files, *(tmp_path / "members").glob("*.h5")]
-    assert not [f for f in files if any("keras_dcnn" in name for name in h5py.File(f))]
-    sizes = [(tmp_path / name).stat().st_size for name in ("model.keras", "after.keras")]
-    assert abs(sizes[0] - sizes[1]) < 2000
+    message = r"could not write \(\[Errno 28\] No space left on device\); the training goes on"
+    with pytest.warns(UserWarning, match=message) as told:
+        history = trainings.fit(trainings.compiled(), [ResumeTraining(tmp_path)], epochs=2)
+    assert len(history["loss"]) == len([o for o in told if o.category is UserWarning]) == 2
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_best_is_what_validates_best_and_says_so(capsys):
     for choice in ("average", "recompute", "keep", "best"):
         model = trainings.compiled()
         averaging = WeightAveraging(start=0.75, batch_norm=choice, data=trainings.X)
-        trainings.fit(model, [averaging])
+        trainings.fit(model, [trainings.Aloud(), averaging])
         losses[choice] = model.evaluate(*trainings.VALIDATION, verbose=0)[0]
         trainings.take_back()
     line, of_best = capsys.readouterr().out.strip(), losses.pop("best")
@@ -257,16 +257,16 @@ def test_it_works_beside_a_schedule():
     ("arguments", "message"),
     [
         ({"kind": "polyak"}, "`kind` must be one of 'swa', 'ema', 'lawa'; got 'polyak'"),
-        ({"start": 1.0}, "`start` must be below 1; got 1.0"),
+        ({"start": 1.0}, "`start` must be a finite number of at least 0 and below 1; got 1.0"),
         ({"start": -0.1}, "`start` must be a finite number of at least 0"),
-        ({"decay": 1}, "`decay` must be below 1; got 1"),
+        ({"decay": 1}, "`decay` must be a finite number above 0 and below 1; got 1"),
         ({"decay": 0}, "`decay` must be a finite number above 0"),
         ({"window": 0}, "`window` must be a whole number of at least 1; got 0"),
         ({"every": 2}, "`every` must be one of 'batch', 'epoch'; got 2"),
         ({"batch_norm": "mean"}, "`batch_norm` must be one of"),
         ({"evaluate": "both"}, "`evaluate` must be one of 'averaged', 'raw'; got 'both'"),
         ({"batch_norm": "recompute"}, "'recompute' needs `data` to measure on; got None"),
-        ({"data": iter([])}, "`data` must be readable again and again; got a generator"),
+        ({"data": iter([])}, "`data` must be readable again and again; got a list_iterator"),
         ({"batch_norm": "best", "data": 0, "evaluate": "raw"}, "use evaluate='averaged'"),
     ],
 )
