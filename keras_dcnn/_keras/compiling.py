@@ -2,15 +2,15 @@
 
 import contextlib
 import functools
+import sys
 
 import keras
-from keras.src.utils import backend_utils, jax_utils
 
 from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._keras.variables import state_variables
 
 
-def compiled(function):
+def compile_function(function):
     """A pure function of lists of tensors, compiled where the backend compiles."""
     if keras.backend.backend() == "jax":
         import jax
@@ -28,7 +28,7 @@ def compiled(function):
 def compiled_run(model, function):
     """`function(x)`, which calls the model, compiled; it may change the model's statistics."""
     if keras.backend.backend() != "jax":
-        return compiled(function)
+        return compile_function(function)
     import jax
 
     variables = state_variables(model)
@@ -50,13 +50,22 @@ def compiled_run(model, function):
 
 
 def is_traced(*args):
-    """Whether this call is part of a graph, a loop or a function that is being traced."""
+    """Whether this call is part of a graph, a loop or a function that is being traced.
+
+    PyTorch says of its transformations by a private name only, as `vmap` of a model with a loop is.
+    """
     leaf = next(iter(keras.tree.flatten(args)), None)
     if keras.backend.backend() == "torch":
         import torch
 
         return torch._C._functorch.is_functorch_wrapped_tensor(leaf)
-    return backend_utils.in_tf_graph() or jax_utils.is_in_jax_tracing_scope(leaf)
+    if "tensorflow" in sys.modules and not sys.modules["tensorflow"].executing_eagerly():
+        return True
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return isinstance(leaf, jax.core.Tracer)
 
 
 def without_gradients():
@@ -80,7 +89,7 @@ class InferenceStep:
     def __init__(self, model, variables):
         self.model, self._variables = model, variables
         self.changed = []
-        self._compiled = compiled(self._run)
+        self._compiled = compile_function(self._run)
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
@@ -108,7 +117,10 @@ class InferenceStep:
 
 @contextlib.contextmanager
 def _normalizing_by_variables(model):
-    """Normalization layers read their variables, of which they keep copies that are constants."""
+    """Normalization layers read their variables, of which they keep copies that are constants.
+
+    These are attributes, which `finalize_state` sets; if it set none, this would do nothing.
+    """
     layers = [one for one in all_layers(model) if isinstance(one, keras.layers.Normalization)]
     kept = [(vars(layer), dict(vars(layer))) for layer in layers]
     try:

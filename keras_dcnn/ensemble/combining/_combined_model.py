@@ -4,18 +4,16 @@ import functools
 import warnings
 
 import keras
-import numpy as np
 
-from keras_dcnn._keras.compiling import compiled
+from keras_dcnn._keras.compiling import compile_function
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them, is_distributed
-from keras_dcnn.ensemble.combining._combination import COMBINE, combine, has_nan
-from keras_dcnn.ensemble.judging.calibration import calibration
-from keras_dcnn.ensemble.judging.spread import Spread, spread
+from keras_dcnn.ensemble.combining._combination import combine, has_nan
+from keras_dcnn.ensemble.combining._member_outputs import MemberOutputs, joined_batches
 
 to_numpy = keras.ops.convert_to_numpy
 
 
-class CombinedModel(keras.Model):
+class CombinedModel(MemberOutputs, keras.Model):
     """A Keras model of which `_pool` holds the members, and `call` combines them in one graph.
 
     `predict` and `evaluate` don't trace `call`: they run the members one by one, those of one
@@ -50,11 +48,6 @@ class CombinedModel(keras.Model):
         if names:
             self.output_names = names
 
-    def shares(self):
-        """{number of a member: its weight} of those that have one; the weights sum to 1."""
-        weights = self.member_weights or (1.0,) * len(self._pool)
-        return {i: weight / sum(weights) for i, weight in enumerate(weights) if weight}
-
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """The combined prediction, as of `keras.Model.predict`; x may be all that that takes.
 
@@ -75,7 +68,7 @@ class CombinedModel(keras.Model):
             if self.stop_predicting:
                 break
         callbacks.on_predict_end()
-        return _joined(parts)
+        return joined_batches(parts)
 
     def evaluate(
         self,
@@ -139,97 +132,6 @@ class CombinedModel(keras.Model):
         names += [name for name in logs if name not in names]
         return [logs[name] for name in names] if len(names) > 1 else logs[names[0]]
 
-    def predict_members(self, x, batch_size=None, steps=None):
-        """The members' own outputs, stacked: (members, samples, …) in float32.
-
-        Takes `x` as `predict` does, and memory for all outputs. Raises ValueError for NaN.
-        """
-        parts = [stacked for _, stacked in self._stacked(x, None, batch_size, steps)]
-        return _joined(parts, axis=1)
-
-    def predict_spread(self, x, batch_size=None, steps=None):
-        """How far the members are apart on each sample: a `Spread`; of several outputs, of each.
-
-        Takes `x` as `predict` does. Raises ValueError for NaN.
-        """
-        shares = self.shares()
-        weights = np.array([*shares.values()])
-
-        def of_one(outputs):
-            return spread(outputs, self._probabilities(outputs), weights)
-
-        parts, structure = [], None
-        for _, structure in self._stacked(x, None, batch_size, steps, [*shares]):
-            parts.append([of_one(outputs) for outputs in keras.tree.flatten(structure)])
-        joined = [
-            Spread(*map(np.concatenate, zip(*of_output, strict=True)))
-            for of_output in zip(*parts, strict=True)
-        ]
-        return keras.tree.pack_sequence_as(structure, joined)
-
-    def calibration(self, x, y=None, batch_size=None, steps=None, bins=15):
-        """Accuracy, NLL, ECE and Brier score of each way to combine these members.
-
-        Args:
-            x: As `predict` takes it.
-            y: Labels, whole numbers or one-hot; None where they are in `x`, as in tf.data.
-            batch_size: Samples at a time; None for 32, or as the data come.
-            steps: Batches to read; None for all.
-            bins: Number of bins of the ECE, ≥ 1.
-
-        Returns:
-            A dict of `Calibration` by combination: "probability", "vote", and "geometric", or where
-            the members have raw outputs "logit", which is the same.
-
-        Raises:
-            ValueError: for NaN, labels that don't fit, and several outputs.
-        """
-        last = "logit" if self.combine == "logit" else "geometric"
-        shares = self.shares()
-        weights = np.array([*shares.values()], "float32")
-        labels, parts = [], {"probability": [], last: [], "vote": []}
-        for batch, stacked in self._stacked(x, y, batch_size, steps, [*shares]):
-            if not isinstance(stacked, np.ndarray):
-                raise ValueError(
-                    "`calibration` needs one output; the members have several: call "
-                    "`keras_dcnn.ensemble.calibration` with the predictions of each."
-                )
-            if batch[1] is None:
-                raise ValueError("`y` must be given, for data without labels.")
-            labels.append(batch[1])
-            p = keras.ops.convert_to_tensor(self._probabilities(stacked))
-            for how, part in parts.items():
-                combined = stacked if how == "logit" else p
-                combined = COMBINE[how](keras.ops.convert_to_tensor(combined), weights)
-                combined = self._probabilities(combined) if how == "logit" else combined
-                part.append(to_numpy(combined))
-        labels = np.concatenate(labels)
-        return {how: calibration(labels, np.concatenate(p), bins) for how, p in parts.items()}
-
-    def _probabilities(self, outputs):
-        """What members say in probabilities: their outputs, or the softmax of raw ones."""
-        if self.combine != "logit":
-            return outputs
-        one_unit = outputs.shape[-1] == 1
-        return to_numpy((keras.ops.sigmoid if one_unit else keras.ops.softmax)(outputs))
-
-    def _stacked(self, x, y, batch_size, steps, chosen=None):
-        """Each batch, and the chosen or all members' outputs on it, stacked, in NumPy arrays."""
-        _, batches = batches_as_fit_takes_them(x, y, batch_size=batch_size, steps=steps)
-        chosen = range(len(self._pool)) if chosen is None else chosen
-        for batch, results in self._pool.run(chosen, batches):
-            outputs = [keras.tree.map_structure(_float32, one) for one, _ in results]
-            self._refuse_nan(to_numpy(has_nan(outputs)), chosen)
-            yield batch, keras.tree.map_structure(lambda *one: np.stack(one), *outputs)
-
-    def _refuse_nan(self, nan, chosen):
-        if nan.any():
-            member, sample = np.argwhere(nan)[0]
-            raise ValueError(
-                f"members must predict numbers; {self._pool.name(chosen[member])} predicts NaN for "
-                f"sample {sample} of a batch: leave it out, or look for NaN in the data."
-            )
-
     def _callbacks(self, callbacks, verbose, count):
         if isinstance(callbacks, keras.callbacks.CallbackList):
             return callbacks
@@ -259,17 +161,6 @@ def _as_number(value):
     return value.item() if value.size == 1 else value
 
 
-def _float32(output):
-    return to_numpy(keras.ops.cast(output, "float32"))
-
-
-def _joined(parts, axis=0):
-    """Batches of tensors, or structures of them, as one of arrays."""
-    return keras.tree.map_structure(
-        lambda *one: np.concatenate([*map(to_numpy, one)], axis), *parts
-    )
-
-
 @functools.cache
 def _combine(how):
     """Compiled for all ensembles: the combined outputs, and where the members' are NaN."""
@@ -277,4 +168,4 @@ def _combine(how):
     def combine_and_look(outputs, weights):
         return combine(how, outputs, weights), has_nan(outputs)
 
-    return compiled(combine_and_look)
+    return compile_function(combine_and_look)

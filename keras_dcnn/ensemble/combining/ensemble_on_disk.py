@@ -150,8 +150,8 @@ def _in_directory(directory):
 
     def read(member):
         check_member(member.path, member.checksum)
-        config, compiled = read_architecture(member.architecture)
-        return MemberFile(member.path, config, member.checksum, member.trained_on), compiled
+        config, compile_config = read_architecture(member.architecture)
+        return MemberFile(member.path, config, member.checksum, member.trained_on), compile_config
 
     return [functools.partial(read, member) for member in listed_members(directory)]
 
@@ -173,8 +173,8 @@ def _archive(path):
                 f"every member must be as it was written; {path} is missing or damaged "
                 f"({damaged}): restore it, or leave it out."
             )
-        compiled = config.pop("compile_config", None)
-        return MemberFile(path, config), compiled
+        compile_config = config.pop("compile_config", None)
+        return MemberFile(path, config), compile_config
 
     return read
 

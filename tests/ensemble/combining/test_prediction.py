@@ -156,6 +156,21 @@ def test_evaluate_is_keras_own(backend):
     assert as_dict["accuracy"] == pytest.approx(np.mean(p.argmax(1) == Y))
 
 
+def test_metrics_of_each_class_and_what_layers_add_are_keras_own():
+    def build():
+        penalty = keras.layers.ActivityRegularization(l2=0.1)
+        return member(penalty, kernel_regularizer="l1")
+
+    ensemble, y = Ensemble([build(), build()], weights=(1, 3)), np.eye(3, dtype="float32")[Y]
+    metrics = {"metrics": [keras.metrics.F1Score()], "weighted_metrics": ["accuracy"]}
+    ensemble.compile(loss="categorical_crossentropy", jit_compile=trainings.jit(), **metrics)
+    given = {"sample_weight": rng.random(22), "verbose": 0, "return_dict": True}
+    ours, expected = ensemble.evaluate(X, y, **given), keras.Model.evaluate(ensemble, X, y, **given)
+    assert ours.keys() == expected.keys() == {"accuracy", "f1_score", "loss"}
+    for name, value in expected.items():
+        np.testing.assert_allclose(ours[name], value, rtol=1e-5)
+
+
 def test_callbacks_are_called():
     seen = []
     watch = keras.callbacks.LambdaCallback(on_train_begin=None)
@@ -337,8 +352,10 @@ def test_named_losses_of_several_outputs():
     logs = Ensemble(members).evaluate(x, y, verbose=0, return_dict=True)
     p = np.mean([keras.ops.convert_to_numpy(m(x)[0]) for m in members], 0)
     assert logs["a_accuracy"] == pytest.approx(np.mean(p.argmax(1) == Y))
-    alone = Ensemble(members[:1]).evaluate(x, y, verbose=0, return_dict=True)
-    assert alone == pytest.approx(members[0].evaluate(x, y, verbose=0, return_dict=True), rel=1e-4)
+    for as_dict in (True, False):
+        given = {"verbose": 0, "return_dict": as_dict}
+        alone = Ensemble(members[:1]).evaluate(x, y, **given)
+        assert alone == pytest.approx(members[0].evaluate(x, y, **given), rel=1e-4)
 
 
 @pytest.mark.every_backend
