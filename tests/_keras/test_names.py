@@ -50,6 +50,57 @@ def test_the_direction_of_a_metric():
         fitting.infer_mode(model, "score")
 
 
+def test_what_a_callback_sees_of_its_fit(capsys):
+    model, seen = dense(), []
+    data = np.ones((4, 3)), np.ones((4, 2))
+
+    def begin(logs):
+        seen.append(stop in fitting.callbacks_of_fit())
+        fitting.begin_at(model, 2)
+
+    def look(epoch, logs):
+        seen.append((epoch, fitting.validate(model)["loss"] == logs["val_loss"]))
+        seen.append(fitting.has_validation(model))
+        fitting.print_message("0.1 → 0.05")
+
+    stop = keras.callbacks.TerminateOnNaN()
+    watch = keras.callbacks.LambdaCallback(on_train_begin=begin, on_epoch_end=look)
+    parts = [watch, stop]
+    model.fit(*data, validation_data=data, epochs=3, callbacks=parts, verbose=0)
+    assert seen == [True, (2, True), True]
+    assert capsys.readouterr().out == "0.1 → 0.05\n"
+    assert not fitting.has_validation(model)
+    assert fitting.callbacks_of_fit() == []
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_rates_and_values_between_two_batches(monkeypatch, is_known):
+    """With what JAX's trainer holds, and by the public way where that is not to be found."""
+    if not is_known:
+        monkeypatch.setattr(fitting, "state_on_jax", lambda model: None)
+        monkeypatch.setattr(optimizers, "state_on_jax", lambda model: None)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    # A constant gradient of 1, so that a step is as long as the rate.
+    model.compile(keras.optimizers.SGD(0.5), lambda y, p: keras.ops.mean(p) + 0 * y)
+    seen = []
+
+    class Halve(keras.callbacks.Callback):
+        def set_model(self, model):  # not through `self.model`, which stops JAX
+            self.given = model
+
+        def on_train_batch_begin(self, batch, logs=None):
+            optimizers.set_rate(self.given, self.given.optimizer, 0.5 ** (batch + 1))
+
+        def on_train_batch_end(self, batch, logs=None):
+            (value,) = fitting.live_values(self.given, self.given.trainable_variables)
+            seen.append(float(keras.ops.convert_to_numpy(value)[0, 0]))
+
+    start = float(model.get_weights()[0][0, 0])
+    x = np.ones((4, 1), "float32")
+    model.fit(x, x, batch_size=1, callbacks=[Halve()], verbose=0)
+    np.testing.assert_allclose(-np.diff([start, *seen]), [0.5, 0.25, 0.125, 0.0625], atol=1e-6)
+
+
 def test_slots_begin_anew():
     model = dense(optimizer=keras.optimizers.Adam(0.1))
     optimizers.build_optimizer(model)
