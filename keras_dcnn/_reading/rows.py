@@ -10,7 +10,7 @@ NAMES = ("x", "y", "sample_weight")
 
 def as_arrays(data):
     """A tuple of arrays of any framework, and lists of numbers, as NumPy's; memory maps stay."""
-    data = tuple(listed_numbers(one) for one in data)
+    data = tuple(_listed_numbers(one) for one in data)
     if not are_arrays(data):
         raise TypeError(
             "the data must be arrays, or lists or dicts of them; got "
@@ -27,13 +27,6 @@ def as_arrays(data):
                     "classes, as `np.unique(y, return_inverse=True)[1]` does."
                 )
     return arrays
-
-
-def listed_numbers(data):
-    """An array for a list of numbers; all else, as a list of arrays, as it is."""
-    leaves = keras.tree.flatten(data) if isinstance(data, list) else ()
-    numbers = leaves and all(getattr(leaf, "shape", ()) == () for leaf in leaves)
-    return np.asarray(data) if numbers else data
 
 
 def check_memory_maps(arrays, fit_arguments):
@@ -74,11 +67,18 @@ def check_lengths(arrays):
         for name, one in arrays.items()
     }
     if len({length for one in lengths.values() for length in one}) > 1 or [0] in lengths.values():
-        told = ", ".join(f"`{name}` {' and '.join(map(str, n))}" for name, n in lengths.items())
+        got = ", ".join(f"`{name}` {' and '.join(map(str, n))}" for name, n in lengths.items())
         raise ValueError(
-            f"all arrays must have as many samples, at least one; got {told}: see that each "
+            f"all arrays must have as many samples, at least one; got {got}: see that each "
             "sample has its label."
         )
+
+
+def _listed_numbers(data):
+    """An array for a list of numbers; all else, as a list of arrays, as it is."""
+    leaves = keras.tree.flatten(data) if isinstance(data, list) else ()
+    numbers = leaves and all(getattr(leaf, "shape", ()) == () for leaf in leaves)
+    return np.asarray(data) if numbers else data
 
 
 class Rows(keras.utils.PyDataset):

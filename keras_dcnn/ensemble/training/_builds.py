@@ -2,13 +2,17 @@
 
 import contextlib
 import inspect
+import random
 import re
+import sys
+import threading
 
 import keras
 
-from keras_dcnn._keras.variables import names_from_the_start, seed_kept, unshared_seeds
+from keras_dcnn._keras.fitting import compile_arguments
+from keras_dcnn._state.layer_calls import shadowed
 from keras_dcnn._state.random_state import random_state_kept
-from keras_dcnn.ensemble.training._descriptions import digest, model_text
+from keras_dcnn.ensemble.training._descriptions import model_text, short_digest, weights_digest
 
 
 def check_jobs(build, callbacks, fit_arguments):
@@ -43,24 +47,18 @@ def build_compiled(build, **parameters):
     return model
 
 
-def make_model(build, parameters, sample):
-    """An untrained model, built on a sample, and the text of its configuration."""
-    model = build_compiled(build, **parameters)
-    text = model_text(model)
-    if not model.built:
-        model(sample)
-    return model, text
+def make_model(build, parameters, seed, sample):
+    """An untrained model, built on a sample, from a seed; the caller's numbers go on as before."""
+    with fresh_seed(seed):
+        model = build_compiled(build, **parameters)
+        if not model.built:
+            model(sample)
+    return model
 
 
 def make_probe(build, parameters, sample):
-    """An untrained model from seed 0, and what tells it from others.
-
-    ValueError where a second one has variables of the first, or is another architecture.
-    """
-    with as_in_a_new_process(0):
-        model, text = make_model(build, parameters, sample)
-    with as_in_a_new_process(1):
-        other, other_text = make_model(build, parameters, sample)
+    """An untrained model from seed 0; ValueError where a second one is not new, or another."""
+    model, other = (make_model(build, parameters, seed, sample) for seed in (0, 1))
     known = {id(variable) for variable in _variables(model)}
     shared = [variable.path for variable in _variables(other) if id(variable) in known]
     if shared:
@@ -68,33 +66,63 @@ def make_probe(build, parameters, sample):
             f"`build` must make new layers each time; `{shared[0]}` is in two of its models: "
             "create the backbone inside `build`, and the optimizer too."
         )
-    if _without_seeds(text) != _without_seeds(other_text):
+    if _without_seeds(model_text(model)) != _without_seeds(model_text(other)):
         raise ValueError(
             f"`build` must make the same model each time; two of `{model.name}` differ in their "
             "configurations: give what varies as the `grid` of CrossValidationEnsemble."
         )
-    return model, digest(text.encode())
+    for one, again in zip(_metrics(model), _metrics(other), strict=True):
+        if one.name != again.name:
+            raise ValueError(
+                f"metrics must have one name in each training; got `{one.name}` and "
+                f"`{again.name}`, as Keras numbers those without: give it, as in "
+                f'{type(one).__name__}(…, name="{one.name}").'
+            )
+    return model
+
+
+def describe_run(build, probes, fit_arguments, callbacks):
+    """What tells a run with these untrained models from others, but the data."""
+    return {
+        "build": build,
+        "compiled model": [short_digest(model_text(probe).encode()) for probe in probes],
+        "untrained weights": [weights_digest(probe) for probe in probes],
+        "fit arguments": fit_arguments,
+        "callbacks": callbacks,
+        "backend": keras.backend.backend(),
+    }
+
+
+@contextlib.contextmanager
+def fresh_seed(seed):
+    """Keras's, Python's, NumPy's and the backend's random numbers from a seed; then as before.
+
+    TensorFlow, which does not tell where its numbers are, goes on from one that it draws before.
+    """
+    tensorflow = sys.modules.get("tensorflow")  # of which Keras sets the seed on every backend
+    drawn = tensorflow.compat.v1.random.get_seed(None)[1] if tensorflow else None
+    randint = random.randint  # from which Keras takes the seeds of layers
+    if threading.current_thread() is not threading.main_thread():
+        randint = random.Random(seed).randint  # as Dask draws from Python's in its main thread
+    with random_state_kept(), shadowed(random, randint=randint):
+        keras.utils.set_random_seed(seed)
+        try:
+            yield
+        finally:
+            if tensorflow:
+                tensorflow.random.set_seed(drawn)  # None where no seed was set
 
 
 def _variables(model):
     return [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
 
 
+def _metrics(model):
+    arguments = compile_arguments(model)
+    given = keras.tree.flatten([arguments["metrics"], arguments["weighted_metrics"]])
+    return [one for one in given if isinstance(one, keras.metrics.Metric)]
+
+
 def _without_seeds(text):
     """A layer may have a seed of its own, drawn in `build`."""
     return re.sub(r'seed": \d+', "", text)
-
-
-@contextlib.contextmanager
-def fresh_seed(seed):
-    """Keras's, Python's, NumPy's and the backend's random numbers from a seed; then as before."""
-    with seed_kept(), random_state_kept(), unshared_seeds(seed):
-        keras.utils.set_random_seed(seed)
-        yield
-
-
-@contextlib.contextmanager
-def as_in_a_new_process(seed):
-    """Also the numbers in the names of layers, which are in the files of a model."""
-    with fresh_seed(seed), names_from_the_start():
-        yield

@@ -1,42 +1,40 @@
 """What tells a run from another, as plain JSON values that are the same in each process."""
 
-import enum
+import ast
+import contextlib
 import functools
 import hashlib
+import inspect
 import json
 import math
-import pathlib
-import re
 import types
 import warnings
 
 import keras
 import numpy as np
 
+from keras_dcnn._keras.fitting import compile_arguments
+from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._reading.batches import as_array
+from keras_dcnn._structure.architecture import without_names
 
-_AS_TEXT = (pathlib.PurePath, enum.Enum, range, slice, complex)
+_LIBRARIES = ("builtins", "jax", "keras", "keras_dcnn", "numpy", "tensorflow", "torch")
 
 
 def describe(value, above=()):
     """Plain JSON values that tell a value from another.
 
-    Digests for arrays, bytes and functions, of which code, defaults and closure count; parts of
-    Keras by their configuration. Only by name: classes, global names that a function uses, and
-    objects that are neither callable nor have `get_config`, as tf.data, PyDataset, DataLoader and
-    random generators. Weights of a model in a closure do not count; a list that a function fills
-    does.
+    Digests for arrays and functions, of which source text, defaults and closure count, not the
+    global names that they use. Classes count by their functions and bases, those of libraries by
+    name; layers and models by their class, Keras's other parts by their configuration; all else by
+    what it prints, or by its class where that is an address.
     """
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
-    if isinstance(value, _AS_TEXT) or (isinstance(value, float) and not math.isfinite(value)):
-        return str(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, str)):
         return value
-    if isinstance(value, (type, types.ModuleType)):
-        return getattr(value, "__qualname__", value.__name__)
-    if isinstance(value, (bytes, bytearray)):
-        return f"bytes {digest(value)}"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if any(value is one for one in above):
         return "itself"  # a function that calls itself, or a circle of objects
     inner = functools.partial(describe, above=(*above, value))
@@ -46,81 +44,89 @@ def describe(value, above=()):
         return sorted((inner(one) for one in value), key=json.dumps)
     if isinstance(value, dict):
         return {str(key): inner(one) for key, one in value.items()}
+    if isinstance(value, (type, types.FunctionType)):
+        return _code(value, inner)
     if getattr(value, "shape", None):
-        return f"array {array_digest(value)}"
+        return _array(np.ascontiguousarray(as_array(value)))
     return _object(value, inner)
 
 
-def array_digest(array):
-    """A short text that tells arrays apart."""
-    array = np.ascontiguousarray(as_array(array))
-    if array.dtype.hasobject:  # which holds addresses
-        return digest(json.dumps(describe(array.tolist())).encode())
-    return digest(f"{array.dtype} {array.shape}".encode(), array.reshape(-1).view("uint8"))
-
-
 def model_text(model):
-    """The configuration of a model and of its compilation; ValueError where it has none."""
+    """The configuration of a built model and of its compilation; ValueError where it has none."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
-            text = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
+            config = keras.saving.serialize_keras_object(model)
     except (NotImplementedError, TypeError) as error:
         raise ValueError(
             "a model is kept as its configuration and its weights, and "
             f"`{model.name}` ({type(model).__name__}) gives no configuration: write `get_config` "
             "for it, its layers, loss and optimizer."
         ) from error
-    return re.sub(r'"shared_object_id": \d+', "", text)
+    more = [compile_arguments(model), {type(layer) for layer in all_layers(model)}]
+    return without_names({**config, "build_config": None}) + json.dumps(describe(more))
 
 
 def weights_digest(model):
     """A short text that tells weights apart, to float16, as the last bits may change."""
     with np.errstate(over="ignore"):
-        return digest(*(np.asarray(w).astype("float16").tobytes() for w in model.get_weights()))
+        weights = [np.asarray(weight).astype("float16") for weight in model.get_weights()]
+    return short_digest(*(weight.tobytes() for weight in weights))
 
 
-def _object(value, inner):
-    """Of functions, what they do; of other callables, their parts; else Keras's, or the type."""
-    name = getattr(value, "__qualname__", type(value).__qualname__)
-    if isinstance(value, functools.partial):
-        return {"partial": inner([value.func, value.args, value.keywords])}
-    if isinstance(value, types.MethodType):
-        return {name: inner([value.__func__, value.__self__])}
-    if isinstance(value, types.FunctionType):
-        cells = [_content(cell) for cell in value.__closure__ or ()]
-        parts = inner([value.__defaults__, value.__kwdefaults__, cells])
-        return f"{name} {digest(json.dumps([_code(value.__code__), parts]).encode())}"
-    if hasattr(value, "get_config"):
-        try:
-            return {name: inner(value.get_config())}
-        except NotImplementedError:
-            return name
-    if hasattr(value, "__wrapped__"):  # as by jax.jit and tf.function
-        return {name: inner(value.__wrapped__)}
-    if callable(value) and hasattr(value, "__dict__"):
-        return {name: inner([type(value).__call__, vars(value)])}
-    return name
-
-
-def _code(code):
-    """What a function does, without where it stands."""
-    constants = [
-        _code(one) if isinstance(one, types.CodeType) else describe(one) for one in code.co_consts
-    ]
-    return [code.co_code.hex(), constants, list(code.co_names)]
-
-
-def _content(cell):
-    try:
-        return cell.cell_contents
-    except ValueError:  # not assigned yet
-        return None
-
-
-def digest(*parts):
+def short_digest(*parts):
     """A short text that tells bytes apart."""
     hashed = hashlib.blake2b(digest_size=8)
     for part in parts:
         hashed.update(part)
     return hashed.hexdigest()
+
+
+def _array(array):
+    if array.dtype.hasobject:  # which holds addresses
+        return describe(array.tolist())
+    data = array.reshape(-1).view("uint8")
+    return f"array {short_digest(f'{array.dtype} {array.shape}'.encode(), data)}"
+
+
+def _object(value, inner):
+    """Of callables their parts, of Keras's objects the configuration; else what is printed."""
+    if isinstance(value, functools.partial):
+        return inner([value.func, value.args, value.keywords])
+    if isinstance(value, types.MethodType):
+        return inner([value.__func__, value.__self__])
+    if hasattr(value, "__wrapped__"):  # as by jax.jit and tf.function
+        return inner(value.__wrapped__)
+    if isinstance(value, keras.layers.Layer):
+        return inner(type(value))
+    if hasattr(value, "get_config"):
+        with contextlib.suppress(NotImplementedError):
+            config = {key: one for key, one in value.get_config().items() if key != "name"}
+            return [inner(type(value)), inner(config)]
+    if callable(value) and hasattr(value, "__dict__"):
+        return [inner(type(value)), inner(vars(value))]
+    text = repr(value)
+    return type(value).__qualname__ if " at 0x" in text else text
+
+
+def _code(value, inner):
+    """What a function or class of the user does; only the name of one of a library."""
+    if (value.__module__ or "").partition(".")[0] in _LIBRARIES:
+        return value.__qualname__
+    if isinstance(value, type):
+        own = {k: v for k, v in vars(value).items() if callable(v) or not k.startswith("__")}
+        parts = inner([value.__bases__, own])
+    else:
+        closure = inspect.getclosurevars(value).nonlocals
+        parts = [_text(value.__code__), inner([value.__defaults__, value.__kwdefaults__, closure])]
+    return f"{value.__qualname__} {short_digest(json.dumps(parts).encode())}"
+
+
+def _text(code):
+    """The source without comments; where it is not alone or not there, what Python runs of it."""
+    with contextlib.suppress(OSError, SyntaxError):
+        if code.co_name != "<lambda>":  # of which several may be on a line, amid other things
+            text = inspect.getsource(code)
+            return ast.unparse(ast.parse("if 1:\n" + text if text[0].isspace() else text))
+    inner = [_text(one) if inspect.iscode(one) else describe(one) for one in code.co_consts]
+    return json.dumps([code.co_code.hex(), inner, code.co_names])

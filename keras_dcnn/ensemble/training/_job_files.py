@@ -37,12 +37,13 @@ def begin(directory, run):
             f"`directory` must say which run it holds; {path} is damaged: restore it, or choose "
             "another directory."
         )
-    differing = [key for key in {**run, **there} if run.get(key) != there.get(key)]
+    # An earlier version may have noted less, or other things.
+    differing = [key for key in run if key in there and run[key] != there[key]]
     if differing:
-        told = "; ".join(_difference(key, run.get(key), there.get(key)) for key in differing)
+        texts = "; ".join(_difference(key, run[key], there[key]) for key in differing)
         raise ValueError(
             f"`directory` must hold the same run, to go on with it; that in {directory} differs "
-            f"in {told}: choose another directory."
+            f"in {texts}: choose another directory."
         )
 
 

@@ -12,16 +12,12 @@ import keras
 import numpy as np
 
 from keras_dcnn._reading.rows import Rows, named, take
-from keras_dcnn.ensemble.training._builds import (
-    as_in_a_new_process,
-    build_compiled,
-    fresh_seed,
-    make_model,
-)
+from keras_dcnn.ensemble.training._builds import build_compiled, fresh_seed, make_model
 from keras_dcnn.ensemble.training._job_files import is_done, read_result, write_result
 
-# A cluster may give a process several jobs at once, which would draw each other's random numbers.
+# Dask may give a process several jobs at once, which would draw each other's random numbers.
 _ONE_AT_A_TIME = threading.Lock()
+_SETTINGS = ("floatx", "image_data_format", "dtype_policy")
 
 
 @dataclass(frozen=True)
@@ -42,11 +38,24 @@ class Job:
     """One training: from this seed, with these arguments of `build`, on these rows (None: all)."""
 
     name: str  # of its files
-    label: str  # in what is told of it
+    label: str  # in messages
     seed: int
     parameters: dict = field(default_factory=dict)
     rows: np.ndarray | None = None
     held_out: np.ndarray | None = None
+    configuration: int = 0
+    fold: int = 0
+
+
+def count_jobs(n_jobs):
+    """How many trainings run at a time; ValueError where they would be threads."""
+    count, (backend, _) = joblib().effective_n_jobs(n_jobs), joblib().parallel.get_active_backend()
+    if count > 1 and getattr(backend, "uses_threads", False):
+        raise ValueError(
+            "trainings at a time must be processes, as threads draw from the same random numbers; "
+            f"got joblib's {type(backend).__name__}: use 'loky', 'dask' or 'ray', or n_jobs=1."
+        )
+    return count
 
 
 def run_jobs(shared, jobs, n_jobs, verbose, monitor):
@@ -58,8 +67,8 @@ def run_jobs(shared, jobs, n_jobs, verbose, monitor):
     for label, metrics, seconds in _parallel(n_jobs)(delayed(shared, job) for job in waiting):
         if verbose:
             value = metrics.get(monitor)
-            told = "" if value is None else f" {monitor} {value:.4g},"
-            print(f"{label}:{told} {seconds:.0f} s", flush=True)
+            score = "" if value is None else f" {monitor} {value:.4g},"
+            print(f"{label}:{score} {seconds:.0f} s", flush=True)
     return [read_result(shared.directory, job.name) for job in jobs]
 
 
@@ -70,31 +79,25 @@ def run_job(shared, job):
             f"`directory` must be one that every worker sees; {shared.directory} is not there: "
             "choose one on a file system that they share."
         )
-    with _ONE_AT_A_TIME, _keras_set(shared.settings), as_in_a_new_process(job.seed):
+    with _ONE_AT_A_TIME, _keras_set(shared.settings), fresh_seed(job.seed):
         try:
-            told = _train(shared, job)
+            result = _train(shared, job)
         except Exception as error:
             error.add_note(f"This was in the training of {job.label}.")
             raise
     gc.collect()  # models are circles, and on an accelerator the next needs the room
-    return told
+    return result
 
 
 def keras_settings():
-    """What `keras.config` holds of a process that a training depends on."""
-    return {
-        "backend": keras.backend.backend(),
-        "floatx": keras.config.floatx(),
-        "image_data_format": keras.config.image_data_format(),
-        "dtype_policy": keras.config.dtype_policy().name,
-        "torch_threads": _torch().get_num_threads() if _torch() else None,
-    }
+    """What a training depends on of `keras.config`, and the backend."""
+    settings = {name: getattr(keras.config, name)() for name in _SETTINGS}
+    return {"backend": keras.backend.backend(), **settings}
 
 
 def load_member(shared, job, sample):
     """The model of a finished training, without the state of its optimizer."""
-    with fresh_seed(job.seed):
-        model, _ = make_model(shared.build, job.parameters, sample)
+    model = make_model(shared.build, job.parameters, job.seed, sample)
     path = shared.directory / f"{job.name}.weights.h5"
     model.load_weights(path, objects_to_skip=[model.optimizer])
     return model
@@ -142,19 +145,13 @@ def _fit_data(shared, job):
 
 def _judge(model, shared, job):
     """The metrics on the held-out part, and its predictions."""
-    size = shared.fit_arguments.get("batch_size")
-    if shared.on_disk:
-        whole = {"x": Rows(shared.arrays, job.held_out, size)}
-        inputs = Rows(shared.arrays[:1], job.held_out, size)
-    else:
-        held_out = take(shared.arrays, job.held_out)
-        whole, inputs = {**named(held_out), "batch_size": size}, held_out[0]
-    metrics = model.evaluate(**whole, verbose=0, return_dict=True)
-    predictions = model.predict(
-        inputs, verbose=0, **({} if shared.on_disk else {"batch_size": size})
-    )
+    whole, inputs = [
+        Rows(arrays, job.held_out, shared.fit_arguments.get("batch_size"))
+        for arrays in (shared.arrays, shared.arrays[:1])
+    ]
+    metrics = model.evaluate(whole, verbose=0, return_dict=True)
     scalars = {f"val_{n}": value for n, value in metrics.items() if np.ndim(value) == 0}
-    return scalars, predictions
+    return scalars, model.predict(inputs, verbose=0)
 
 
 def _numbers(history):
@@ -191,19 +188,7 @@ def _keras_set(settings):
         _set(here)
 
 
-def _torch():
-    """PyTorch where it is the backend: its sums depend on the number of threads, others' do not."""
-    if keras.backend.backend() != "torch":
-        return None
-    import torch
-
-    return torch
-
-
 def _set(settings):
-    keras.config.set_floatx(settings["floatx"])
-    keras.config.set_image_data_format(settings["image_data_format"])
-    if keras.config.dtype_policy().name != settings["dtype_policy"]:
-        keras.config.set_dtype_policy(settings["dtype_policy"])
-    if settings["torch_threads"]:
-        _torch().set_num_threads(settings["torch_threads"])
+    for name in _SETTINGS:
+        if getattr(keras.config, name)() != settings[name]:
+            getattr(keras.config, f"set_{name}")(settings[name])

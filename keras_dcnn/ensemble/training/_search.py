@@ -25,22 +25,30 @@ def configurations(grid, build):
 
 
 def make_jobs(parameters, folds, seed):
-    """The jobs, a list for each configuration with one for each fold."""
-    return [
-        [_job(c, one, f, fold, len(folds), seed) for f, fold in enumerate(folds)]
-        for c, one in enumerate(parameters)
-    ]
+    """The jobs, of the first configuration the folds, then of the next."""
+    jobs = []
+    for c, one in enumerate(parameters):
+        for f, (train, held_out) in enumerate(folds):
+            own = int(np.random.SeedSequence([seed, c, f]).generate_state(1)[0] >> 1)
+            name = f"configuration-{c:03d}-fold-{f}"
+            label = ", ".join([f"fold {f + 1} of {len(folds)}", *parameter_texts(one)])
+            jobs.append(Job(name, label, own, one, train, held_out, c, f))
+    return jobs
 
 
-def _job(c, parameters, f, fold, folds, seed):
-    own = int(np.random.SeedSequence([seed, c, f]).generate_state(1)[0] >> 1)
-    label = ", ".join([f"fold {f + 1} of {folds}", *told(parameters)])
-    return Job(f"configuration-{c:03d}-fold-{f}", label, own, parameters, *fold)
-
-
-def told(parameters):
+def parameter_texts(parameters):
     """Short texts, as `width=8`."""
     return [f"{k}={str(getattr(v, '__qualname__', v))[:30]}" for k, v in parameters.items()]
+
+
+def check_top(top, folds, configurations):
+    """Raise ValueError where there are not so many trainings."""
+    total = folds * configurations
+    if top is not None and top > total:
+        raise ValueError(
+            f"`top` must be at most the number of trainings, {total}: {folds} folds × "
+            f"{configurations} configurations; got {top}: use top=None for all."
+        )
 
 
 def check_outputs(models, parameters, x):
@@ -53,7 +61,7 @@ def check_outputs(models, parameters, x):
                 f"the model must have one output; `{model.name}` has {len(output)}: train a model "
                 "for each, or concatenate them."
             )
-        shapes.setdefault(tuple(output.shape[1:]), ", ".join(told(one)))
+        shapes.setdefault(tuple(output.shape[1:]), ", ".join(parameter_texts(one)))
     if len(shapes) > 1:
         (shape, one), (other_shape, other) = list(shapes.items())[:2]
         raise ValueError(
@@ -74,27 +82,35 @@ def direction(model, monitor, x, y):
     return -1 if infer_mode(model, monitor) == "max" else 1
 
 
-def gather(jobs, arrays, monitor, count):
+def collect(jobs, arrays, monitor, count):
     """Scores, NaN where predictions or score are not finite, and held-out predictions."""
-    first = arrays[0]["predictions"]
-    scores = np.full((len(jobs), len(jobs[0])), np.nan)
-    predictions = np.full((len(jobs), count, *first.shape[1:]), np.nan, first.dtype)
-    results = iter(arrays)
-    for c, row in enumerate(jobs):
-        for f, job in enumerate(row):
-            result = next(results)
-            predictions[c, job.held_out] = result["predictions"]
-            score = result[f"metric/{monitor}"]
-            if np.isfinite(score) and np.isfinite(result["predictions"]).all():
-                scores[c, f] = score
+    shape, first = (jobs[-1].configuration + 1, jobs[-1].fold + 1), arrays[0]["predictions"]
+    scores = np.full(shape, np.nan)
+    predictions = np.full((shape[0], count, *first.shape[1:]), np.nan, first.dtype)
+    for job, result in zip(jobs, arrays, strict=True):
+        predictions[job.configuration, job.held_out] = result["predictions"]
+        score = result[f"metric/{monitor}"]
+        if np.isfinite(score) and np.isfinite(result["predictions"]).all():
+            scores[job.configuration, job.fold] = score
     return scores, predictions
 
 
 def best(costs, top):
-    """The (configuration, fold) of the lowest costs, the earlier one in a tie; never of NaN."""
+    """The places of the lowest costs, the earlier one in a tie; never of NaN."""
     order = np.argsort(costs, axis=None, kind="stable")  # NaN comes last
-    places = [np.unravel_index(i, costs.shape) for i in order if np.isfinite(costs.flat[i])]
-    return [(int(c), int(f)) for c, f in places[:top]]
+    return [int(place) for place in order if np.isfinite(costs.flat[place])][:top]
+
+
+def check_finite(jobs, scores):
+    """Raise ValueError, which names the trainings, where there is no score."""
+    pairs = zip(jobs, scores.flat, strict=True)
+    bad = [job.label for job, score in pairs if np.isnan(score)]
+    if bad:
+        raise ValueError(
+            f"predictions and scores must be finite; those of {' and of '.join(bad)} are not: "
+            "leave this configuration out, or lower its learning rate. The other trainings "
+            "are kept: `scores`, `results` and `ensemble()` have them."
+        )
 
 
 class ScoreTable(list):
@@ -107,7 +123,7 @@ class ScoreTable(list):
         self.monitor = monitor
 
     def __repr__(self):
-        texts = [", ".join(told(row["parameters"])) or "(no parameters)" for row in self]
+        texts = [", ".join(parameter_texts(row["parameters"])) or "(no parameters)" for row in self]
         width = max(map(len, ["parameters", *texts]))
         lines = [f"{'parameters':{width}}  {self.monitor} mean     std"]
         start = len(self.monitor) + 5

@@ -6,28 +6,29 @@ import tempfile
 import weakref
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_flag, check_seed
 from keras_dcnn._files.atomic import write_json
 from keras_dcnn._files.members import MANIFEST, write_architecture
 from keras_dcnn._reading.batches import first_batch
-from keras_dcnn._reading.fingerprints import fingerprints, remember_training
+from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.rows import as_arrays, check_lengths, check_memory_maps, named, on_disk
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
-from keras_dcnn.ensemble.training._builds import check_jobs, make_probe
-from keras_dcnn.ensemble.training._descriptions import describe, weights_digest
+from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_probe
+from keras_dcnn.ensemble.training._descriptions import describe
 from keras_dcnn.ensemble.training._folds import check_splitter, fold_of_each, make_folds
 from keras_dcnn.ensemble.training._job_files import begin, history_of, write_array
-from keras_dcnn.ensemble.training._jobs import Trainings, joblib, load_member, run_jobs
+from keras_dcnn.ensemble.training._jobs import Trainings, count_jobs, load_member, run_jobs
 from keras_dcnn.ensemble.training._search import (
     ScoreTable,
     best,
+    check_finite,
     check_outputs,
+    check_top,
+    collect,
     configurations,
     direction,
-    gather,
     make_jobs,
 )
 
@@ -42,8 +43,8 @@ class CrossValidationEnsemble:
 
     Each training is a job for joblib. With a directory each that has finished is kept: `fit` with
     the same arguments goes on with the missing ones after a kill, and at once where there is none.
-    A training whose files were damaged is done again. Of `callbacks` the code counts and the values
-    it closes over, not the global names it uses. After `fit` there are
+    A training whose files were damaged is done again, and the directory of another run is refused;
+    what makes it another one is listed at `train_from_seeds`. After `fit` there are
 
     - `scores`, of shape (configurations, folds): `monitor` on the held-out samples;
     - `results`, a list of a dict per configuration, printed as a table: parameters, mean and
@@ -52,8 +53,6 @@ class CrossValidationEnsemble:
       the model that did not see it;
     - `fold_of_sample`, the number of the fold that holds each sample out;
     - `configurations`, and of shape (configurations, folds) `seeds` and `histories`.
-
-    Eight arguments, one more than the rule of this package allows, as each has its user.
 
     Args:
         build: Function that returns a new compiled Keras model of one output; takes the names of
@@ -74,9 +73,10 @@ class CrossValidationEnsemble:
     Raises:
         ValueError: for an argument outside the ranges above; from `fit`, before any training, for
             arrays of different length, a class with fewer samples than folds, an empty fold, a
-            model that is not compiled, or not new or the same each time, outputs of several shapes,
-            a `monitor` that is not one number, and a directory of another run; after all trainings,
-            for predictions that are not finite, with the name of their configuration and fold.
+            model that is not compiled, or not new or the same each time, or has a metric that Keras
+            numbers, outputs of several shapes, a `monitor` that is not one number, jobs in threads,
+            and a directory of another run; after all trainings, for predictions that are not
+            finite, with the name of their configuration and fold.
         TypeError: for a `build` that is no function or does not take the names of the grid, and
             for an unknown keyword.
         RuntimeError: where a worker uses another backend of Keras.
@@ -133,8 +133,6 @@ class CrossValidationEnsemble:
         self.seed = seed
         self.monitor = monitor
         self.configurations = configurations(grid, build)
-        if not hasattr(folds, "split"):
-            self._check_top(folds)
         self._run = self._temporary = None
 
     def fit(self, x, y, groups=None, callbacks=None, n_jobs=None, **fit_arguments):
@@ -148,9 +146,7 @@ class CrossValidationEnsemble:
             callbacks: Function without arguments that returns a new list of callbacks, or None.
             n_jobs: Trainings at a time, for joblib; None asks its `parallel_config`, with which
                 they go to a cluster too, and is one, in this process, without it. A cluster's
-                machines must share the file system of `directory`. On PyTorch each uses as many
-                threads as this process, for the same bits: call `torch.set_num_threads(1)` for
-                many at a time.
+                machines must share the file system of `directory`.
             **fit_arguments: What `fit` of Keras takes more; `sample_weight` is split as `y` is.
                 `verbose=1`, the default, prints a line for each finished training; 0 none.
 
@@ -159,21 +155,18 @@ class CrossValidationEnsemble:
         """
         verbose = fit_arguments.pop("verbose", 1)
         check_jobs(self.build, callbacks, fit_arguments)
-        joblib()
+        count_jobs(n_jobs)
         weight = fit_arguments.pop("sample_weight", None)
         groups = None if groups is None else np.asarray(groups)
         arrays = as_arrays((x, y) if weight is None else (x, y, weight))
         check_lengths(named(arrays) | ({} if groups is None else {"groups": groups}))
         check_memory_maps(arrays, fit_arguments)
         folds = make_folds(self.folds, self.stratified, self.seed, arrays[1], groups)
-        self._check_top(len(folds))
         jobs = make_jobs(self.configurations, folds, self.seed)
+        check_top(self.top, len(folds), len(self.configurations))
         sample, prints = first_batch(arrays, 1), fingerprints(arrays[0])
-        probes, digests = zip(
-            *(make_probe(self.build, one, sample) for one in self.configurations), strict=True
-        )
+        probes = [make_probe(self.build, one, sample) for one in self.configurations]
         check_outputs(probes, self.configurations, sample)
-        initial = [weights_digest(probe) for probe in probes]
         cost = direction(probes[0], self.monitor, sample, arrays[1][:1])
         run = {
             "kind": "CrossValidationEnsemble",
@@ -181,22 +174,19 @@ class CrossValidationEnsemble:
             "targets": arrays[1:],
             "folds": np.concatenate([np.concatenate([[-1], *fold]) for fold in folds]),
             "grid": self.configurations,
-            "models": list(digests),
             "seed": self.seed,
-            "fit arguments": fit_arguments,
-            "callbacks": callbacks,
-            "backend": keras.backend.backend(),
-            "initial weights": initial,
+            **describe_run(self.build, probes, fit_arguments, callbacks),
         }
         folder = self._begin(run)
         for i, probe in enumerate(probes):
             write_architecture(probe, folder / _architecture(i))
         shared = Trainings(self.build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
-        results = run_jobs(shared, [j for row in jobs for j in row], n_jobs, verbose, self.monitor)
-        self._run = (dataclasses.replace(shared, arrays=()), jobs, sample, prints)
+        results = run_jobs(shared, jobs, n_jobs, verbose, self.monitor)
+        self._run = (dataclasses.replace(shared, arrays=()), jobs, sample)
         self.fold_of_sample = fold_of_each(folds, len(prints))
-        self.seeds = np.array([[job.seed for job in row] for row in jobs])
-        self._keep(results, cost)
+        self._keep([arrays for _, arrays in results], cost)
+        self._write_manifest([entry for entry, _ in results], prints)
+        check_finite(jobs, self.scores)
         return self
 
     def ensemble(self, combine="probability", weights=None):
@@ -204,74 +194,55 @@ class CrossValidationEnsemble:
         self._check_fitted()
         if not self._chosen:
             raise ValueError("there must be at least one model whose predictions are finite.")
-        return Ensemble([self._load(*place) for place in self._chosen], combine, weights)
+        return Ensemble([self._load(place) for place in self._chosen], combine, weights)
 
     def bags(self, combine="probability"):
         """For each configuration the ensemble of its folds' models, as in `oof_predictions`."""
         self._check_fitted()
-        self._check_finite()
-        shape = self.scores.shape
-        models = [[self._load(c, f) for f in range(shape[1])] for c in range(shape[0])]
-        return [Ensemble(members, combine) for members in models]
-
-    def _check_top(self, folds):
-        total = folds * len(self.configurations)
-        if self.top is not None and self.top > total:
-            raise ValueError(
-                f"`top` must be at most the number of trainings, {total}: {folds} folds × "
-                f"{len(self.configurations)} configurations; got {self.top}: use top=None for all."
-            )
+        check_finite(self._run[1], self.scores)
+        places = np.arange(self.scores.size).reshape(self.scores.shape)
+        return [Ensemble([self._load(place) for place in row], combine) for row in places]
 
     def _begin(self, run):
-        told = describe({**run, "build": self.build})
-        if self.directory is None and self._temporary != told:
-            self._temporary, self._folder = told, Path(tempfile.mkdtemp())
+        if self.directory is None and self._temporary != describe(run):
+            self._temporary, self._folder = describe(run), Path(tempfile.mkdtemp())
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         folder = self._folder if self.directory is None else Path(self.directory).resolve()
         begin(folder, run)
         return folder
 
-    def _keep(self, results, cost):
-        """Set what the trainings gave, and list the best on the disk."""
-        shared, jobs, _, prints = self._run
-        arrays = [arrays for _, arrays in results]
-        self.scores, self.oof_predictions = gather(jobs, arrays, self.monitor, len(prints))
-        rows = iter(arrays)
-        self.histories = [[history_of(next(rows)) for _ in row] for row in jobs]
+    def _keep(self, arrays, cost):
+        """Set what the trainings gave."""
+        jobs = self._run[1]
+        self.scores, predictions = collect(jobs, arrays, self.monitor, len(self.fold_of_sample))
+        self.oof_predictions = predictions
+        self.seeds = np.array([job.seed for job in jobs]).reshape(self.scores.shape)
+        histories = np.array([history_of(one) for one in arrays], object)
+        self.histories = histories.reshape(self.scores.shape).tolist()
         self.results = ScoreTable(self.configurations, self.scores, self.monitor)
         self._chosen = best(cost * self.scores, self.top)
-        entries = []
-        for c, f in self._chosen:
-            seen = f"fold-{f}.prints.npy"
-            write_array(shared.directory / seen, prints[jobs[c][f].rows])
-            entry = dict(results[c * len(jobs[0]) + f][0], architecture=_architecture(c))
-            entry |= {"trained_on": seen, "configuration": c, "fold": f}
-            entry["parameters"] = describe(self.configurations[c])
-            entries.append(entry | {"value": float(self.scores[c, f])})
-        manifest = {"format": 1, "monitor": self.monitor, "members": entries}
-        write_json(shared.directory / MANIFEST, manifest)
-        self._check_finite()
 
-    def _check_finite(self):
-        jobs = self._run[1]
-        bad = [jobs[c][f].label for c, f in np.argwhere(np.isnan(self.scores))]
-        if bad:
-            raise ValueError(
-                f"predictions and scores must be finite; those of {' and of '.join(bad)} are not: "
-                "leave this configuration out, or lower its learning rate. The other trainings "
-                "are kept: `scores`, `results` and `ensemble()` have them."
-            )
+    def _write_manifest(self, entries, prints):
+        """List the best on the disk, with what each was trained on."""
+        shared, jobs, _ = self._run
+        members = []
+        for place in self._chosen:
+            job, seen = jobs[place], f"fold-{jobs[place].fold}.prints.npy"
+            write_array(shared.directory / seen, prints[job.rows])
+            more = {"architecture": _architecture(job.configuration), "trained_on": seen}
+            more |= {"configuration": job.configuration, "fold": job.fold}
+            more |= {"parameters": describe(job.parameters)}
+            members.append({**entries[place], **more, "value": float(self.scores.flat[place])})
+        manifest = {"format": 1, "monitor": self.monitor, "members": members}
+        write_json(shared.directory / MANIFEST, manifest)
 
     def _check_fitted(self):
         if self._run is None:
             raise ValueError("there are no models yet: call `fit` first.")
 
-    def _load(self, configuration, fold):
-        shared, jobs, sample, prints = self._run
-        job = jobs[configuration][fold]
-        model = load_member(shared, job, sample)
-        remember_training(model, prints[job.rows])
-        return model
+    def _load(self, place):
+        shared, jobs, sample = self._run
+        return load_member(shared, jobs[place], sample)
 
 
 def _architecture(configuration):

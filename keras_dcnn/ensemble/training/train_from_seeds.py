@@ -3,28 +3,26 @@
 import tempfile
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_seed
 from keras_dcnn._files.atomic import write_json
 from keras_dcnn._files.members import ARCHITECTURE, MANIFEST, write_architecture
 from keras_dcnn._reading.batches import first_batch
-from keras_dcnn._reading.fingerprints import fingerprints, remember_training
+from keras_dcnn._reading.ends import check_readable_again
+from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.rows import (
     are_arrays,
     as_arrays,
     check_lengths,
     check_memory_maps,
-    listed_numbers,
     named,
     on_disk,
 )
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
-from keras_dcnn.ensemble.training._builds import check_jobs, make_probe
-from keras_dcnn.ensemble.training._descriptions import weights_digest
+from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_probe
 from keras_dcnn.ensemble.training._job_files import begin, history_of, write_array
-from keras_dcnn.ensemble.training._jobs import Job, Trainings, joblib, load_member, run_jobs
+from keras_dcnn.ensemble.training._jobs import Job, Trainings, count_jobs, load_member, run_jobs
 
 _PRINTS = "training.prints.npy"
 
@@ -47,9 +45,11 @@ def train_from_seeds(
 
     With a directory each finished training is kept, without the optimizer's state: a run that was
     killed, and is started again with the same arguments, or one with more seeds, trains the missing
-    members only. The directory of another run is refused, and what differs is named: of `build` the
-    model and its initial weights, of `callbacks` the code and the values it closes over, not the
-    global names it uses. The manifest lists the seeds of the latest call; the others' files stay.
+    members only. The directory of another run is refused, and what differs is named: other data or
+    arguments, another model or its initial weights, another source text of `build`, `callbacks`,
+    or your own loss, metrics and layers, or other values that these close over, but not of the
+    global names that they use. The manifest lists the seeds of the latest call; the others' files
+    stay.
 
     Args:
         build: Function without arguments that returns a new compiled Keras model.
@@ -64,8 +64,7 @@ def train_from_seeds(
             training needs its own; or None.
         n_jobs: Trainings at a time, for joblib; None asks its `parallel_config`, with which they go
             to a cluster too, and is one, in this process, without it. A cluster's machines must
-            share the file system of `directory`. On PyTorch each uses as many threads as this
-            process, for the same bits: call `torch.set_num_threads(1)` for many at a time.
+            share the file system of `directory`.
         **fit_arguments: What `fit` takes more, such as `epochs`. `verbose=1`, the default, prints
             a line for each finished training; 0 none.
 
@@ -75,9 +74,10 @@ def train_from_seeds(
 
     Raises:
         ValueError: for seeds out of range or given twice, an iterator, which is empty after the
-            first training, data that are not arrays with more than one job, a model that is not
-            compiled, is not new or the same each time, or contradicts `combine`, a directory of
-            another run, and, after all trainings, for a loss that is not finite.
+            first training, data that are not arrays with more than one job, jobs in threads, a
+            model that is not compiled, is not new or the same each time, has a metric that Keras
+            numbers, or contradicts `combine`, a directory of another run, and, after all
+            trainings, for a loss that is not finite.
         TypeError: for a `build` or `callbacks` that is no function, data that are neither a tuple
             of arrays nor a data set, and an unknown keyword.
         RuntimeError: where a worker uses another backend of Keras.
@@ -107,41 +107,37 @@ def train_from_seeds(
     verbose = fit_arguments.pop("verbose", 1)
     check_jobs(build, callbacks, fit_arguments)
     seeds = _check_seeds(seeds)
-    arrays, sample = _check_data(data, n_jobs, fit_arguments)
+    arrays, sample = _check_data(data, count_jobs(n_jobs), fit_arguments)
     prints = fingerprints(arrays[0]) if are_arrays(arrays) else None
-    probe, digest = make_probe(build, {}, sample)
+    probe = make_probe(build, {}, sample)
     Ensemble([probe], combine=combine)
     run = {
         "kind": "train_from_seeds",
         "inputs": type(data) if prints is None else prints,
         "targets": None if prints is None else arrays[1:],
-        "model": digest,
-        "fit arguments": fit_arguments,
-        "callbacks": callbacks,
-        "backend": keras.backend.backend(),
-        "initial weights": weights_digest(probe),
+        **describe_run(build, [probe], fit_arguments, callbacks),
     }
+    jobs = [Job(f"seed-{seed}", f"seed {seed}", seed) for seed in seeds]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary if directory is None else directory).resolve()
         begin(folder, run)
         write_architecture(probe, folder / ARCHITECTURE)
         shared = Trainings(build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
-        jobs = [Job(f"seed-{seed}", f"seed {seed}", seed) for seed in seeds]
         results = run_jobs(shared, jobs, n_jobs, verbose, "loss")
         _check_finite(jobs, results)
-        more = {}
-        if prints is not None:
-            write_array(folder / _PRINTS, prints)
-            more = {"trained_on": _PRINTS}
-        pairs = zip(jobs, results, strict=True)
-        entries = [{**entry, "seed": job.seed, **more} for job, (entry, _) in pairs]
-        write_json(folder / MANIFEST, {"format": 1, "members": entries})
+        _write_manifest(folder, jobs, results, prints)
         members = [load_member(shared, job, sample) for job in jobs]
-    for member in members if prints is not None else ():
-        remember_training(member, prints)
     ensemble = Ensemble(members, combine=combine)
     vars(ensemble)["histories"] = [history_of(arrays) for _, arrays in results]  # not Keras's state
     return ensemble
+
+
+def _write_manifest(folder, jobs, results, prints):
+    entries = [entry | {"seed": job.seed} for job, (entry, _) in zip(jobs, results, strict=True)]
+    if prints is not None:
+        write_array(folder / _PRINTS, prints)
+        entries = [entry | {"trained_on": _PRINTS} for entry in entries]
+    write_json(folder / MANIFEST, {"format": 1, "members": entries})
 
 
 def _check_seeds(seeds):
@@ -170,31 +166,23 @@ def _check_finite(jobs, results):
         )
 
 
-def _check_data(data, n_jobs, fit_arguments):
+def _check_data(data, num_jobs, fit_arguments):
     """What `fit` takes first, and one sample of the inputs, or a batch."""
     arrays = data if isinstance(data, tuple) else (data,)
     while len(arrays) > 1 and arrays[-1] is None:
         arrays = arrays[:-1]
-    arrays = tuple(listed_numbers(one) for one in arrays)
-    batches = len(arrays) == 1 and not isinstance(data, (list, str))
-    if isinstance(data, list) or not (are_arrays(arrays) or batches) or not 1 <= len(arrays) <= 3:
-        got = ", ".join(type(one).__name__ for one in arrays)
+    if isinstance(data, list) or not 1 <= len(arrays) <= 3:
         raise TypeError(
             "`data` must be a tuple (x, y) or (x, y, sample_weight) of arrays, or one data set; "
-            f"got {type(data).__name__} ({got}): write data=(x, y)."
+            f"got {type(data).__name__} of {len(data)}: write data=(x, y)."
         )
-    if are_arrays(arrays):
+    if isinstance(data, tuple) or are_arrays(data):
         arrays = as_arrays(arrays)
         check_lengths(named(arrays))
         check_memory_maps(arrays, fit_arguments)
         return arrays, first_batch(arrays, 1)
-    (data,) = arrays
-    if hasattr(data, "__next__"):
-        raise ValueError(
-            f"`data` must serve for each training anew; a {type(data).__name__} is empty after "
-            "the first: give arrays, tf.data, a PyDataset or a DataLoader."
-        )
-    if joblib().effective_n_jobs(n_jobs) > 1:
+    check_readable_again("`data`", data)
+    if num_jobs > 1:
         raise ValueError(
             "only arrays go to other processes; "
             f"got {type(data).__name__} with more than one job: use n_jobs=1, or give arrays."
