@@ -41,8 +41,8 @@ class DeadUnits(StatefulCallback):
         threshold: Activation above which a unit fires, ≥ 0.
         every: Epochs from one look to the next, ≥ 1.
         num_samples: Samples to take of arrays, evenly spread, ≥ 1. More samples find fewer dead.
-        verbose: 1 prints one line when more than 40 % are dead for the first time in a run, 0 does
-            not.
+        verbose: 1 prints one line when more than 40 % are dead for the first time in a run, 0
+            nothing, as in `fit(verbose=0)`.
 
     Raises:
         ValueError: for an argument outside the ranges above; before the first epoch, when the

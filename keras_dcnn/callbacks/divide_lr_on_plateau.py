@@ -49,7 +49,7 @@ class DivideLROnPlateau(StatefulCallback):
             `"loss"` or `"accuracy"`.
         warmup: Epochs, ≥ 0, at the beginning of the run in which the rate rises linearly from 0,
             batch by batch, and nothing is counted.
-        verbose: 1 prints one line per cut, 0 nothing.
+        verbose: 1 prints one line per cut, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the
@@ -168,10 +168,8 @@ class DivideLROnPlateau(StatefulCallback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if self._warming:
-            steps = self.params.get("steps")
-            self._warm_to(
-                self.model_in_step, self._epochs_seen + (batch + 1) / (steps or batch + 1)
-            )
+            steps = self.params.get("steps") or batch + 1  # unknown, it is the whole epoch's rate
+            self._warm_to(self.model_in_step, self._epochs_seen + (batch + 1) / steps)
 
     def _warm_to(self, model, epochs):
         share = min(epochs / self.warmup, 1.0)

@@ -39,7 +39,7 @@ class GradualUnfreeze(StatefulCallback):
             A layer's own inner layers go with it. The first group that a layer fits has it.
         every: Epochs from one thaw to the next, ≥ 1.
         ramp: Epochs in which the rate of a group rises, ≥ 0.
-        verbose: 1 prints a line at each thaw, 0 nothing.
+        verbose: 1 prints a line at each thaw, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
         TypeError: for groups that can't pick layers and for an unknown keyword.

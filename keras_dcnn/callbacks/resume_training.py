@@ -40,7 +40,7 @@ class ResumeTraining(StatefulCallback):
         state_path: Directory for the files, made if missing; of this training alone. Delete it to
             train from the beginning.
         every: Epochs from one file to the next, ≥ 1.
-        verbose: 1 prints a line when a training is resumed, 0 does not.
+        verbose: 1 prints a line when a training is resumed, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the files

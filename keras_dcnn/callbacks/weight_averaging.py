@@ -54,7 +54,7 @@ class WeightAveraging(StatefulCallback):
             the average at the end; list it before EarlyStopping, whose best weights count then.
         data: Inputs to recompute on, as for `fit`: arrays, `(inputs, labels)`, tf.data, PyDataset,
             DataLoader. A pass over them is one epoch's forward passes.
-        verbose: 1 prints the choice of `"best"`, 0 nothing.
+        verbose: 1 prints the choice of `"best"`, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
         ValueError: for an argument outside the ranges above; for "recompute" and "best" without

@@ -210,6 +210,10 @@ def test_thaws_are_told(capsys):
         "\nEpoch 2: group 1 of 2 learns from now.",
         "Epoch 3: group 2 of 2 learns from now.\n",
     ]
+    resumed = keras.callbacks.CallbackList([thaw], model=model, epochs=3)
+    resumed.on_train_begin()
+    resumed.on_epoch_begin(2)
+    assert capsys.readouterr().out == "\nEpoch 3: group 2 of 2 learns from now.\n"
 
 
 def test_another_optimizer_is_refused():
