@@ -2,15 +2,15 @@
 
 import contextlib
 import random
+import sys
 
-import keras
 import numpy as np
 
 from keras_dcnn._keras.variables import global_seed, set_global_seed
 
 
 def get_random_state():
-    """The states of Python's, NumPy's, Keras's and, on its backend, PyTorch's random numbers.
+    """The states of Python's, NumPy's, Keras's and, where it is loaded, PyTorch's random numbers.
 
     A dict of plain JSON values and NumPy arrays. None of the generators is moved on.
     """
@@ -20,7 +20,7 @@ def get_random_state():
         "numpy": np.random.get_state(legacy=False),  # noqa: NPY002, the global one
         "keras": global_seed(),
     }
-    if keras.backend.backend() == "torch":
+    if "torch" in sys.modules:  # on other backends too, whose data may come from its loaders
         state["torch"] = _torch_states()
     return state
 
@@ -31,7 +31,7 @@ def set_random_state(state):
     python = state["python"]
     random.setstate((python["version"], tuple(map(int, python["words"])), python["gauss"]))
     np.random.set_state(state["numpy"])  # noqa: NPY002
-    if keras.backend.backend() == "torch" and "torch" in state:
+    if "torch" in state and "torch" in sys.modules:
         _set_torch_states(state["torch"])
 
 

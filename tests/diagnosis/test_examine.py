@@ -102,6 +102,18 @@ def test_max_norm_of_another_kind(layer, argument, kind):
         assert found(network(layer(4, 3, **constraint, name="conv"))) == expected
 
 
+def test_max_norm_on_a_kernel_whose_equation_names_its_axes():
+    def findings(equation, shape, constraint):
+        dense = L.EinsumDense(equation, shape, kernel_constraint=constraint)
+        return examine(keras.Sequential([keras.Input((5, 6)), dense]))
+
+    (finding,) = findings("abc,cde->abde", (None, 2, 3), MaxNorm(1.0))
+    assert finding.rule == "mismatched_max_norm"
+    assert "make it MaxNorm(axis=[0])" in finding.advice
+    assert findings("abc,cde->abde", (None, 2, 3), MaxNorm(1.0, axis=[0])) == []
+    assert findings("abc,cd->abd", (None, 2), MaxNorm(1.0)) == []  # whose axes are those of Dense
+
+
 @pytest.mark.parametrize("prelu", [PReLU, L.PReLU])
 def test_decay_of_slopes(prelu):
     model = network(L.Conv2D(4, 3), prelu(alpha_regularizer="l2", name="slopes"))

@@ -230,11 +230,10 @@ def test_nested_functional_models_that_share_layers():
 class Watching(layers.Layer):
     """Notes how many samples come in a pass."""
 
-    seen: ClassVar = set()
+    seen: ClassVar = []
 
     def call(self, x):
-        if not isinstance(x, keras.KerasTensor):
-            self.seen.add(len(x))
+        self.seen.append(x.shape[0])
         return x
 
 
@@ -338,7 +337,7 @@ def test_a_variance_that_cannot_be_reached_is_said():
             outputs = super().call(inputs)
             return 3 * outputs / keras.ops.std(outputs)  # whatever the scale of the kernel
 
-    row = quietly(plain(Standardized(4), shape=(6,)), VECTORS, max_iterations=3)[0]
+    row = quietly(plain(Standardized(4), shape=(6,)), VECTORS[:16], max_iterations=3)[0]
     assert (row.iterations, row.note) == (3, "not within the tolerance")
     assert row.after == pytest.approx(9, rel=1e-3)
 
