@@ -46,7 +46,7 @@ class ImageLayer(PixelLayer):
         if transformation is None:
             moved = {**entries, "images": self.ops.cast(images, self.compute_dtype)}
         else:
-            moved = {"images": self._transform_images(images, transformation)}
+            moved = {"images": self._apply(images, transformation)}
             for key in set(entries) - {"images"}:
                 moved[key] = getattr(self, f"transform_{key}")(entries[key], transformation, images)
         if single:

@@ -30,7 +30,8 @@ class PixelLayer(PipelineLayer):
             return {**data, **super().__call__(moved, **kwargs)}
         return {**data, "images": super().__call__(data["images"], **kwargs)}
 
-    def _transform_images(self, images, transformation):
+    def _apply(self, images, transformation):
+        """`transform_images`, compiled where it can be; unsound pixels are refused."""
         if self._is_sound(keras.backend.standardize_dtype(images.dtype)):
             return self.run(self.transform_images, images, transformation)
         images, sound = self.run(self._transform_checked, images, transformation)

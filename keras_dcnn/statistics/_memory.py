@@ -4,7 +4,7 @@ import contextlib
 import os
 
 # Of dimension², float64: the sums, the covariance, and its eigenvectors with LAPACK's workspace.
-ARRAYS = 6
+MATRICES = 6
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def check_weights(who, count):
 
 def needed(dimension):
     """Bytes for the covariance and all that is computed from it."""
-    return 8 * ARRAYS * dimension**2
+    return 8 * MATRICES * dimension**2
 
 
 def machine_memory():
@@ -50,7 +50,7 @@ def _too_large(dimension):
     has = "this machine could not give it" if memory is None else f"this machine has {_gib(memory)}"
     return ValueError(
         f"the covariance must fit in memory; got {dimension} dimensions, for which it takes "
-        f"{_gib(needed(dimension))} ({ARRAYS} arrays of {dimension}×{dimension} float64: the "
+        f"{_gib(needed(dimension))} ({MATRICES} arrays of {dimension}×{dimension} float64: the "
         f"sums, the covariance, its eigenvectors with their workspace), but {has}: use smaller "
         "images or patches, or do without the covariance of dimensions (PixelMoments with "
         "per='channel' or covariance=False; ZeroCenter, MinMaxScaling and Keras's Normalization "

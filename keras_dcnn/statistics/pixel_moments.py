@@ -9,7 +9,7 @@ from keras_dcnn._checks import check_choice, check_count, check_flag, data_forma
 from keras_dcnn._progress import with_progress
 from keras_dcnn._reading.batches import as_array, image_batches, larger_batches, num_batches
 from keras_dcnn.statistics._memory import memory_guard
-from keras_dcnn.statistics._state import read_state, write_state
+from keras_dcnn.statistics._moments_file import load_moments, save_moments
 from keras_dcnn.statistics._sums import make_sums
 
 
@@ -188,12 +188,12 @@ class PixelMoments:
     def save(self, path):
         """Write everything to `path`, .json or, smaller, .npz; `load` goes on where it was."""
         header = {"per": self.per, "covariance": self._joint, "data_format": self.data_format}
-        write_state(path, {**header, "shape": self.shape}, self._seen())
+        save_moments(path, {**header, "shape": self.shape}, self._seen())
 
     @classmethod
     def load(cls, path):
         """What `save` wrote, exactly."""
-        state, sums = read_state(path)
+        state, sums = load_moments(path)
         moments = cls(state["per"], state["covariance"], state["data_format"])
         moments.shape, moments._sums = tuple(state["shape"]), sums
         return moments

@@ -183,7 +183,7 @@ def test_adapt_refuses(data, message):
         ({"eigenvalues": (1, 1, 1)}, "given together; got only `eigenvalues`"),
         ({"eigenvectors": np.eye(3)}, "given together; got only `eigenvectors`"),
         ({"eigenvalues": (1, -1, 1), "eigenvectors": np.eye(3)}, "three finite numbers ≥ 0"),
-        ({"eigenvalues": (np.inf, 0, 0), "eigenvectors": np.eye(3)}, "must be a finite number"),
+        ({"eigenvalues": (np.inf, 0, 0), "eigenvectors": np.eye(3)}, "three finite numbers ≥ 0"),
         ({"eigenvalues": "abc", "eigenvectors": np.eye(3)}, "three finite numbers ≥ 0"),
         ({"clip": "no"}, "`clip` must be True or False; got 'no'"),
         ({"eigenvalues": (1, 1, 1), "eigenvectors": np.ones((3, 3))}, "orthonormal"),

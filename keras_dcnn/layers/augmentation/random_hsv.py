@@ -148,9 +148,9 @@ class RandomHSV(ImageLayer):
     def get_random_transformation(self, images):
         """Draw `{"hue": (d,), "power": (p_s, p_v), …}`, each None or of shape (batch, 1, 1)."""
         uniform = self.ops.reshape(self.uniform(images, 7), (-1, 7, 1, 1))
-        columns = iter(range(7))
+        columns = iter(self.ops.unstack(uniform, 7, axis=1))
         return {
-            stage: tuple(self._draw(stage, r, uniform[:, next(columns)]) for r in ranges)
+            stage: tuple(self._draw(stage, bounds, next(columns)) for bounds in ranges)
             for stage, ranges in self._ranges.items()
         }
 
@@ -168,10 +168,9 @@ class RandomHSV(ImageLayer):
         hue, saturation, value = rgb_to_hsv(*ops.unstack(unit, 3, axis=axis), ops=ops)
         (turn,) = transformation["hue"]
         hue = hue if turn is None else hue + 6.0 * turn
-        saturation, value = (
-            jitter(x, *(transformation[stage][i] for stage in ("power", "scale", "shift")), ops=ops)
-            for i, x in enumerate((saturation, value))
-        )
+        for_saturation, for_value = zip(*map(transformation.get, _STAGES), strict=True)
+        saturation = jitter(saturation, *for_saturation, ops=ops)
+        value = jitter(value, *for_value, ops=ops)
         images = hsv_to_rgb(hue, saturation, value * (high - low), axis, ops)
         return ops.cast(low + images if low else images, self.compute_dtype)
 
@@ -187,6 +186,7 @@ class RandomHSV(ImageLayer):
         }
 
 
+_STAGES = ("power", "scale", "shift")
 _LIMITS = {
     "power": (0.01, 100, "the exponent of saturation and value"),
     "scale": (0, 100, "the factor of saturation and value"),

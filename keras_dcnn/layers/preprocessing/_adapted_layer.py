@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_dcnn._checks import check_choice, data_format_or_default
 from keras_dcnn._keras.layers import is_symbolic
-from keras_dcnn._keras.variables import UNMEASURED, Statistic
+from keras_dcnn._keras.variables import UNMEASURED, MeasuredWeight
 from keras_dcnn.layers._pixel_layer import PixelLayer, described, shape_of
 from keras_dcnn.statistics._adapt import adapting, moments_for
 from keras_dcnn.statistics._memory import check_weights
@@ -75,7 +75,7 @@ class AdaptedLayer(PixelLayer):
         sizes = self._weight_shapes(shape)
         check_weights(self._who, sum(map(math.prod, sizes.values())))
         self._shape = shape
-        unmeasured, kind = keras.initializers.Constant(UNMEASURED), Statistic
+        unmeasured, kind = keras.initializers.Constant(UNMEASURED), MeasuredWeight
         for name, size in sizes.items():
             weight = kind(unmeasured, size, "float32", trainable=False, autocast=False, name=name)
             setattr(self, name, weight)
@@ -85,9 +85,9 @@ class AdaptedLayer(PixelLayer):
         images = self.ops.convert_to_tensor(images)
         statistics = {name: self.value_of(getattr(self, name)) for name in self._names()}
         if not self._is_single(images.shape):
-            return self._transform_images(images, statistics)
+            return self._apply(images, statistics)
         images = self.ops.expand_dims(images, 0)
-        return self.ops.squeeze(self._transform_images(images, statistics), 0)
+        return self.ops.squeeze(self._apply(images, statistics), 0)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

@@ -15,7 +15,7 @@ FORMAT = "keras_dcnn.PixelMoments 1"
 ARRAYS = ("low", "high", "first", "second")
 
 
-def write_state(path, header, sums):
+def save_moments(path, header, sums):
     """Write a dict of plain values and the sums to `path`, .json or .npz, atomically."""
     header = {"format": FORMAT, **header, "kind": sums.kind, "count": sums.count}
     arrays = {name: getattr(sums, name) for name in ARRAYS}
@@ -26,8 +26,8 @@ def write_state(path, header, sums):
             np.savez(temporary, header=np.array(json.dumps(header)), **arrays)
 
 
-def read_state(path):
-    """The header and the sums that `write_state` wrote, or ValueError for another file."""
+def load_moments(path):
+    """The header and the sums that `save_moments` wrote, or ValueError for another file."""
     read = _read_json if _suffix(path) == ".json" else _read_npz
     try:
         state = read(path)
