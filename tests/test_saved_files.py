@@ -51,14 +51,14 @@ def test_members_of_checkpoint_ensemble(tmp_path):
 
 
 def test_members_of_train_from_seeds(tmp_path):
-    """They know yet which samples they were trained on, so no head is fitted to these."""
+    """The directory says which samples they were trained on, so no head is fitted to these."""
     ensemble = keras_dcnn.ensemble.EnsembleOnDisk(copied("seeds", tmp_path))
     check(ensemble.predict(X[:5], verbose=0), EXPECTED["seeds"])
     members = ensemble.load().members
     head = keras.layers.Dense(3, "softmax")
     stacked = keras_dcnn.ensemble.StackedEnsemble(members, head=head)
-    with pytest.raises(ValueError, match="was trained on 12 of 12"):
-        stacked.fit(X, Y)
+    with pytest.raises(ValueError, match="of 12 they were trained on 12"):
+        stacked.fit(X, Y, trained_on=ensemble.trained_on)
 
 
 def small_classifier():

@@ -129,7 +129,7 @@ def test_ensemble_as_scikit_learns_voting_classifier(weights):
 LINEAR = {
     "logistic": LogisticRegression(),
     "scaled": make_pipeline(StandardScaler(), LogisticRegression(C=0.1)),
-    "ranges": make_pipeline(MinMaxScaler((-1, 2)), LogisticRegressionCV(Cs=3, cv=2)),
+    "ranges": make_pipeline(MinMaxScaler((-1, 2)), LogisticRegressionCV(Cs=3, cv=2, max_iter=1000)),
     "ridge": Ridge(),
     "no intercept": make_pipeline(StandardScaler(with_std=False), Lasso(0.01, fit_intercept=False)),
 }
