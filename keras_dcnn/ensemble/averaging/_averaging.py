@@ -1,6 +1,7 @@
 """Averages of the weights that a model is given in turn, and BatchNorm's statistics of them."""
 
 import contextlib
+import tempfile
 
 import keras
 import ml_dtypes  # noqa: F401, by which NumPy knows bfloat16
@@ -39,7 +40,8 @@ class WeightSums:
 
     def load(self, checkpoint):
         """Give the model the weights of a checkpoint, which must be finite."""
-        with variables_kept(other_variables(self._model)):
+        kept = variables_kept(other_variables(self._model))
+        with kept, np.errstate(over="ignore"):  # what is too large for the model is infinite then
             checkpoint.give()
         for weight in self._weights:
             if not np.isfinite(_float64(weight)).all():
@@ -82,13 +84,25 @@ def settle(model):
 
 @contextlib.contextmanager
 def put_back_on_error(model):
-    """Put back all that a model holds, but for metrics and optimizer, when the block fails."""
-    try:
-        with variables_kept(state_variables(model), only_on_error=True):
+    """Put back all that a model holds, but for metrics and optimizer, when the block fails.
+
+    From a temporary file, so that memory has room for the sums.
+    """
+    variables = state_variables(model)
+    with tempfile.TemporaryFile() as file:
+        for variable in variables:
+            value = keras.ops.convert_to_numpy(variable)
+            np.save(file, np.frombuffer(value.tobytes(), "uint8"))  # it does not know bfloat16
+        file.flush()  # a full disk is found now
+        try:
             yield
-    except BaseException:
-        settle(model)
-        raise
+        except BaseException:
+            file.seek(0)
+            for variable in variables:
+                dtype = keras.backend.standardize_dtype(variable.dtype)
+                variable.assign(np.load(file).view(dtype).reshape(variable.shape))
+            settle(model)
+            raise
 
 
 class BatchNormChoice:
