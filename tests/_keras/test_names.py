@@ -168,13 +168,3 @@ def test_batches_are_those_that_fit_takes():
     assert seen == [[[0, 1], [0, 1]], [[2, 3], [2, 3]], [[4], [4]]]
     with pytest.raises(ValueError, match="at least one batch"):
         list(fitting.batches_as_fit_takes_them(x[:0], batch_size=2)[1])
-
-
-def test_what_a_training_built_is_gone():
-    model = dense(optimizer=keras.optimizers.Adam(0.1))
-    put_back = fitting.contents(model)
-    model.fit(np.ones((2, 3)), np.ones((2, 2)), verbose=0)
-    assert model.optimizer.built
-    put_back()
-    assert not model.optimizer.built
-    assert len(model.optimizer.variables) == 2

@@ -163,7 +163,7 @@ def test_metrics_of_each_class_and_what_layers_add_are_keras_own():
 
     ensemble, y = Ensemble([build(), build()], weights=(1, 3)), np.eye(3, dtype="float32")[Y]
     metrics = {"metrics": [keras.metrics.F1Score()], "weighted_metrics": ["accuracy"]}
-    ensemble.compile(loss="categorical_crossentropy", jit_compile=trainings.jit(), **metrics)
+    ensemble.compile(loss="categorical_crossentropy", **metrics, **trainings.for_few_steps())
     given = {"sample_weight": rng.random(22), "verbose": 0, "return_dict": True}
     ours, expected = ensemble.evaluate(X, y, **given), keras.Model.evaluate(ensemble, X, y, **given)
     assert ours.keys() == expected.keys() == {"accuracy", "f1_score", "loss"}
@@ -375,6 +375,33 @@ def test_state_goes_on_from_batch_to_batch():
         m.layers[0].count.assign(0)
     found = Ensemble(members).predict_members(X, batch_size=8)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.every_backend
+def test_code_of_the_users_own_is_run_for_each_member():
+    """Whatever of it a configuration leaves out, or names as Keras names its own."""
+
+    class Roll(keras.layers.Layer):
+        def __init__(self, by):
+            super().__init__()
+            self.by = by
+
+        def get_config(self):
+            return {}
+
+        def call(self, x):
+            return keras.ops.roll(x, int(self.by), axis=-1)
+
+    def relu(factor):
+        def relu(x):
+            return factor * x
+
+        return keras.layers.Activation(relu)
+
+    for build in (Roll, lambda k: Roll(np.int64(k)), relu):
+        members = [member(build(k)) for k in (0, 1)]
+        found = Ensemble(members).predict(X, verbose=0)
+        np.testing.assert_allclose(found, each(members).mean(0), atol=1e-6)
 
 
 def test_weights_of_an_ensemble_inside_may_change():
