@@ -19,7 +19,7 @@ def image_batches(data, batch_size=256):
     check_ends("the data", data)
     if len(getattr(data, "shape", ())) == 3:
         data = data[None]
-    for part in _slices(data, batch_size) if hasattr(data, "shape") else _batches(data):
+    for part in _sliced(data, batch_size) if hasattr(data, "shape") else _batches(data):
         yield as_array(_images_of(tuple(part) if isinstance(part, list) else part))
 
 
@@ -30,8 +30,8 @@ def input_batches(data, batch_size=64):
     """
     data = _first_of(data, tuple)
     check_ends("the data", data)
-    for part in _slices(data, batch_size) if _are_arrays(data) else _batches(data):
-        if not _are_arrays(data):
+    for part in _sliced(data, batch_size) if _sliceable(data) else _batches(data):
+        if not _sliceable(data):
             part = _first_of(part, (tuple, list))  # a DataLoader yields lists
         yield keras.tree.map_structure(as_array, part)
 
@@ -44,7 +44,7 @@ def first_batch(data, num_samples):
     tuple is the inputs. Raises ValueError for no samples and for values that are not finite.
     """
     data = _first_of(data, tuple)
-    if not _are_arrays(data):
+    if not _sliceable(data):
         batch, num_samples = next(iter(_batches(data)), None), None
         if batch is None:
             raise ValueError("the data must hold at least one sample; got none.")
@@ -66,11 +66,11 @@ def _first_of(data, kinds):
     return data[0] if isinstance(data, kinds) and len(data) else data
 
 
-def _are_arrays(data):
+def _sliceable(data):
     return hasattr(data, "shape") or isinstance(data, (dict, list))
 
 
-def _slices(data, batch_size):
+def _sliced(data, batch_size):
     """Slices of arrays, or of a list or dict of them."""
     for start in range(0, len(keras.tree.flatten(data)[0]), batch_size):
         yield keras.tree.map_structure(lambda x, at=start: x[at : at + batch_size], data)

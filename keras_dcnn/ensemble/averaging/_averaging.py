@@ -162,7 +162,7 @@ class BatchNormChoice:
         )
 
 
-def progress(checkpoints, description):
+def with_bar(checkpoints, description):
     """Yield the checkpoints, with a bar where they take long."""
     with contextlib.closing(with_progress(checkpoints, len(checkpoints), description)) as shown:
         yield from shown

@@ -9,8 +9,8 @@ from keras_dcnn._state.snapshot import snapshot
 from keras_dcnn.ensemble.averaging._averaging import (
     BatchNormChoice,
     WeightSums,
-    progress,
     put_back_on_error,
+    with_bar,
 )
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
 from keras_dcnn.ensemble.averaging._judge import Judge, behind_barrier
@@ -103,7 +103,7 @@ def average(model, checkpoints, shares, batch_norm, judge):
     own = {}
     with put_back_on_error(model):
         sums = WeightSums(model)
-        for one, share in zip(progress(used, "Averaging"), shares, strict=True):
+        for one, share in zip(with_bar(used, "Averaging"), shares, strict=True):
             sums.load(one)
             own[id(one)] = _finite(one, judge()) if judge else None
             sums.add(share)

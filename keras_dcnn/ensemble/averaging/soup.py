@@ -7,8 +7,8 @@ from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.ensemble.averaging._averaging import (
     BatchNormChoice,
     WeightSums,
-    progress,
     put_back_on_error,
+    with_bar,
 )
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
 from keras_dcnn.ensemble.averaging._judge import Judge
@@ -102,7 +102,7 @@ def soup(
 def _sorted(candidates, sums, judge):
     """(candidate, its logs), the best first."""
     measured = []
-    for candidate in progress(candidates, "Evaluating"):
+    for candidate in with_bar(candidates, "Evaluating"):
         sums.load(candidate)
         measured.append((candidate, judge()))
     measured.sort(key=lambda pair: judge.cost(pair[1]))
@@ -117,7 +117,7 @@ def _sorted(candidates, sums, judge):
 def _add_in_turn(candidates, sums, batch_norm, judge):
     """Add each of the sorted candidates where that makes the average no worse; the trace."""
     tried, best = [], None
-    for candidate, own in progress(candidates, "Trying the soup"):
+    for candidate, own in with_bar(candidates, "Trying the soup"):
         sums.load(candidate)
         last = snapshot(batch_norm.variables)
         sums.set_means(share=1.0)

@@ -89,17 +89,17 @@ def select_members(oof, y, metric="accuracy", with_replacement=True, bags=20, nu
     check_count("bags", bags)
     check_count("num_steps", num_steps)
     check_seed(seed)
-    y, oof = _checked(metric, y, oof)
+    y, oof = _labels_and_predictions(metric, y, oof)
     count, score = len(oof), metric if callable(metric) else _METRICS[metric]
     judge = partial(MetricOfMean, score, y, oof)
     if metric in ("brier", "mse"):
-        judge = partial(SquaredErrorOfMean, _gram(metric, y, oof))
+        judge = partial(SquaredErrorOfMean, _error_products(metric, y, oof))
     random = np.random.default_rng(seed)
     trace = tuple(
         greedy_path(judge, members, with_replacement, num_steps)
         for members in _bags(count, bags, random)
     )
-    weights = np.mean([_shares(steps, count) for steps in trace], axis=0)
+    weights = np.mean([_shares_of_picks(steps, count) for steps in trace], axis=0)
     combined = sum(weights[i] * oof[i].astype("float64") for i in np.flatnonzero(weights))
     singles = judge(np.arange(count)).scores()
     best = first_best(singles)
@@ -121,17 +121,17 @@ def _bags(count, bags, rng):
     return [np.sort(rng.permutation(count)[: (count + 1) // 2]) for _ in range(bags)]
 
 
-def _shares(steps, count):
+def _shares_of_picks(steps, count):
     """Each member's share of the picks in the best beginning of a path."""
     best = first_best([step.score for step in steps])
     picks = [step.member for step in steps[: best + 1]]
     return np.bincount(picks, minlength=count) / len(picks)
 
 
-def _checked(metric, y, oof):
+def _labels_and_predictions(metric, y, oof):
     """The labels or values, and the predictions, as arrays that fit each other and the metric."""
     if callable(metric) or metric == "mse":
-        return _checked_values(metric, as_array(y), oof)
+        return _values_and_predictions(metric, as_array(y), oof)
     oof = as_predictions("oof", oof)
     if metric in ("log_loss", "brier") or oof.shape[2] == 1:
         check_probabilities("oof", oof, f"metric={metric!r}")
@@ -144,7 +144,7 @@ def _checked(metric, y, oof):
     return y, oof
 
 
-def _checked_values(metric, y, oof):
+def _values_and_predictions(metric, y, oof):
     axes = ("members", "samples", "outputs")[: max(2, min(3, np.ndim(oof)))]
     oof = as_predictions("oof", oof, axes)
     if callable(metric):
@@ -160,7 +160,7 @@ def _checked_values(metric, y, oof):
     return as_predictions("y", y.reshape(oof.shape[1:]), axes[1:]), oof
 
 
-def _gram(metric, y, oof):
+def _error_products(metric, y, oof):
     """Products of the errors of each two members, whose mean or halved mean the metric is."""
     divide_by = y.size
     if metric == "brier":

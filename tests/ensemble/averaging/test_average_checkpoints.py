@@ -508,6 +508,13 @@ def test_a_link_to_another_file_is_not_followed(tmp_path):
         average_checkpoints(network(), [path])
 
 
+class Endless(keras.utils.PyDataset):
+    num_batches = None
+
+    def __getitem__(self, i):
+        return X, Y
+
+
 MODEL = network()
 WEIGHTS = MODEL.get_weights()
 
@@ -540,6 +547,8 @@ WEIGHTS = MODEL.get_weights()
         ({"data": X * np.nan, "batch_norm": "recompute"}, ValueError, "the data must be finite"),
         ({"validation_data": X}, TypeError, r"must be \(x, y\).*got ndarray"),
         ({"validation_data": iter([(X, Y)])}, ValueError, "readable again"),
+        ({"validation_data": Endless()}, ValueError, "`validation_data` must end"),
+        ({"data": Endless(), "batch_norm": "recompute"}, ValueError, "`data` must end"),
         (
             {"model": network(compiled=False), "validation_data": (X, Y)},
             ValueError,
