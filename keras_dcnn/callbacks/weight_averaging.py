@@ -191,7 +191,8 @@ class WeightAveraging(StatefulCallback):
         if self._variables is None:
             model = self.model_in_step
             self._variables = state_variables(model)
-            self._averaged = _floats(self._variables)
+            self._is_float = [keras.backend.is_float_dtype(v.dtype) for v in self._variables]
+            self._averaged = list(itertools.compress(self._variables, self._is_float))
             self._statistics = batch_norm_statistics(model)
 
     def averaged_weights(self):
@@ -204,7 +205,8 @@ class WeightAveraging(StatefulCallback):
 
     def _take(self):
         self._find_variables()
-        self._averages.add(_floats(live_values(self.model_in_step, self._variables)))
+        values = live_values(self.model_in_step, self._variables)
+        self._averages.add(list(itertools.compress(values, self._is_float)))
 
     def _end_epoch(self, epoch):
         """Once per epoch: the last weights are taken, and the average is set."""
@@ -240,10 +242,3 @@ class WeightAveraging(StatefulCallback):
             best = set_statistics(self.model, self._statistics, last, self.batch_norm, self.data)
             if best:
                 self.say(f"Epoch {self.epochs_ended + 1}: {best}")
-
-
-def _floats(values):
-    """Those that can be averaged, of variables or tensors."""
-    dtypes = [keras.backend.standardize_dtype(value.dtype) for value in values]
-    floats = [keras.backend.is_float_dtype(dtype) for dtype in dtypes]
-    return list(itertools.compress(values, floats))
