@@ -22,8 +22,8 @@ class Batches(keras.utils.PyDataset):
 
 @pytest.mark.parametrize("data", [np.zeros((2, 3)), [np.zeros(2)], (1, 2), None, Batches(0)])
 def test_data_with_an_end_that_can_be_read_again(data):
-    check_ends("`x`", data)
-    check_readable_again("`x`", data)
+    assert check_ends("`x`", data) is None
+    assert check_readable_again("`x`", data) is None
 
 
 def test_data_without_an_end():
