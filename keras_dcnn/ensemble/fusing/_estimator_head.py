@@ -56,9 +56,8 @@ class EstimatorHead:
         y = self._labels(y, len(rows)) if self._classifies else as_array(y)
         learner = clone(self.learner)
         if "sample_weight" in fit_arguments and hasattr(learner, "steps"):  # a Pipeline
-            weights = {f"{learner.steps[-1][0]}__sample_weight": fit_arguments["sample_weight"]}
-            del fit_arguments["sample_weight"]
-            fit_arguments |= weights
+            weights = fit_arguments.pop("sample_weight")
+            fit_arguments[f"{learner.steps[-1][0]}__sample_weight"] = weights
         self.fitted = learner.fit(self._columns(rows), y, **fit_arguments)
 
     def _labels(self, y, samples):
@@ -130,7 +129,8 @@ def _link(estimator):
     if kind not in (linear_model.LogisticRegression, linear_model.LogisticRegressionCV):
         return None
     one_against_rest = estimator.solver == "liblinear" and len(estimator.classes_) > 2
-    return None if one_against_rest else "softmax"
+    plain = getattr(estimator, "multi_class", "auto") in ("auto", "deprecated")  # gone in 1.8
+    return "softmax" if plain and not one_against_rest else None
 
 
 def _scale(scaler):

@@ -237,7 +237,7 @@ class StackedEnsemble(CombinedModel):
             return keras.ops.convert_to_tensor(self._learner.answer(rows), "float32"), []
         values = head.trainable_variables, head.non_trainable_variables
         outputs, _, losses = head.stateless_call(*values, rows, training=False, return_losses=True)
-        return outputs, losses
+        return keras.ops.stop_gradient(outputs), losses  # or PyTorch would keep the rows
 
     def _check_keras_head(self, method):
         if not isinstance(self.head, keras.layers.Layer):
