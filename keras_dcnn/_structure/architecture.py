@@ -33,8 +33,8 @@ def architecture(model):
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
         try:
             config = architecture_of(keras.saving.serialize_keras_object(model))
-        except Exception:  # what a `get_config` of a user's class raises
-            return None
+        except (AttributeError, NotImplementedError, OSError, TypeError, ValueError):
+            return None  # it has no configuration
     # Layers may share variables, of which a configuration says nothing.
     place = {id(variable): i for i, variable in enumerate(variables)}
     shared = [[place.get(id(variable)) for variable in layer.variables] for layer in layers]

@@ -88,32 +88,27 @@ class MembersOnDisk:
             yield from zip(chunk, results, strict=True)
 
     def _member(self, i):
+        full = len(self._loaded) >= self._max_loaded
+        same = [j for j in self._loaded if self._keys[j] == self._keys[i]]
         if i in self._loaded:
             member = self._loaded.pop(i)
-        elif len(self._loaded) < self._max_loaded:
-            member = self._new(i)
+        elif full and same:
+            member = self._loaded.pop(same[0])
+            self._files[i].load_into(member.model)
         else:
-            same = [j for j in self._loaded if self._keys[j] == self._keys[i]]
-            if same:
-                member = self._loaded.pop(same[0])
-                self._files[i].load_into(member.model)
-            else:
+            if full:
                 self._loaded.pop(self._least_missed())
-                member = self._new(i)
+            model = self._files[i].read(to_keep=False)
+            member = Member(model, self._loaded[same[0]].step if same else None)
         self._loaded[i] = member
         return member
 
-    def _new(self, i):
-        steps = [one.step for j, one in self._loaded.items() if self._keys[j] == self._keys[i]]
-        return Member(self._files[i].read(to_keep=False), steps[0] if steps else None)
-
     def _least_missed(self):
         """The oldest, but not the one whose model the graph of others was traced with."""
+        steps = [member.step for member in self._loaded.values()]
         for j, member in self._loaded.items():
-            users = [one for one in self._loaded.values() if one.step is member.step]
-            if len(users) == 1 or member.step.model is not member.model:
+            if member.step.model is not member.model or steps.count(member.step) == 1:
                 return j
-        return next(iter(self._loaded))
 
 
 def _chunks(batches, one_by_one):

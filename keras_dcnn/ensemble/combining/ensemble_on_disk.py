@@ -1,6 +1,5 @@
 """EnsembleOnDisk: members that are loaded at need, so that memory holds only some of them."""
 
-import functools
 import json
 import warnings
 import zipfile
@@ -126,14 +125,14 @@ class EnsembleOnDisk(CombinedModel):
 def _find(files, weights, damaged):
     """The members that are whole, their weights, and how the first of them was compiled."""
     one = isinstance(files, (str, Path))
-    listed = _in_directory(files) if one else [_archive(Path(path)) for path in files]
+    listed = listed_members(files) if one else [Path(path) for path in files]
     if not listed:
         raise ValueError(f"there must be at least one member; {files} has none.")
     weights = check_shares("weights", weights, len(listed), "member")
     whole, kept = [], []
-    for i, read in enumerate(listed):
+    for i, one in enumerate(listed):
         try:
-            whole.append(read())
+            whole.append((_in_archive if isinstance(one, Path) else _in_directory)(one))
             kept.append(weights[i] if weights else 1.0)
         except DamagedMemberError as error:
             if damaged == "raise":
@@ -145,38 +144,30 @@ def _find(files, weights, damaged):
     return [member for member, _ in whole], kept, whole[0][1]
 
 
-def _in_directory(directory):
-    """For each member of a manifest a function that checks it: the member, how it was compiled."""
-
-    def read(member):
-        check_member(member.path, member.checksum)
-        config, compile_config = read_architecture(member.architecture)
-        return MemberFile(member.path, config, member.checksum, member.trained_on), compile_config
-
-    return [functools.partial(read, member) for member in listed_members(directory)]
+def _in_directory(listed):
+    """A member that a manifest lists, which is whole, and how it was compiled."""
+    check_member(listed.path, listed.checksum)
+    config, compile_config = read_architecture(listed.architecture)
+    return MemberFile(listed.path, config, listed.checksum, listed.trained_on), compile_config
 
 
-def _archive(path):
-    """For a `.keras` file a function as those of `_in_directory`."""
+def _in_archive(path):
+    """The same of a `.keras` file."""
     if path.suffix != ".keras":
         raise ValueError(f"`files` must be a directory or a list of .keras files; got {path}.")
-
-    def read():
-        try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-                config = json.loads(archive.read("config.json"))
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            damaged = error
-        if damaged:
-            raise DamagedMemberError(
-                f"every member must be as it was written; {path} is missing or damaged "
-                f"({damaged}): restore it, or leave it out."
-            )
-        compile_config = config.pop("compile_config", None)
-        return MemberFile(path, config), compile_config
-
-    return read
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            config = json.loads(archive.read("config.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        damaged = error
+    if damaged:
+        raise DamagedMemberError(
+            f"every member must be as it was written; {path} is missing or damaged ({damaged}): "
+            "restore it, or leave it out."
+        )
+    compile_config = config.pop("compile_config", None)
+    return MemberFile(path, config), compile_config
 
 
 def _check_architectures(members, combine):
