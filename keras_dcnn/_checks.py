@@ -21,6 +21,12 @@ def check_keywords(part, kwargs, allowed=LAYER_KEYWORDS):
         )
 
 
+def arguments_of(part):
+    """What `part` was made with, for `get_config`: each argument is an attribute of its name."""
+    names = inspect.signature(type(part)).parameters
+    return {name: getattr(part, name) for name in names if name != "kwargs"}
+
+
 def check_choice(name, value, choices):
     """Raise ValueError unless `value` is one of `choices`."""
     if value not in choices:
