@@ -96,13 +96,18 @@ def test_printed_it_is_one_line():
     ("y", "p", "bins", "message"),
     [
         ([0, 1], np.eye(2), 0, "`bins` must be a whole number of at least 1"),
-        ([0, 1], np.ones(2), 15, r"shape \(samples, classes\); got .*\(2,\)"),
-        ([0, 1], np.ones((0, 2)), 15, "must hold something"),
+        ([0, 1], np.ones(2), 15, r"shape \(samples, classes\), .* got .*\(2,\)"),
+        ([0, 1], np.ones((0, 2)), 15, "none of these 0"),
         ([0, 1, 0], np.eye(2), 15, r"one label for each of 2 samples.*got shape \(3,\)"),
         ([0, 2], np.eye(2), 15, "from 0 to 1, .* got 2 for sample 1"),
-        ([0, 1], [[0.5, 0.5], [np.nan, 0.5]], 15, "NaN or infinity, first for sample 1"),
-        ([0, 1], [[0.5, 0.5], [1.5, -0.5]], 15, "`probabilities` has 1.5 for sample 1"),
-        ([0, 1], [[0.5, 0.5], [0.5, 0.2]], 15, "has a sum of 0.7 for sample 1: apply a softmax"),
+        (
+            [0, 1],
+            [[0.5, 0.5], [np.nan, 0.5]],
+            15,
+            r"`probabilities\[1, 0\]` is the first that is NaN",
+        ),
+        ([0, 1], [[0.5, 0.5], [1.5, -0.5]], 15, r"`probabilities\[1\]` lies between -0.5 and 1.5"),
+        ([0, 1], [[0.5, 0.5], [0.5, 0.2]], 15, "with a sum of 0.7: apply a softmax"),
         ([[0.3, 0.7], [1, 0]], np.eye(2), 15, "must be labels or one-hot rows; got .* sample 0"),
     ],
 )

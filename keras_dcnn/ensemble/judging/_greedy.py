@@ -78,11 +78,3 @@ class SquaredErrorOfMean:
         with_one = self._gram @ self._counts
         square = self._counts @ with_one + 2 * with_one + np.diag(self._gram)
         return -square / (self._counts.sum() + 1) ** 2
-
-
-def gram_matrix(error_blocks, num_members, divide_by):
-    """Products of the members' errors, of blocks (members, some of the errors)."""
-    gram = np.zeros((num_members, num_members))
-    for errors in error_blocks:
-        gram += errors @ errors.T
-    return gram / divide_by

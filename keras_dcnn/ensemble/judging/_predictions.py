@@ -43,28 +43,19 @@ def _from_one_hot(y):
 def as_predictions(name, predictions, axes=("members", "samples", "classes")):
     """The predictions as an array with these axes, finite, none of them empty."""
     predictions = as_array(predictions)
-    if predictions.dtype.kind not in "biuf" or predictions.ndim != len(axes):
+    kind, shape = predictions.dtype, predictions.shape
+    if kind.kind not in "biuf" or len(shape) != len(axes) or 0 in shape:
         raise ValueError(
-            f"`{name}` must be numbers of shape ({', '.join(axes)}); got dtype "
-            f"{predictions.dtype}, shape {predictions.shape}."
+            f"`{name}` must be numbers of shape ({', '.join(axes)}), none of these 0; got dtype "
+            f"{kind}, shape {shape}."
         )
-    if predictions.size == 0:
+    finite = np.isfinite(predictions)
+    if not finite.all():
         raise ValueError(
-            f"`{name}` must hold something, shape ({', '.join(axes)}); got {predictions.shape}."
+            f"`{name}` must be finite; {_place(name, ~finite)} is the first that is NaN or "
+            "infinite: leave out what predicts that."
         )
-    members = predictions if axes[0] == "members" else predictions[None]
-    for i, member in enumerate(members):
-        if not np.isfinite(member).all():
-            where = _where(members, i, np.argwhere(~np.isfinite(member))[0][0])
-            raise ValueError(
-                f"`{name}` must be finite; got NaN or infinity, first for {where}: leave out what "
-                "predicts that."
-            )
     return predictions
-
-
-def _where(members, member, sample):
-    return f"member {member}, sample {sample}" if len(members) > 1 else f"sample {sample}"
 
 
 def check_probabilities(name, predictions, what):
@@ -72,21 +63,20 @@ def check_probabilities(name, predictions, what):
 
     `what` says who needs them.
     """
-    for i, member in enumerate(predictions):
-        outside = (member < -1e-5) | (member > 1 + 1e-5)
-        if outside.any():
-            sample = np.argwhere(outside)[0][0]
-            got = f"{member[sample][outside[sample]].flat[0]:.4g}"
-        elif member.shape[-1] > 1:
-            sums = member.sum(-1, dtype="float32")
-            off = np.flatnonzero(np.abs(sums - 1) > _SUM_TOLERANCE)
-            if len(off) == 0:
-                continue
-            sample, got = off[0], f"a sum of {sums[off[0]]:.4g}"
-        else:
-            continue
+    lowest, highest = predictions.min(-1), predictions.max(-1)
+    sums = predictions.sum(-1, dtype="float32")
+    wrong = (lowest < -1e-5) | (highest > 1 + 1e-5)
+    if predictions.shape[-1] > 1:
+        wrong |= np.abs(sums - 1) > _SUM_TOLERANCE
+    if wrong.any():
         raise ValueError(
             f"{what} needs probabilities, from 0 to 1 and with a sum of 1 over the classes; "
-            f"`{name}` has {got} for {_where(predictions, i, sample)}: apply a softmax or sigmoid "
-            "first."
+            f"{_place(name, wrong)} lies between {lowest[wrong][0]:.4g} and "
+            f"{highest[wrong][0]:.4g} with a sum of {sums[wrong][0]:.4g}: apply a softmax or "
+            "sigmoid first."
         )
+
+
+def _place(name, wrong):
+    """The first place that is wrong, as one writes it in NumPy."""
+    return f"`{name}[{', '.join(map(str, np.argwhere(wrong)[0]))}]`"

@@ -19,9 +19,6 @@ class Calibration:
         ece: Expected calibration error, 0 to 1; lower is better.
         brier: Brier score, 0 to 1 for two classes, else 0 to 2; lower is better.
 
-    Raises:
-        TypeError: for an unknown keyword.
-
     Example:
 
     ```python
@@ -67,8 +64,7 @@ def calibration(y, probabilities, bins=15):
         A `Calibration`.
 
     Raises:
-        ValueError: for labels that don't fit the probabilities, NaN, values outside 0 to 1 or with
-            another sum than 1, and a `bins` that is no whole number ≥ 1.
+        ValueError: for labels that don't fit, NaN, and values that are no probabilities.
 
     Example:
 
@@ -88,7 +84,7 @@ def calibration(y, probabilities, bins=15):
     """
     check_count("bins", bins)
     p = as_predictions("probabilities", probabilities, ("samples", "classes"))
-    check_probabilities("probabilities", p[None], "calibration")
+    check_probabilities("probabilities", p, "calibration")
     y = as_labels(y, *p.shape)
     return Calibration(
         accuracy=_scores.accuracy(y, p),

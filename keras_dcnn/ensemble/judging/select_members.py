@@ -12,7 +12,6 @@ from keras_dcnn.ensemble.judging._greedy import (
     SquaredErrorOfMean,
     finite_score,
     first_best,
-    gram_matrix,
     greedy_path,
 )
 from keras_dcnn.ensemble.judging._predictions import as_labels, as_predictions, check_probabilities
@@ -38,12 +37,9 @@ def select_members(oof, y, metric="accuracy", with_replacement=True, bags=20, nu
     several bags, each a random half of the members (one more than half if their number is odd), and
     the shares of the picks are averaged over the bags.
 
-    Of equal scores, which are those that differ by less than 1e-12 of the score, the first member
-    wins; of equal classes the first, as in `argmax`. `score` is on the data that the members were
-    chosen by, thus too good: measure the ensemble on other data.
-
-    Each step calls the metric once per member, for "brier" and "mse" never: those take products of
-    the members' errors. Memory beside `oof`: some predictions of one member in float64.
+    Of equal scores, to 1e-12, the first member wins. `score` is on the data that the members were
+    chosen by, thus too good: measure the ensemble on other data. Each step calls the metric once
+    per member, for "brier" and "mse" never: those take products of the members' errors.
 
     Args:
         oof: (members, samples, classes): what the members predicted for samples that they were not
@@ -62,9 +58,8 @@ def select_members(oof, y, metric="accuracy", with_replacement=True, bags=20, nu
         A `Selection`: weights, members, score, the best single member, and the trace.
 
     Raises:
-        ValueError: for no members, shapes or labels that don't fit, soft labels, NaN, values that
-            are no probabilities where the metric needs them, labels of one class only with
-            "balanced_accuracy", a metric that returns NaN, and arguments outside the ranges above.
+        ValueError: for shapes or labels that don't fit, soft labels, NaN, values that are no
+            probabilities where the metric needs them, and a metric that returns NaN.
 
     Example:
 
@@ -130,49 +125,32 @@ def _shares_of_picks(steps, count):
 
 def _labels_and_predictions(metric, y, oof):
     """The labels or values, and the predictions, as arrays that fit each other and the metric."""
-    if callable(metric) or metric == "mse":
-        return _values_and_predictions(metric, as_array(y), oof)
-    oof = as_predictions("oof", oof)
-    if metric in ("log_loss", "brier") or oof.shape[2] == 1:
-        check_probabilities("oof", oof, f"metric={metric!r}")
-    y = as_labels(y, *oof.shape[1:])
-    if metric == "balanced_accuracy" and len(np.unique(y)) == 1:
-        raise ValueError(
-            f"metric='balanced_accuracy' needs samples of at least two classes; got {y[0]} only: "
-            "hold out samples of each class."
-        )
-    return y, oof
-
-
-def _values_and_predictions(metric, y, oof):
-    axes = ("members", "samples", "outputs")[: max(2, min(3, np.ndim(oof)))]
-    oof = as_predictions("oof", oof, axes)
+    if not callable(metric) and metric != "mse":
+        oof = as_predictions("oof", oof)
+        if metric in ("log_loss", "brier") or oof.shape[2] == 1:
+            check_probabilities("oof", oof, f"metric={metric!r}")
+        return as_labels(y, *oof.shape[1:]), oof
+    axes = ("members", "samples", "outputs")[: 2 if np.ndim(oof) == 2 else 3]
+    y, oof = as_array(y), as_predictions("oof", oof, axes)
+    if len(y) != oof.shape[1]:
+        raise ValueError(f"`y` must have as many samples as `oof`, {oof.shape[1]}; got {len(y)}.")
     if callable(metric):
-        if len(y) != oof.shape[1]:
-            raise ValueError(
-                f"`y` must have as many samples as `oof`, {oof.shape[1]}; got {len(y)}."
-            )
         return y, oof
-    if y.size != oof[0].size or len(y) != oof.shape[1]:
-        raise ValueError(
-            f"`y` must be of the shape of one member's predictions, {oof.shape[1:]}; got {y.shape}."
-        )
     return as_predictions("y", y.reshape(oof.shape[1:]), axes[1:]), oof
 
 
 def _error_products(metric, y, oof):
-    """Products of the errors of each two members, whose mean or halved mean the metric is."""
-    divide_by = y.size
+    """Products of the errors of each two members, whose mean or halved mean the metric is.
+
+    In blocks of samples, as the errors of all in float64 would be more than `oof`.
+    """
+    divide_by, classes = y.size, oof.shape[-1]
     if metric == "brier":
-        classes = oof.shape[2]
         divide_by *= 2 if classes == 2 else 1
         y = y[:, None] if classes == 1 else np.eye(classes)[y]
-    return gram_matrix(_errors(oof, y), len(oof), divide_by)
-
-
-def _errors(oof, truth):
-    """Blocks (members, some values) of prediction minus truth, float64."""
-    samples = max(1, _AT_A_TIME // oof[:, 0].size)
-    for start in range(0, oof.shape[1], samples):
+    gram, samples = 0, max(1, _AT_A_TIME // oof[:, 0].size)
+    for start in range(0, len(y), samples):
         block = slice(start, start + samples)
-        yield (oof[:, block] - truth[block].astype("float64")).reshape(len(oof), -1)
+        errors = (oof[:, block] - y[block].astype("float64")).reshape(len(oof), -1)
+        gram += errors @ errors.T
+    return gram / divide_by

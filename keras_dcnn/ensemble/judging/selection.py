@@ -20,24 +20,15 @@ class Selection:
         trace: For each bag its steps: `member` that was added, `score` then, and `tried`, the score
             that each member gave.
 
-    Raises:
-        TypeError: for an unknown keyword.
-
     Example:
 
     ```python
     import keras_dcnn
 
-    print(
-        keras_dcnn.ensemble.Selection(
-            weights=(0.5, 0.0, 0.5),
-            members=(0, 2),
-            score=0.93,
-            single_best=2,
-            single_best_score=0.91,
-            metric="accuracy",
-        )
-    )
+    print(keras_dcnn.ensemble.Selection(
+        weights=(0.5, 0.0, 0.5), members=(0, 2), score=0.93, single_best=2,
+        single_best_score=0.91, metric="accuracy",
+    ))
     ```
 
     Reference:

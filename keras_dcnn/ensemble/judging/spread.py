@@ -20,9 +20,6 @@ class Spread(NamedTuple):
         mutual_information: (samples,), H(mean) − mean H: what of that comes from the members'
             parting (epistemic) and not from the image (aleatoric).
 
-    Raises:
-        TypeError: for an unknown keyword.
-
     Example:
 
     ```python
