@@ -22,9 +22,9 @@ def check_keywords(part, kwargs, allowed=LAYER_KEYWORDS):
 
 
 def arguments_of(part):
-    """What `part` was made with, for `get_config`: each argument is an attribute of its name."""
-    names = inspect.signature(type(part)).parameters
-    return {name: getattr(part, name) for name in names if name != "kwargs"}
+    """What a part of ours was made with, for `get_config`; each is an attribute of its name."""
+    ours = next(c for c in type(part).__mro__ if c.__module__.startswith("keras_dcnn."))
+    return {n: getattr(part, n) for n in inspect.signature(ours).parameters if n != "kwargs"}
 
 
 def check_choice(name, value, choices):

@@ -126,7 +126,6 @@ def test_docstring(name):
     assert summary.endswith(".")
     assert "\n" not in summary
     assert re.search(r"^Reference:\n(    .*\n?)*.*https?://", doc, re.M)
-    assert re.search(r"^Raises:\n", doc, re.M)
     section = re.search(r"^Args:\n((?:    .*\n|\n)*)", doc, re.M)
     documented = re.findall(r"^    (\**\w+):", section.group(1), re.M) if section else []
     signature = [

@@ -40,7 +40,6 @@ class MaxNorm(keras.constraints.Constraint):
     Raises:
         ValueError: for a `max_value` not above 0, an unknown `kernel`, and for weights that are no
             kernel, such as biases, when `axis` is None.
-        TypeError: for an unknown keyword.
 
     Example:
 

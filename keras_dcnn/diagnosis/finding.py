@@ -16,9 +16,6 @@ class Finding:
         layer: Name of the layer, or its path within nested models; None where it is about several
             or none.
 
-    Raises:
-        TypeError: for an unknown keyword.
-
     Example:
 
     ```python

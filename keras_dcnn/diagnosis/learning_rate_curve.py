@@ -19,9 +19,6 @@ class LearningRateCurve:
         diverged: Whether the test stopped early, the loss having risen to 4 × its best or beyond
             all numbers.
 
-    Raises:
-        TypeError: for an unknown keyword.
-
     Example:
 
     ```python

@@ -29,9 +29,6 @@ class EnsembleComparison:
         num_reported_on: Number of samples that the numbers are of.
         num_shared: How many of the latter are among the former.
 
-    Raises:
-        TypeError: for an unknown keyword.
-
     Example:
 
     ```python

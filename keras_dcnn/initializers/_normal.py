@@ -5,7 +5,7 @@ import random
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_count
+from keras_dcnn._checks import arguments_of, check_count
 
 
 class Normal(keras.initializers.Initializer):
@@ -27,3 +27,6 @@ class Normal(keras.initializers.Initializer):
         (child,) = self._seeds.spawn(1)
         seed = int(child.generate_state(1)[0]) >> 1
         return keras.random.normal(shape, stddev=stddev, dtype=dtype, seed=seed)
+
+    def get_config(self):
+        return arguments_of(self)

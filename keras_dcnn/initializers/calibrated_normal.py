@@ -28,7 +28,6 @@ class CalibratedNormal(Normal):
 
     Raises:
         ValueError: for an unknown `kernel`, and for weights that are no kernel.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -54,6 +53,3 @@ class CalibratedNormal(Normal):
     def stddev_for(self, shape):
         check_kernel_shape("CalibratedNormal", self.kernel, shape)
         return 1 / math.sqrt(math.prod(shape[axis] for axis in incoming_axes(self.kernel, shape)))
-
-    def get_config(self):
-        return {"kernel": self.kernel, "seed": self.seed}

@@ -64,7 +64,6 @@ class HeNormal(Normal):
     Raises:
         ValueError: for an unknown `mode` or `kernel`, for weights that are no kernel, and for
             `groups` that the kernel can't have.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -118,12 +117,3 @@ class HeNormal(Normal):
         else:
             fan = math.prod(shape[axis] for axis in outgoing_axes(self.kernel, shape)) / self.groups
         return he_stddev(fan, self.negative_slope)
-
-    def get_config(self):
-        return {
-            "negative_slope": self.negative_slope,
-            "mode": self.mode,
-            "kernel": self.kernel,
-            "groups": self.groups,
-            "seed": self.seed,
-        }

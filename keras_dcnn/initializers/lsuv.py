@@ -16,7 +16,7 @@ from keras_dcnn._state.snapshot import variables_kept
 from keras_dcnn.initializers._passes import Passes, treatments
 
 NUM_SAMPLES = 64
-PASS_SIZE = 16
+PASS_SIZE = 8  # samples: Keras holds all that layers make of them, 165 MB an image in ResNet50
 
 
 class LayerVariance(NamedTuple):
@@ -108,7 +108,7 @@ def _check_arguments(model, tolerance, max_iterations, seed, verbose):
 
 
 def _batches(inputs):
-    """At most PASS_SIZE samples each, evenly spread: Keras holds all that layers make of them."""
+    """At most PASS_SIZE samples each, evenly spread."""
     number = -(-len(keras.tree.flatten(inputs)[0]) // PASS_SIZE)
     return [keras.tree.map_structure(lambda x, i=i: x[i::number], inputs) for i in range(number)]
 

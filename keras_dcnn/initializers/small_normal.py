@@ -24,7 +24,6 @@ class SmallNormal(Normal):
 
     Raises:
         ValueError: for a `stddev` that is not above 0 or not finite.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -47,6 +46,3 @@ class SmallNormal(Normal):
 
     def stddev_for(self, shape):
         return self.stddev
-
-    def get_config(self):
-        return {"stddev": self.stddev, "seed": self.seed}

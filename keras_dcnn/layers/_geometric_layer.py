@@ -202,12 +202,3 @@ class GeometricLayer(ImageLayer):
             shape = (*masks.shape[:axis], *self.sizes(images), *masks.shape[axis + 2 :])
             spec["segmentation_masks"] = keras.KerasTensor(shape, masks.dtype)
         return spec
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "fill_mode": self.fill_mode,
-            "fill_value": self.fill_value,
-            "interpolation": self.interpolation,
-            "bounding_box_format": self.bounding_box_format,
-        }

@@ -69,6 +69,3 @@ class ImageLayer(PixelLayer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "data_format": self.data_format, "seed": self.seed}

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_dcnn._checks import arguments_of
 from keras_dcnn._keras.layers import PipelineLayer
 
 
@@ -78,6 +79,9 @@ class PixelLayer(PipelineLayer):
                 f"or a batch of them of one size; got {described(images, shape)}."
             )
         return images
+
+    def get_config(self):
+        return {**super().get_config(), **arguments_of(self)}
 
     @property
     def _who(self):

@@ -20,7 +20,6 @@ class ElasticNet(keras.regularizers.L1L2):
 
     Raises:
         ValueError: for a negative or non-finite number.
-        TypeError: for an unknown keyword.
 
     Example:
 

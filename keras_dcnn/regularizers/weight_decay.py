@@ -22,7 +22,6 @@ class WeightDecay(keras.regularizers.Regularizer):
 
     Raises:
         ValueError: for a negative or non-finite `decay`.
-        TypeError: for an unknown keyword.
 
     Example:
 

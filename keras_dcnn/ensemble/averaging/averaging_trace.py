@@ -30,9 +30,6 @@ class AveragingTrace:
         chosen: The kind that the model has now, or None for a model without BatchNorm.
         score: That of the model as it is now, or None where it was not measured.
 
-    Raises:
-        TypeError: for an unknown keyword.
-
     Example:
 
     ```python

@@ -36,7 +36,6 @@ class PReLU(keras.layers.PReLU):
 
     Raises:
         ValueError: for an unknown `data_format`, and when the number of channels is unknown.
-        TypeError: for an unknown keyword.
 
     Example:
 

@@ -4,7 +4,14 @@ import math
 
 import keras
 
-from keras_dcnn._checks import as_axes, check_choice, check_keywords, check_number, check_seed
+from keras_dcnn._checks import (
+    arguments_of,
+    as_axes,
+    check_choice,
+    check_keywords,
+    check_number,
+    check_seed,
+)
 from keras_dcnn._keras.compiling import fused
 from keras_dcnn._keras.layers import draw_salt
 from keras_dcnn._random.draws import DrawStream
@@ -98,7 +105,6 @@ class RReLU(keras.layers.Layer):
     Raises:
         ValueError: for `lower` above `upper`, for a `lower` that "reciprocal" can't invert, and for
             `shared_axes` that the input does not have.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -191,11 +197,4 @@ class RReLU(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "lower": self.lower,
-            "upper": self.upper,
-            "sampling": self.sampling,
-            "shared_axes": self.shared_axes,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), **arguments_of(self)}

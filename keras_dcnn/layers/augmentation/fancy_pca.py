@@ -77,7 +77,6 @@ class FancyPCA(ImageLayer):
 
     Raises:
         ValueError: for an argument outside the ranges above, and for images that are not RGB.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -183,17 +182,6 @@ class FancyPCA(ImageLayer):
     def load_own_variables(self, store):
         if "eigenvalues" in store:
             self._set_eigenpairs(store["eigenvalues"][:], store["eigenvectors"][:])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "std": self.std,
-            "scale": self.scale,
-            "eigenvalues": self.eigenvalues,
-            "eigenvectors": self.eigenvectors,
-            "value_range": self.value_range,
-            "clip": self.clip,
-        }
 
 
 def _check_eigenpairs(eigenvalues, eigenvectors):

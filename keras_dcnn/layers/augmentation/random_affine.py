@@ -84,7 +84,6 @@ class RandomAffine(GeometricLayer):
     Raises:
         ValueError: for an argument outside the ranges above, images of another rank, and boxes
             without `bounding_box_format`.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -172,16 +171,6 @@ class RandomAffine(GeometricLayer):
         # Not `matmul`, which on accelerators rounds to fewer digits.
         moved = ops.sum(matrix * ops.expand_dims(centre + shift, -2), axis=-1)
         return {"matrix": matrix, "offset": centre - moved}
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "rotation": self.rotation,
-            "zoom": self.zoom,
-            "translation": self.translation,
-            "shear": self.shear,
-            "flip": self.flip,
-        }
 
 
 _AXES = ("height", "width")

@@ -94,7 +94,6 @@ class RandomHSV(ImageLayer):
 
     Raises:
         ValueError: for an argument outside the ranges above, and for images that are not RGB.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -173,17 +172,6 @@ class RandomHSV(ImageLayer):
         value = jitter(value, *for_value, ops=ops)
         images = hsv_to_rgb(hue, saturation, value * (high - low), axis, ops)
         return ops.cast(low + images if low else images, self.compute_dtype)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "hue": self.hue,
-            "power": self.power,
-            "scale": self.scale,
-            "shift": self.shift,
-            "power_sampling": self.power_sampling,
-            "value_range": self.value_range,
-        }
 
 
 _STAGES = ("power", "scale", "shift")

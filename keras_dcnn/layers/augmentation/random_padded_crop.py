@@ -47,7 +47,6 @@ class RandomPaddedCrop(GeometricLayer):
     Raises:
         ValueError: for an argument outside the ranges above, and for images that are smaller than
             the window when padded.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -142,14 +141,3 @@ class RandomPaddedCrop(GeometricLayer):
         matrix = ops.stack([ops.stack(row, axis=-1) for row in matrix], axis=-2)
         left = top_left[:, 1] + mirrored * (self.width - 1)
         return {"matrix": matrix, "offset": ops.stack([top_left[:, 0], left], axis=-1)}
-
-    def get_config(self):
-        config = super().get_config()
-        del config["interpolation"]
-        return {
-            **config,
-            "height": self.height,
-            "width": self.width,
-            "padding": self.padding,
-            "flip": self.flip,
-        }

@@ -78,7 +78,3 @@ class WhiteningLayer(AdaptedLayer):
         ops, mean = self.ops, statistics["mean"]
         x = ops.cast(ops.reshape(images, (-1, mean.shape[0])), "float32")
         return ops.cast(whiten(x, mean, statistics["projection"], ops), self.compute_dtype)
-
-    def get_config(self):
-        own = {"num_components": self.num_components, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}

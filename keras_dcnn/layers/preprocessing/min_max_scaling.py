@@ -45,7 +45,6 @@ class MinMaxScaling(AdaptedLayer):
             throughout, and for inputs of another shape or number of channels than those of
             `adapt`, or with pixels that are not finite (inside XLA, which knows no errors, these
             count as 0).
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -80,6 +79,3 @@ class MinMaxScaling(AdaptedLayer):
         ops, x = self.ops, self.ops.cast(images, "float32")
         low, high = self._aligned(statistics["low"]), self._aligned(statistics["high"])
         return ops.cast(scale_to_unit_range(x, low, high, ops), self.compute_dtype)
-
-    def get_config(self):
-        return {**super().get_config(), "per": self.per, "data_format": self.data_format}

@@ -47,7 +47,6 @@ class ZCAWhitening(WhiteningLayer):
             the same and, with epsilon=0, for components without variance; for inputs of another
             shape than those of `adapt` or with pixels that are not finite (inside XLA, which knows
             no errors, these count as 0).
-        TypeError: for an unknown keyword.
 
     Example:
 

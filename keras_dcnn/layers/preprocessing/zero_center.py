@@ -43,7 +43,6 @@ class ZeroCenter(AdaptedLayer):
         ValueError: for an unknown argument, before `adapt`, and for inputs of another shape or
             number of channels than those of `adapt`, or with pixels that are not finite (inside
             XLA, which knows no errors, these count as 0).
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -71,6 +70,3 @@ class ZeroCenter(AdaptedLayer):
     def transform_images(self, images, statistics):
         x = self.ops.cast(images, "float32")
         return self.ops.cast(zero_center(x, self._aligned(statistics["mean"])), self.compute_dtype)
-
-    def get_config(self):
-        return {**super().get_config(), "per": self.per, "data_format": self.data_format}
