@@ -42,7 +42,8 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
     weights used several times), not called, inside a compiled loop, adapted by LoRA, with outputs
     that are constant or not finite on the data, and other layers with kernels.
 
-    The model runs as at inference: BatchNorm uses the statistics it has, dropout is off. All else
+    The model runs as at inference, on 8 samples at a time, so that its activations take little
+    memory; a variance is that on all. BatchNorm uses the statistics it has, dropout is off. All else
     stays as it was: biases, statistics, random seeds, the optimizer; after an error kernels too.
 
     Args:
@@ -51,7 +52,7 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
             several inputs) 64 samples, evenly spread; of tf.data, PyDataset, DataLoader or a
             generator, which loses it, the first batch; labels beside it are left aside.
         tolerance: How far from 1 a variance may be, > 0.
-        max_iterations: Divisions per kernel, ≥ 1; one is enough but for float16.
+        max_iterations: Divisions per kernel, ≥ 1; one is enough as a rule.
         seed: Integer ≥ 0 for the orthonormal weights, or None: from the kernels that the model has,
             so that `keras.utils.set_random_seed` before it was made repeats the result.
         verbose: 1 prints a table, with a progress bar in a terminal; 0 neither.

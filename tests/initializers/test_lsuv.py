@@ -237,15 +237,15 @@ class Watching(layers.Layer):
         return x
 
 
-def test_at_most_16_samples_a_pass_and_the_variance_is_that_of_all():
-    """Keras's functional models keep all activations, 2.4 GB for 16 images of ResNet50."""
+def test_at_most_8_samples_a_pass_and_the_variance_is_that_of_all():
+    """Keras's functional models keep all activations, 2.6 GB for 16 images of ResNet50."""
     model = plain(layers.Dense(5, "relu"), Watching(), layers.Dense(4), shape=(6,))
     Watching.seen.clear()
     data = VECTORS * np.linspace(0.1, 4, 32)[:, None]  # parts of which have variances of their own
     rows = quietly(model, data[:31], tolerance=0.01)
     first, bias, second, _ = (w.astype("float64") for w in model.get_weights())
     hidden = data[:31] @ first
-    assert max(Watching.seen) == 16
+    assert max(Watching.seen) == 8
     assert hidden.var() == pytest.approx(rows[0].after, rel=1e-4)
     assert (np.maximum(hidden + bias, 0) @ second).var() == pytest.approx(rows[1].after, rel=1e-4)
     assert max(abs(row.after - 1) for row in rows) < 0.01
@@ -337,7 +337,7 @@ def test_a_variance_that_cannot_be_reached_is_said():
             outputs = super().call(inputs)
             return 3 * outputs / keras.ops.std(outputs)  # whatever the scale of the kernel
 
-    row = quietly(plain(Standardized(4), shape=(6,)), VECTORS[:16], max_iterations=3)[0]
+    row = quietly(plain(Standardized(4), shape=(6,)), VECTORS[:8], max_iterations=3)[0]
     assert (row.iterations, row.note) == (3, "not within the tolerance")
     assert row.after == pytest.approx(9, rel=1e-3)
 
