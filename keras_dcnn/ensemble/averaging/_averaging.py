@@ -44,7 +44,7 @@ class WeightSums:
         with kept, np.errstate(over="ignore"):  # what is too large for the model is infinite then
             checkpoint.give()
         for weight in self._weights:
-            if not np.isfinite(_float64(weight)).all():
+            if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
                 dtype = keras.backend.standardize_dtype(weight.dtype)
                 raise ValueError(
                     f"the weights must be finite; `{weight.path}` of {checkpoint.name} holds NaN "
@@ -57,19 +57,16 @@ class WeightSums:
         """Count in the weights that the model has."""
         self._total += share
         for total, weight in zip(self._sums, self._weights, strict=True):
-            total += share * _float64(weight)
+            total += np.multiply(keras.ops.convert_to_numpy(weight), share, dtype="float64")
 
     def set_means(self, share=0.0):
         """Give the model the means; with a share, as they would be with what it has, too."""
         for total, weight in zip(self._sums, self._weights, strict=True):
-            now = total + share * _float64(weight) if share else total
+            value = keras.ops.convert_to_numpy(weight)
+            now = total + np.multiply(value, share, dtype="float64") if share else total
             dtype = keras.backend.standardize_dtype(weight.dtype)
             weight.assign((now / (self._total + share)).astype(dtype))
         settle(self._model)
-
-
-def _float64(weight):
-    return keras.ops.convert_to_numpy(weight).astype("float64")
 
 
 def settle(model):
