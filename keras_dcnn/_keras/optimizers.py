@@ -101,10 +101,15 @@ def decaying_optimizer(optimizer, variable):
     """The optimizer whose own weight decay acts on `variable`, or None.
 
     Which optimizer of a MultiOptimizer a variable has, and whether `exclude_from_weight_decay` was
-    said of it, are private; a public question to the optimizer would replace this.
+    said of it, are private, and after Keras 3.15 known under another name before the optimizer is
+    built; a public question to the optimizer would replace this.
     """
     if hasattr(optimizer, "inner_optimizer"):
         return decaying_optimizer(optimizer.inner_optimizer, variable)
     if hasattr(optimizer, "_optimizer_map"):
         return decaying_optimizer(optimizer._optimizer_map(variable), variable)
-    return optimizer if optimizer.weight_decay and optimizer._use_weight_decay(variable) else None
+    if not optimizer.weight_decay:
+        return None
+    is_excluded = getattr(optimizer, "_is_excluded_from_weight_decay", None)
+    decays = not is_excluded(variable) if is_excluded else optimizer._use_weight_decay(variable)
+    return optimizer if decays else None
