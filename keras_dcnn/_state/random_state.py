@@ -3,10 +3,13 @@
 import contextlib
 import random
 import sys
+import threading
 
+import keras
 import numpy as np
 
 from keras_dcnn._keras.variables import global_seed, set_global_seed
+from keras_dcnn._state.layer_calls import shadowed
 
 
 def get_random_state():
@@ -43,6 +46,26 @@ def random_state_kept():
         yield
     finally:
         set_random_state(state)
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """All random numbers from a seed, as by `keras.utils.set_random_seed`; then as before.
+
+    TensorFlow, which does not tell where its numbers are, goes on from one that it draws before.
+    """
+    tensorflow = sys.modules.get("tensorflow")  # of which Keras sets the seed on every backend
+    drawn = tensorflow.compat.v1.random.get_seed(None)[1] if tensorflow else None
+    randint = random.randint  # from which Keras takes the seeds of layers
+    if threading.current_thread() is not threading.main_thread():
+        randint = random.Random(seed).randint  # as Dask draws from Python's in its main thread
+    with random_state_kept(), shadowed(random, randint=randint):
+        keras.utils.set_random_seed(seed)
+        try:
+            yield
+        finally:
+            if tensorflow:
+                tensorflow.random.set_seed(drawn)  # None where no seed was set
 
 
 def _torch_states():

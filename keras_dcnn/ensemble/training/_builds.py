@@ -1,17 +1,12 @@
 """The function that builds the model of each training, and what can be wrong with it."""
 
-import contextlib
 import inspect
-import random
 import re
-import sys
-import threading
 
 import keras
 
 from keras_dcnn._keras.fitting import compile_arguments
-from keras_dcnn._state.layer_calls import shadowed
-from keras_dcnn._state.random_state import random_state_kept
+from keras_dcnn._state.random_state import seeded
 from keras_dcnn.ensemble.training._descriptions import model_text, short_digest, weights_digest
 
 
@@ -49,7 +44,7 @@ def build_compiled(build, **parameters):
 
 def make_model(build, parameters, seed, sample):
     """An untrained model, built on a sample, from a seed; the caller's numbers go on as before."""
-    with fresh_seed(seed):
+    with seeded(seed):
         model = build_compiled(build, **parameters)
         if not model.built:
             model(sample)
@@ -91,26 +86,6 @@ def describe_run(build, probes, fit_arguments, callbacks):
         "callbacks": callbacks,
         "backend": keras.backend.backend(),
     }
-
-
-@contextlib.contextmanager
-def fresh_seed(seed):
-    """Keras's, Python's, NumPy's and the backend's random numbers from a seed; then as before.
-
-    TensorFlow, which does not tell where its numbers are, goes on from one that it draws before.
-    """
-    tensorflow = sys.modules.get("tensorflow")  # of which Keras sets the seed on every backend
-    drawn = tensorflow.compat.v1.random.get_seed(None)[1] if tensorflow else None
-    randint = random.randint  # from which Keras takes the seeds of layers
-    if threading.current_thread() is not threading.main_thread():
-        randint = random.Random(seed).randint  # as Dask draws from Python's in its main thread
-    with random_state_kept(), shadowed(random, randint=randint):
-        keras.utils.set_random_seed(seed)
-        try:
-            yield
-        finally:
-            if tensorflow:
-                tensorflow.random.set_seed(drawn)  # None where no seed was set
 
 
 def _variables(model):

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from keras_dcnn._reading.rows import Rows, named, take
-from keras_dcnn.ensemble.training._builds import build_compiled, fresh_seed, make_model
+from keras_dcnn._state.random_state import seeded
+from keras_dcnn.ensemble.training._builds import build_compiled, make_model
 from keras_dcnn.ensemble.training._job_files import is_done, read_result, write_result
 
 # Dask may give a process several jobs at once, which would draw each other's random numbers.
@@ -79,7 +80,8 @@ def run_job(shared, job):
             f"`directory` must be one that every worker sees; {shared.directory} is not there: "
             "choose one on a file system that they share."
         )
-    with _ONE_AT_A_TIME, _keras_set(shared.settings), fresh_seed(job.seed):
+    with _ONE_AT_A_TIME, seeded(job.seed):
+        _take_over(shared.settings)
         try:
             result = _train(shared, job)
         except Exception as error:
@@ -164,15 +166,13 @@ def _numbers(history):
 
 
 def _parallel(n_jobs):
-    """joblib's Parallel, which gives results as they come where its backend can."""
-    try:
+    """joblib's Parallel, which gives results as they come, or, as Ray's, all at once."""
+    with contextlib.suppress(ValueError):
         return joblib().Parallel(n_jobs, return_as="generator_unordered")
-    except ValueError:  # the backend gives all at once
-        return joblib().Parallel(n_jobs)
+    return joblib().Parallel(n_jobs)
 
 
-@contextlib.contextmanager
-def _keras_set(settings):
+def _take_over(settings):
     """Keras's settings of the process that began the run, in a worker of the same backend."""
     here = keras_settings()
     if here["backend"] != settings["backend"]:
@@ -181,14 +181,6 @@ def _keras_set(settings):
             f"{settings['backend']}; this one uses {here['backend']}: set KERAS_BACKEND="
             f"{settings['backend']} where it starts."
         )
-    try:
-        _set(settings)
-        yield
-    finally:
-        _set(here)
-
-
-def _set(settings):
     for name in _SETTINGS:
-        if getattr(keras.config, name)() != settings[name]:
+        if here[name] != settings[name]:
             getattr(keras.config, f"set_{name}")(settings[name])

@@ -3,6 +3,7 @@
 Usage: python killed_cross_validation.py FOLDER KILLS SEED
 """
 
+import json
 import sys
 import warnings
 from pathlib import Path
@@ -49,13 +50,14 @@ def train(folder):
         build, folds=2, top=3, grid={"width": [2, 3]}, directory=folder / "search"
     )
     search.fit(x, y, epochs=2, verbose=0, callbacks=lambda: [Log()])
+    listed = json.loads((folder / "search" / "manifest.json").read_text())["members"]
     write_result(
         folder,
         *search.ensemble().get_weights(),
         scores=search.scores,
         oof_predictions=search.oof_predictions,
         histories=str(search.histories),
-        members=(folder / "search" / "manifest.json").read_text(),
+        members=str([one | {"sha256": None} for one in listed]),  # files hold names of layers
         files=sorted(path.name for path in (folder / "search").iterdir()),
     )
 

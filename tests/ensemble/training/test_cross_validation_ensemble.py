@@ -1,7 +1,6 @@
 """CrossValidationEnsemble: scikit-learn's folds, trainings as by hand, none of them done twice."""
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -231,17 +230,19 @@ def test_workers_of_another_backend_or_without_the_directory_say_so(tmp_path):
 
 
 def test_settings_of_keras_go_to_the_workers(tmp_path):
-    here, seen = keras_settings(), []
+    before, seen = keras.config.dtype_policy(), []
 
     def build():
         seen.append(keras_settings())
         return make_build()()
 
-    settings = {**here, "dtype_policy": keras.DTypePolicy("mixed_bfloat16")}
+    settings = {**keras_settings(), "dtype_policy": keras.DTypePolicy("mixed_bfloat16")}
     shared = Trainings(build, (X, Y), False, {}, None, tmp_path, settings)
-    run_job(shared, Job("one", "one", 0))
+    try:
+        run_job(shared, Job("one", "one", 0))
+    finally:
+        keras.config.set_dtype_policy(before)
     assert seen == [settings]
-    assert keras_settings() == here
 
 
 def test_only_what_is_missing_or_damaged_is_trained(done, copied, capsys):
@@ -257,7 +258,7 @@ def test_only_what_is_missing_or_damaged_is_trained(done, copied, capsys):
     (copied / "configuration-000-fold-1.json").unlink()
     damaged = copied / "configuration-001-fold-0.npz"
     damaged.write_bytes(damaged.read_bytes()[:-9])
-    (copied / f".{os.getpid()}-half.npz").write_text("half of it")
+    (copied / ".unfinished-configuration-001-fold-0.npz").write_text("half of it")
     message = r"configuration-001-fold-0\.npz is missing or was changed: fold 1 of 2, width=3 is"
     with pytest.warns(UserWarning, match=message) as warned:
         again = search(copied).fit(X, Y, callbacks=callbacks, **{**FIT, "verbose": 1})
@@ -280,14 +281,6 @@ def test_a_damaged_mark_is_a_training_to_do_again(tmp_path, text):
     with pytest.warns(UserWarning, match=r"one\.json is missing or was changed: fold 2 of 2 is"):
         assert not is_done(tmp_path, "one", "fold 2 of 2")
     assert not is_done(tmp_path, "one", "fold 2 of 2")  # said once
-
-
-def test_files_of_a_live_process_stay(copied):
-    live, dead = copied / f".{os.getppid()}-a.npz", copied / ".999999999-a.npz"
-    for path in (live, dead):
-        path.write_text("half of it")
-    search(copied).fit(X, Y, **FIT)
-    assert (live.exists(), dead.exists()) == (True, False)
 
 
 def vectors(monitor, directory=None):
