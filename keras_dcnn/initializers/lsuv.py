@@ -42,9 +42,9 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
     weights used several times), not called, inside a compiled loop, adapted by LoRA, with outputs
     that are constant or not finite on the data, and other layers with kernels.
 
-    The model runs as at inference, on 8 samples at a time, so that its activations take little
-    memory; a variance is that on all. BatchNorm uses the statistics it has, dropout is off. All else
-    stays as it was: biases, statistics, random seeds, the optimizer; after an error kernels too.
+    The model runs as at inference, with BatchNorm's statistics as they are and without dropout, on
+    8 samples at a time, to save memory; the variance is that on all of them. All else stays as it
+    was: biases, statistics, random seeds, the optimizer; after an error kernels too.
 
     Args:
         model: A Keras model; one that is not built yet is built on the data.
