@@ -1,6 +1,7 @@
 """compare_ensembles: the ways to use a pool of models, side by side."""
 
-import time
+import dataclasses
+import timeit
 import warnings
 
 import keras
@@ -8,13 +9,10 @@ import numpy as np
 
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._reading.fingerprints import fingerprints
-from keras_dcnn._state.random_state import random_state_kept
-from keras_dcnn._structure.architecture import architecture
 from keras_dcnn._structure.copies import copy_model
 from keras_dcnn.ensemble.averaging.soup import soup
-from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
-from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
+from keras_dcnn.ensemble.ensemble_comparison import COLUMNS, EnsembleComparison
 from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches
 from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
 from keras_dcnn.ensemble.judging.calibration import calibration
@@ -22,7 +20,6 @@ from keras_dcnn.ensemble.judging.select_members import select_members
 
 to_numpy = keras.ops.convert_to_numpy
 _TIMED = 1000  # samples
-_REPEATS = 3
 
 
 def compare_ensembles(
@@ -41,9 +38,8 @@ def compare_ensembles(
     on others, and it warns where they are not. Neither set may hold samples that a model of the
     pool was trained on: it refuses those that are in `trained_on`.
 
-    Each model runs once on each set; the models keep their weights, as the soup is made in a copy.
-    Seconds are those of the fastest of three passes of `predict` over at most 1,000 samples, after
-    one that compiles, all in the loop of `Ensemble`. Holds the predictions of all models in memory.
+    Each model runs once on each set, and all predictions are held in memory; the soup is made in a
+    copy. Seconds are those of the fastest of four passes of `predict` over at most 1,000 samples.
 
     Args:
         pool: A list of trained Keras classifiers with the same inputs and classes, or an
@@ -60,10 +56,8 @@ def compare_ensembles(
         An `EnsembleComparison`. Print it for a table; its `rows` are dicts.
 
     Raises:
-        ValueError: for a pool that is empty, or whose models differ in shapes, have several outputs
-            or no probabilities; for data that a model was trained on; for labels that don't fit,
-            and NaN.
-        TypeError: for a member that is no Keras model, and for data of another kind.
+        ValueError: for models that differ in shapes, have several outputs or no probabilities; for
+            data that a model was trained on; for labels that don't fit, and NaN.
         ImportError: without scikit-learn; `pip install "keras_dcnn[ensemble]"` brings it.
 
     Example:
@@ -103,17 +97,18 @@ def compare_ensembles(
             stacklevel=2,
         )
     selection = select_members(chosen_on.outputs, chosen_on.y, metric)
+    best, count = selection.single_best, len(members)
     ways = {
-        "single": lambda: _single(report, members, selection),
-        "uniform": lambda: report.row(uniform, report.outputs.mean(0), _of(members, members)),
-        "greedy": lambda: _greedy(report, members, selection),
+        "single": lambda: _weighted(report, members, np.eye(count)[best], f"member {best}"),
+        "uniform": lambda: _weighted(report, members, np.full(count, 1 / count)),
+        "greedy": lambda: _weighted(report, members, selection.weights),
         "soup": lambda: _soup(report, members, data),
         "stacked": lambda: _stacked(report, members, chosen_on),
     }
     return EnsembleComparison(
         rows=tuple(_row_or_reason(name, way) for name, way in ways.items()),
         metric=selection.metric,
-        num_members=len(members),
+        num_members=count,
         num_selected_on=len(chosen_on.y),
         num_reported_on=len(report.y),
         num_shared=shared,
@@ -124,34 +119,25 @@ def _row_or_reason(name, way):
     try:
         return {"name": name, **way()}
     except ValueError as error:
-        numbers = ("accuracy", "nll", "ece", "brier", "seconds", "parameters")
-        return {"name": name, **dict.fromkeys(numbers), "note": f"not possible: {error}"}
+        return {"name": name, **dict.fromkeys(COLUMNS), "note": f"not possible: {error}"}
 
 
-def _single(report, members, selection):
-    best = selection.single_best
-    return report.row(members[best], report.outputs[best], f"member {best}")
-
-
-def _greedy(report, members, selection):
-    weights = [selection.weights[i] for i in selection.members]
-    chosen = [members[i] for i in selection.members]
-    p = np.tensordot(weights, report.outputs[list(selection.members)], 1)
-    return report.row(Ensemble(chosen, weights=weights), p, _of(chosen, members))
+def _weighted(report, members, weights, note=None):
+    chosen = np.flatnonzero(weights)
+    model = Ensemble([members[i] for i in chosen], weights=[weights[i] for i in chosen])
+    p = np.tensordot(weights, report.outputs, 1)
+    return report.row(model, p, note or f"{len(chosen)} of {len(members)} members")
 
 
 def _soup(report, members, data):
-    kinds = {architecture(member) or id(member) for member in members}
-    if len(kinds) > 1:
-        raise ValueError("the members are not of one architecture.")
     if not members[0].compiled:
         raise ValueError("the members are not compiled, with a loss to choose by.")
-    with random_state_kept():  # a copy's initializers draw
-        model = copy_model(members[0], "a soup")
+    model = copy_model(members[0], "a soup")
     model.compile(optimizer=None, loss=compile_arguments(members[0])["loss"])
-    kept = [trial for trial in soup(model, list(members), data).tried if trial.stayed]
-    again = _Data(Ensemble([model]), report.source, report.batch_size)
-    return again.row(model, again.outputs[0], _of(kept, members))
+    kept = sum(trial.stayed for trial in soup(model, list(members), data).tried)
+    alone = Ensemble([model])
+    again = _Data(alone, report.source, report.batch_size)
+    return again.row(alone, again.outputs[0], f"{kept} of {len(members)} members")
 
 
 def _stacked(report, members, chosen_on):
@@ -160,60 +146,33 @@ def _stacked(report, members, chosen_on):
     return report.row(stacked, p, type(stacked.estimator).__name__)
 
 
-def _of(chosen, members):
-    return f"{len(chosen)} of {len(members)} members"
-
-
-def _is_pair(source):
-    if not isinstance(source, (tuple, list)):
-        return False
-    if len(source) != 2:
-        raise ValueError(
-            f"the data must be (x, y), or batches with labels; got {len(source)} things: sample "
-            "weights aren't taken."
-        )
-    return True
-
-
 class _Data:
     """One pass over data: the members' outputs, the labels, and which samples they are."""
 
     def __init__(self, ensemble, source, batch_size, check=fingerprints):
         self.source, self.batch_size = source, batch_size
         labels, outputs, prints, first = [], [], [], []
-        given = source if _is_pair(source) else (source, None)
-        for x, y, _ in held_out_batches(*given, batch_size, check):
-            if y is None:
-                raise ValueError("the data must have labels; got none: give (x, y).")
-            labels.append(to_numpy(y))
-            outputs.append(ensemble.predict_members(x, batch_size=len(y)))
+        x, y = source if isinstance(source, tuple) else (source, None)
+        for x_batch, y_batch, _ in held_out_batches(x, y, batch_size, check):
+            labels.append(to_numpy(y_batch))
+            outputs.append(ensemble.predict_members(x_batch, batch_size=len(y_batch)))
             if sum(map(len, prints)) < _TIMED:
-                first.append(keras.tree.map_structure(to_numpy, x))
-            prints.append(fingerprints(x))
+                first.append(keras.tree.map_structure(to_numpy, x_batch))
+            prints.append(fingerprints(x_batch))
         self.y, self.prints = np.concatenate(labels), np.concatenate(prints)
         self.outputs = np.concatenate(outputs, axis=1)
         self._first = keras.tree.map_structure(lambda *x: np.concatenate(x)[:_TIMED], *first)
 
     def row(self, model, probabilities, note):
-        """The numbers of a model that gives these probabilities for the data."""
-        scores = calibration(self.y, probabilities)
+        """The numbers of a model, which gives these probabilities for the data."""
+        seconds = timeit.repeat(
+            lambda: model.predict(self._first, batch_size=self.batch_size, verbose=0),
+            number=1,
+            repeat=4,  # of which the first compiles
+        )
         return {
-            "accuracy": scores.accuracy,
-            "nll": scores.nll,
-            "ece": scores.ece,
-            "brier": scores.brier,
-            "seconds": self._seconds(model),
+            **dataclasses.asdict(calibration(self.y, probabilities)),
+            "seconds": min(seconds) * 1000 / min(len(self.y), _TIMED),
             "parameters": int(model.count_params()),
             "note": note,
         }
-
-    def _seconds(self, model):
-        if not isinstance(model, CombinedModel):  # all in the same loop
-            model = Ensemble([model])
-        times = []
-        for _ in range(1 + _REPEATS):
-            start = time.perf_counter()
-            model.predict(self._first, batch_size=self.batch_size, verbose=0)
-            times.append(time.perf_counter() - start)
-        count = len(keras.tree.flatten(self._first)[0])
-        return min(times[1:]) * 1000 / count

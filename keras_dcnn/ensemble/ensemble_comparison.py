@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-_COLUMNS = {
+COLUMNS = {
     "accuracy": ("accuracy", "{:.4f}"),
     "nll": ("NLL", "{:.4f}"),
     "ece": ("ECE", "{:.4f}"),
@@ -55,28 +55,18 @@ class EnsembleComparison:
     num_shared: int
 
     def __str__(self):
-        table = [["", *(title for title, _ in _COLUMNS.values()), ""]]
-        table += [[row["name"], *_numbers(row), row["note"]] for row in self.rows]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                [line[0].ljust(widths[0])]
-                + [cell.rjust(w) for cell, w in zip(line[1:-1], widths[1:-1], strict=True)]
-                + [line[-1]]
-            ).rstrip()
-            for line in table
-        ]
-        return "\n".join([self._title(), *lines])
-
-    def _title(self):
+        table = [["", *(title for title, _ in COLUMNS.values()), ""]]
+        for row in self.rows:
+            numbers = [
+                "–" if row[key] is None else shown.format(row[key])
+                for key, (_, shown) in COLUMNS.items()
+            ]
+            table.append([row["name"], *numbers, row["note"]])
+        name, *widths, _ = (max(map(len, column)) for column in zip(*table, strict=True))
+        line = "  ".join([f"{{:<{name}}}", *(f"{{:>{width}}}" for width in widths), "{}"])
         shared = f", {self.num_shared:,} of them the same" if self.num_shared else ""
-        return (
+        title = (
             f"{self.num_members} models, chosen from by {self.metric} on {self.num_selected_on:,} "
             f"samples, reported on {self.num_reported_on:,}{shared}"
         )
-
-
-def _numbers(row):
-    return [
-        "–" if row[key] is None else shown.format(row[key]) for key, (_, shown) in _COLUMNS.items()
-    ]
+        return "\n".join([title, *(line.format(*cells).rstrip() for cells in table)])

@@ -126,7 +126,7 @@ def test_rows_are_plain_data_and_print_as_a_table(comparison):
 def test_a_way_that_is_not_possible_says_why_and_the_others_go_on():
     rare = np.where(DATA[1] == 2, 1, DATA[1])  # no sample of class 2
     mixed = compare_ensembles([member(0), member(1, units=5)], (DATA[0], rare), REPORT)
-    assert "not of one architecture" in row(mixed, "soup")["note"]
+    assert "must have the architecture of" in row(mixed, "soup")["note"]
     assert "class 2 has none" in row(mixed, "stacked")["note"]
     assert row(mixed, "soup")["nll"] is None
     assert row(mixed, "uniform")["nll"] is not None
@@ -184,7 +184,7 @@ def test_data_that_the_members_saw_are_refused_to_choose_and_to_report_on(pool):
         (lambda pool: ([], DATA), ValueError, "at least one model"),
         (lambda pool: ([*pool, "m"], DATA), TypeError, "got str"),
         (lambda pool: (pool, (X, None), REPORT, "accuracy"), ValueError, "trained on 10"),
-        (lambda pool: (pool, (DATA[0], None), REPORT), ValueError, "must have labels"),
+        (lambda pool: (pool, (DATA[0], None), REPORT), ValueError, "`y` must be given"),
         (lambda pool: (pool, DATA, REPORT, "auc"), ValueError, "`metric` must be one of"),
         (lambda pool: (pool, (DATA[0], DATA[1] + 1), REPORT), ValueError, "from 0 to 2"),
     ],

@@ -8,7 +8,7 @@ import keras
 from keras_dcnn._keras.compiling import compile_function
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them, is_distributed
 from keras_dcnn.ensemble.combining._combination import combine, has_nan
-from keras_dcnn.ensemble.combining._member_outputs import MemberOutputs, joined_batches
+from keras_dcnn.ensemble.combining._member_outputs import MemberOutputs, joined_batches, refuse_nan
 
 to_numpy = keras.ops.convert_to_numpy
 
@@ -146,7 +146,7 @@ class CombinedModel(MemberOutputs, keras.Model):
         for batch, results in self._pool.run(chosen, batches):
             outputs = [outputs for outputs, _ in results]
             combined, nan = _combine(self.combine)(outputs, weights)
-            self._refuse_nan(to_numpy(nan), chosen)
+            refuse_nan(self._pool, to_numpy(nan), chosen)
             yield batch, combined, [loss for _, losses in results for loss in losses]
 
 

@@ -99,16 +99,18 @@ class MemberOutputs:
         chosen = range(len(self._pool)) if chosen is None else chosen
         for batch, results in self._pool.run(chosen, batches):
             outputs = [keras.tree.map_structure(_float32, one) for one, _ in results]
-            self._refuse_nan(to_numpy(has_nan(outputs)), chosen)
+            refuse_nan(self._pool, to_numpy(has_nan(outputs)), chosen)
             yield batch, keras.tree.map_structure(lambda *one: np.stack(one), *outputs)
 
-    def _refuse_nan(self, nan, chosen):
-        if nan.any():
-            member, sample = np.argwhere(nan)[0]
-            raise ValueError(
-                f"members must predict numbers; {self._pool.name(chosen[member])} predicts NaN for "
-                f"sample {sample} of a batch: leave it out, or look for NaN in the data."
-            )
+
+def refuse_nan(pool, nan, chosen):
+    """Raise ValueError where one of the chosen members gives NaN; `nan` is (members, samples)."""
+    if nan.any():
+        member, sample = np.argwhere(nan)[0]
+        raise ValueError(
+            f"members must predict numbers; {pool.name(chosen[member])} predicts NaN for sample "
+            f"{sample} of a batch: leave it out, or look for NaN in the data."
+        )
 
 
 def _float32(output):

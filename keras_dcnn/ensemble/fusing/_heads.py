@@ -23,17 +23,10 @@ def keras_head(head, classes, num_features):
 
 
 def build_head(head, num_features):
-    """Build a Keras head for so many features; ValueError where it is one for others."""
-    try:
-        if not head.built:
-            head.build((None, num_features))
-        head.compute_output_spec(keras.KerasTensor((None, num_features)))
-    except ValueError as error:
-        raise ValueError(
-            f"`head` must take the {num_features} features of the networks together; "
-            f"`{head.name}` can't ({str(error).strip().splitlines()[0]}): make it for as many, or "
-            "leave it unbuilt."
-        ) from error
+    """Build a Keras head for so many features; Keras's own error where it is one for others."""
+    if not head.built:
+        head.build((None, num_features))
+    head.compute_output_spec(keras.KerasTensor((None, num_features)))
 
 
 def train_head(model, features, y, fit_arguments):

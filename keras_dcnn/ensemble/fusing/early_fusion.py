@@ -47,10 +47,8 @@ class EarlyFusion(keras.Model):
         That of the head, `(batch, classes)`.
 
     Raises:
-        ValueError: for no networks, or some that are not built, differ in their input shape, are
-            given twice, have several outputs or no such `layer`; a `head` for another number of
-            features; and `train_networks=True` with nothing to train.
-        TypeError: for a network that is not a Keras model, and for an unknown keyword.
+        ValueError: for networks that differ in their input shape, are given twice, have several
+            outputs or no such `layer`, and for a `head` that takes another number of features.
 
     Example:
 
@@ -81,26 +79,16 @@ class EarlyFusion(keras.Model):
         check_flag("train_networks", train_networks)
         check_models("networks", networks, "once is enough for its features", outputs=False)
         features = Features(networks, layer)
-        parts = features.networks
         if not isinstance(head, keras.layers.Layer):
             check_count("head", head)
             head = output_layer_for(head)
         build_head(head, features.size)
-        if train_networks and not any(one.trainable_variables for one in parts):
-            raise ValueError(
-                "train_networks=True needs networks with something to train; all of theirs is "
-                "frozen: set `network.trainable = True`."
-            )
         super().__init__(**kwargs)
-        self.networks = parts
-        self.head = head
-        self.layer = layer
-        self.train_networks = train_networks
-        if not train_networks:
-            for part in parts:
-                part.trainable = False
-        self._features = features
-        self.build(shapes_of(parts[0])[0])
+        self.networks, self.head, self.layer = features.networks, head, layer
+        self.train_networks, self._features = train_networks, features
+        for network in () if train_networks else self.networks:
+            network.trainable = False
+        self.build(shapes_of(self.networks[0])[0])
 
     def call(self, inputs, training=False):
         rows = self._features(inputs, training=training and self.train_networks)
@@ -126,15 +114,14 @@ class EarlyFusion(keras.Model):
             sample_weight: As in `fit`.
             validation_data: As in `fit`.
             batch_size: Samples at a time, of images and of features; None for 32.
-            **fit_arguments: What `fit` takes more: `epochs`, `callbacks`, `validation_split`,
-                `class_weight`, `verbose`, …; callbacks get the head as their model.
+            **fit_arguments: What `fit` takes more, such as `epochs`; callbacks get the head as
+                their model.
 
         Returns:
             The `History`, as `fit`.
 
         Raises:
-            ValueError: with `train_networks=True`, whose features change as they are trained; where
-                the fusion is not compiled; and for NaN in the features.
+            ValueError: with `train_networks=True`; for a fusion that is not compiled; for NaN.
         """
         if self.train_networks:
             raise ValueError(

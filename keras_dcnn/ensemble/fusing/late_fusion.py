@@ -3,14 +3,12 @@
 import keras
 import numpy as np
 
-from keras_dcnn._reading.batches import as_array
-from keras_dcnn._reading.rows import are_arrays
 from keras_dcnn.ensemble.combining._combination import ROUNDED, TINY
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
-from keras_dcnn.ensemble.fusing._held_out import held_out
+from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches, members_predictions
 from keras_dcnn.ensemble.fusing._simplex import minimise_on_simplex
 from keras_dcnn.ensemble.judging import _scores
-from keras_dcnn.ensemble.judging._predictions import as_labels, as_predictions, check_probabilities
+from keras_dcnn.ensemble.judging._predictions import as_labels, check_probabilities
 
 _WAY_OUT = "hold data out, or use `learn_weights_from` with out-of-fold predictions"
 
@@ -44,8 +42,6 @@ class LateFusion(Ensemble):
     Raises:
         ValueError: as `Ensemble`; from `learn_weights`, for samples that are in `trained_on`, for
             labels and predictions that don't fit or are NaN, and for "vote".
-        TypeError: for a member that is not a Keras model, for an unknown keyword, and from
-            `learn_weights` for data that is no array.
 
     Example:
 
@@ -71,23 +67,22 @@ class LateFusion(Ensemble):
         (1997), for the method. https://doi.org/10.1006/inco.1996.2612
     """
 
-    def learn_weights(self, x, y, trained_on=None):
+    def learn_weights(self, x, y=None, trained_on=None):
         """Learn the weights from samples that no member was trained on; return them.
 
         Args:
-            x: What the members take: an array, or a list or dict of arrays.
-            y: Labels, whole numbers or one-hot rows.
+            x: As `fit` takes it: arrays, or tf.data, PyDataset, DataLoader with the labels, which
+                must end.
+            y: Labels, whole numbers or one-hot rows; None where they are in `x`.
             trained_on: What the members were trained on, as in `StackedEnsemble.fit`, so that `x`
                 is checked to hold none of it. None warns.
         """
-        self._check_learnable()
-        if not are_arrays(x):
-            raise TypeError(
-                f"`x` must be an array, or a list or dict of them; got {type(x).__name__}: for "
-                "other data use `learn_weights_from` with the members' predictions."
-            )
-        held_out(trained_on, _WAY_OUT)(x)
-        return self.learn_weights_from(self.predict_members(x), y)
+        check = held_out(trained_on, _WAY_OUT)
+        predictions, labels = [], []
+        for x_batch, y_batch, _ in held_out_batches(x, y, None, check):
+            predictions.append(self.predict_members(x_batch))
+            labels.append(keras.ops.convert_to_numpy(y_batch))
+        return self.learn_weights_from(np.concatenate(predictions, axis=1), np.concatenate(labels))
 
     def learn_weights_from(self, predictions, y):
         """Learn the weights from held-out or out-of-fold predictions; return them.
@@ -97,37 +92,38 @@ class LateFusion(Ensemble):
                 trained on: (members, samples, classes), (members, samples, 1) of a sigmoid.
             y: Labels, whole numbers or one-hot rows.
         """
-        self._check_learnable()
-        if isinstance(predictions, (list, tuple)):
-            predictions = np.stack([as_array(one) for one in predictions])
-        predictions = as_predictions("predictions", predictions)
-        if len(predictions) != len(self.members):
-            raise ValueError(
-                f"`predictions` must be of each member, {len(self.members)}; got "
-                f"{len(predictions)}."
-            )
-        if self.combine != "logit":
-            check_probabilities("predictions", predictions, f"combine={self.combine!r}")
-        loss = _LOSSES[self.combine](predictions, as_labels(y, *predictions.shape[1:]))
-        equal = np.full(len(predictions), 1 / len(predictions))
-        self.member_weights = tuple(minimise_on_simplex(loss, equal).tolist())
-        # What is compiled holds the old weights as constants.
-        self.train_function = self.test_function = self.predict_function = None
-        return self.member_weights
-
-    def _check_learnable(self):
         if self.combine == "vote":
             raise ValueError(
                 "the weights of combine='vote' can't be learned: a vote says a class, not its "
                 "probability, and its share of right answers moves in jumps. Give `weights`, or "
                 "combine probabilities."
             )
+        predictions = members_predictions(self.members, predictions)
+        if self.combine != "logit":
+            check_probabilities("predictions", predictions, f"combine={self.combine!r}")
+        loss = _loss(self.combine, predictions, as_labels(y, *predictions.shape[1:]))
+        equal = np.full(len(predictions), 1 / len(predictions))
+        self.member_weights = tuple(minimise_on_simplex(loss, equal).tolist())
+        # What is compiled holds the old weights as constants.
+        self.train_function = self.test_function = self.predict_function = None
+        return self.member_weights
+
+
+def _loss(combine, outputs, y):
+    """The mean −log p(label) of the combination, and its gradient, as a function of w."""
+    if combine == "logit":
+        z = outputs.astype("float64")
+        return _softmax_loss(np.concatenate([0 * z, z], 2) if z.shape[2] == 1 else z, y)
+    p = _scores.two_columns(outputs)
+    if combine == "probability":
+        return _mixture_loss(p, y)
+    lowest = ROUNDED if outputs.shape[2] == 1 else TINY  # as `geometric_mean`
+    return _softmax_loss(np.log(np.maximum(p, lowest)), y)
 
 
 def _mixture_loss(p, y):
-    """Mean −log Σₘ wₘ pₘ(label) and its gradient, as a function of w."""
-    of_label = _scores.two_columns(p)[:, np.arange(len(y)), y]
-    of_label = np.maximum(of_label, _scores.EPSILON)
+    """Mean −log Σₘ wₘ pₘ(label)."""
+    of_label = np.maximum(p[:, np.arange(len(y)), y], _scores.EPSILON)
 
     def value_and_gradient(weights):
         mixture = weights @ of_label
@@ -137,9 +133,8 @@ def _mixture_loss(p, y):
 
 
 def _softmax_loss(z, y):
-    """Mean −log softmax(Σₘ wₘ zₘ)(label) and its gradient, as a function of w."""
-    samples = np.arange(len(y))
-    z = z - z[:, samples, y][..., None]  # of the label 0
+    """Mean −log softmax(Σₘ wₘ zₘ)(label)."""
+    z = z - z[:, np.arange(len(y)), y][..., None]  # of the label 0
     flat = z.reshape(len(z), -1)
 
     def value_and_gradient(weights):
@@ -151,18 +146,3 @@ def _softmax_loss(z, y):
         return value, flat @ (exponentials / sums).ravel() / len(y)
 
     return value_and_gradient
-
-
-def _logit_loss(z, y):
-    z = z.astype("float64")
-    if z.shape[2] == 1:
-        z = np.concatenate([np.zeros_like(z), z], axis=2)
-    return _softmax_loss(z, y)
-
-
-def _geometric_loss(p, y):
-    lowest = ROUNDED if p.shape[-1] == 1 else TINY  # as `geometric_mean`
-    return _softmax_loss(np.log(np.maximum(_scores.two_columns(p), lowest)), y)
-
-
-_LOSSES = {"probability": _mixture_loss, "logit": _logit_loss, "geometric": _geometric_loss}

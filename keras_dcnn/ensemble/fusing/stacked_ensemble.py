@@ -11,8 +11,7 @@ from keras_dcnn.ensemble.combining.ensemble import check_members
 from keras_dcnn.ensemble.fusing._estimator_head import estimator_head
 from keras_dcnn.ensemble.fusing._features import Features, num_features
 from keras_dcnn.ensemble.fusing._heads import keras_head, train_head
-from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches
-from keras_dcnn.ensemble.judging._predictions import as_predictions
+from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches, members_predictions
 
 _WAY_OUT = "call `fit_predictions` with out-of-fold predictions, or `fit` with held-out images"
 _NOT_FITTED = f"the head is not fitted yet: {_WAY_OUT}."
@@ -36,10 +35,10 @@ class StackedEnsemble(CombinedModel):
     same; but there the head is trained like any network, on any data, also end to end.
 
     A linear head of scikit-learn's (LogisticRegression, LinearRegression, Ridge, Lasso and the
-    like), also behind a StandardScaler or MinMaxScaler, becomes a Keras layer once it is fitted, so
-    that the ensemble saves, loads and exports like any model. Others, such as forests and searches,
-    predict in NumPy, and can't be saved, since their only format is executable. `estimator` is the
-    fitted one.
+    like), also behind a StandardScaler or another scaler, becomes a Keras layer once it is fitted,
+    so that the ensemble saves, loads and exports like any model. Others, such as forests and
+    searches, predict in NumPy, and can't be saved, since their only format is executable.
+    `estimator` is the fitted one.
 
     A StackedEnsemble of compiled members is compiled with their loss and metrics, for `evaluate`;
     to train a Keras head, call `compile` with an optimizer.
@@ -62,10 +61,9 @@ class StackedEnsemble(CombinedModel):
         its own.
 
     Raises:
-        ValueError: for no members, or some that differ in shapes, are given twice or have several
-            outputs; a classifier without `predict_proba`; samples in `trained_on`; NaN; labels that
-            don't fit or lack a class; `call` and `save` of what is not fitted or not linear.
-        TypeError: for a member that is not a Keras model, and for an unknown keyword.
+        ValueError: for members that differ in shapes, are given twice or have several outputs; a
+            classifier without `predict_proba`; samples in `trained_on`; NaN; labels that don't fit
+            or lack a class; `call` and `save` of what is not fitted or not linear.
         ImportError: for `head=None` without scikit-learn; `pip install "keras_dcnn[ensemble]"`.
 
     Example:
@@ -93,11 +91,11 @@ class StackedEnsemble(CombinedModel):
         check_keywords(self, kwargs)
         members = check_members(members, None)
         features = Features(members, layer)
-        classes = num_features(members[0])
-        if layer is None and len(shapes_of(members[0])[1]) != 2:
+        classes, shape = num_features(members[0]), shapes_of(members[0])[1]
+        if layer is None and len(shape) != 2:
             raise ValueError(
                 "`members` must predict (batch, classes) to be stacked; member 0 "
-                f"`{members[0].name}` predicts {shapes_of(members[0])[1]}: use Ensemble."
+                f"`{members[0].name}` predicts {shape}: use Ensemble."
             )
         learner = estimator_head(head, classes, layer is not None)
         head = learner.learner if learner else keras_head(head, classes, features.size)
@@ -105,7 +103,6 @@ class StackedEnsemble(CombinedModel):
         self.members, self.head, self.layer, self.estimator = members, head, layer, None
         self.combine, self.member_weights = "probability", None
         self._pool, self._features, self._learner = MembersInMemory(members), features, learner
-        self._classes = classes
         if learner is None:
             self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
@@ -137,13 +134,7 @@ class StackedEnsemble(CombinedModel):
                 f"`fit_predictions` needs a head on predictions; this one takes features of "
                 f"{self.layer!r}: call `fit` with held-out images."
             )
-        predictions = as_predictions("predictions", predictions)
-        wanted = (len(self.members), self._classes)
-        if predictions.shape[::2] != wanted:
-            raise ValueError(
-                f"`predictions` must be (members, samples, classes) of {wanted[0]} members and "
-                f"{wanted[1]} classes; got shape {predictions.shape}."
-            )
+        predictions = members_predictions(self.members, predictions)
         self._fit_rows(np.concatenate(predictions, axis=1), y, fit_arguments)
         return self
 
@@ -173,16 +164,12 @@ class StackedEnsemble(CombinedModel):
         return self
 
     def save(self, filepath, *args, **kwargs):
-        self._check_keras_head("save")
+        self._check_keras_head("save")  # Keras would empty the file before it asks for the config
         super().save(filepath, *args, **kwargs)
 
     def save_weights(self, filepath, *args, **kwargs):
         self._check_keras_head("save_weights")
         super().save_weights(filepath, *args, **kwargs)
-
-    def export(self, filepath, *args, **kwargs):
-        self._check_keras_head("export")
-        return super().export(filepath, *args, **kwargs)
 
     def compile_from_config(self, config):
         if config.get("optimizer") is None:
@@ -207,21 +194,16 @@ class StackedEnsemble(CombinedModel):
         return cls(**{**config, "members": members, "head": head})
 
     def _fit_rows(self, rows, y, fit_arguments):
-        if y is None:
-            raise ValueError("`y` must be given, for data without labels.")
-        if "validation_data" in fit_arguments:
-            raise ValueError("`validation_data` isn't taken here: use `validation_split`.")
         if self._learner is None:
             train_head(self, rows, y, fit_arguments)
             return
         self._learner.fit(rows, y, fit_arguments)
-        layer = self._learner.as_keras(rows.shape[1])
+        self.estimator, layer = self._learner.fitted, self._learner.as_keras(rows)
         if layer is not None and self.built:
             self.head.set_weights(layer.get_weights())
         elif layer is not None:
             self.head = layer
             self.build(shapes_of(self.members[0])[0])
-        self.estimator = self._learner.fitted
 
     def _combined(self, batches):
         """Each batch, what the head says, and the losses of regularizers."""

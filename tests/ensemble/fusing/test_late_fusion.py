@@ -160,19 +160,14 @@ P = rng.dirichlet(np.ones(3), (3, 40))
     ("predictions", "y", "combine", "message"),
     [
         (P, Y, "vote", "can't be learned: a vote says a class"),
-        (P[:2], Y, "probability", "must be of each member, 3; got 2"),
+        (P[:2], Y, "probability", r"of 3 members and 3 classes; got shape \(2, 40, 3\)"),
         (P, Y[1:], "probability", "one label for each of 40 samples"),
         (P, Y + 1, "geometric", "from 0 to 2, .* got 3"),
         (P, P[0], "logit", "for soft labels"),
-        (2 * P, Y, "probability", "needs probabilities.*for member 0, sample"),
+        (2 * P, Y, "probability", r"needs probabilities.*`predictions\[0, 0\]`"),
         (np.where(P > 0.5, np.nan, P), Y, "logit", "`predictions` must be finite"),
-        (
-            [{"a": P[0]}] * 3,
-            Y,
-            "probability",
-            r"of shape \(members, samples, classes\); got dtype object",
-        ),
-        ([P[0], P[1], P[2, 1:]], Y, "probability", "must have the same shape"),
+        ([{"a": P[0]}] * 3, Y, "probability", "got dtype object"),
+        ([P[0], P[1], P[2, 1:]], Y, "probability", "inhomogeneous shape"),
     ],
 )
 def test_bad_arguments(predictions, y, combine, message):
@@ -182,8 +177,17 @@ def test_bad_arguments(predictions, y, combine, message):
     assert fusion.member_weights is None
 
 
-def test_refuses_votes_and_data_that_are_no_arrays():
-    with pytest.raises(ValueError, match="can't be learned"):
-        LateFusion(members(), "vote").learn_weights(X, Y)
-    with pytest.raises(TypeError, match="got generator: for other data use `learn_weights_from`"):
-        LateFusion(members()).learn_weights((x for x in X), Y)
+def test_learns_from_batches_as_from_arrays():
+    class Batches(keras.utils.PyDataset):
+        num_batches = 4
+
+        def __getitem__(self, i):
+            return X[10 * i : 10 * i + 10], Y[10 * i : 10 * i + 10]
+
+    fusion = LateFusion(members())
+    expected = fusion.learn_weights(X, Y, trained_on=SEEN)
+    assert fusion.learn_weights(Batches(), trained_on=SEEN) == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(ValueError, match="they were trained on 3"):
+        fusion.learn_weights(Batches(), trained_on=X[12:15])
+    with pytest.raises(ValueError, match="`y` must be given"):
+        fusion.learn_weights(X, trained_on=SEEN)
