@@ -1,7 +1,6 @@
 """Members of an ensemble on disk: a file of weights for each, their architecture beside them."""
 
 import errno
-import itertools
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, sha256, write_json
 from keras_dcnn._keras.graph import all_layers
-from keras_dcnn._structure.architecture import without_names
 
 MANIFEST = "manifest.json"  # {"members": [{"file", "sha256", "architecture"?, …}, …], …}
 ARCHITECTURE = "architecture.json"  # of the members whose entry names no other
@@ -74,21 +72,6 @@ def write_architecture(model, path):
     write_json(path, keras.saving.serialize_keras_object(model))
 
 
-def write_other_architecture(model, directory):
-    """The same in a directory that has one already: {} where that is its, else whose it is.
-
-    As where a layer was changed between two fits; what goes into the member's entry.
-    """
-    config = without_names(json.loads(json.dumps(keras.saving.serialize_keras_object(model))))
-    for i in itertools.count():
-        path = directory / (f"architecture-{i}.json" if i else ARCHITECTURE)
-        if not path.is_file():
-            write_architecture(model, path)
-        elif without_names(read_architecture(path)[0]) != config:
-            continue
-        return {"architecture": path.name} if i else {}
-
-
 def read_architecture(path):
     """The configuration of a model, and that of its compilation or None."""
     config = json.loads(path.read_text(encoding="utf-8"))
@@ -101,7 +84,7 @@ def write_member(model, path):
     Raises OSError where the disk is full, which HDF5 by itself would not survive.
     """
     with atomic_write(path) as temporary:
-        _check_space(path.parent, _size(model))
+        _check_space(model, path.parent)
         optimizer = getattr(model, "optimizer", None)
         keras.saving.save_weights(model, temporary, objects_to_skip=[optimizer])
     return {"file": path.name, "sha256": sha256(path)}
@@ -116,15 +99,12 @@ def check_member(path, checksum):
         )
 
 
-def _check_space(folder, size):
+def _check_space(model, folder):
+    """HDF5 spends one or two thousand bytes on a name."""
+    size = sum(8 * int(np.prod(w.shape)) for w in model.weights)
+    size += 4096 * (len(model.weights) + len(all_layers(model)) + 4)
     free = shutil.disk_usage(folder).free
     if free < size:
         raise OSError(
             errno.ENOSPC, f"{size:,} bytes may be needed and {free:,} are free", str(folder)
         )
-
-
-def _size(model):
-    """Bytes that a file of the weights has at most; HDF5 spends one or two thousand on a name."""
-    values = sum(8 * int(np.prod(w.shape)) for w in model.weights)
-    return values + 4096 * (len(model.weights) + len(all_layers(model)) + 4)

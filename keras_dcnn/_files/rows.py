@@ -18,10 +18,18 @@ class RowFile:
         Raises ValueError when the file holds rows of another run.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        size = self._size()
         if self.length is None:
-            self._check_is_new()
+            # Of a run that was killed before its first row there is the header, or a part of it.
+            if size > len(self._header) or (
+                size and not self._header.startswith(self.path.read_bytes())
+            ):
+                raise ValueError(
+                    f"`path` must be a new or an empty file; {self.path} holds {size} bytes, of "
+                    "another run: choose another path, or delete it."
+                )
             self.length = 0
-        whole = self._size() >= self.length
+        whole = size >= self.length
         self.append([])
         return whole
 
@@ -45,14 +53,3 @@ class RowFile:
 
     def _size(self):
         return self.path.stat().st_size if self.path.exists() else 0
-
-    def _check_is_new(self):
-        size = self._size()
-        # Of a run that was killed before its first row there is only the header, or a part of it.
-        if size > len(self._header) or (
-            size and not self._header.startswith(self.path.read_bytes())
-        ):
-            raise ValueError(
-                f"`path` must be a new or an empty file; {self.path} holds {size} bytes, of "
-                "another run: choose another path, or delete it."
-            )

@@ -1,4 +1,4 @@
-"""Running averages of lists of tensors: all of them, exponential, or of the latest."""
+"""Running averages of lists of tensors: of all, exponential, or of the latest."""
 
 import functools
 from collections import deque
@@ -31,76 +31,38 @@ def blend(averages, values, share):
     ]
 
 
-class RunningMean:
-    """The mean of all values: aₙ = aₙ₋₁ + (v − aₙ₋₁)/n."""
+class Average:
+    """`"swa"`: the mean of all values; `"ema"`: a ← decay·a + (1 − decay)·v, from the first value
+    on; `"lawa"`: the mean of the latest `window`."""
 
-    def __init__(self):
+    def __init__(self, kind, decay, window):
         self.number = 0
-        self._average = None
-        self._copy, self._blend = compiled_once(copy), compiled_once(blend)
+        self._kind, self._decay = kind, decay
+        self._held = deque(maxlen=window if kind == "lawa" else 1)  # the average, or the latest
 
     def add(self, values):
         self.number += 1
-        if self._average is None:
-            self._average = self._copy(values)
+        if self._kind == "lawa" or not self._held:
+            self._held.append(compiled_once(copy)(values))
         else:
-            share = ops.convert_to_tensor(self.share(), "float32")
-            self._average = self._blend(self._average, values, share)
-
-    def share(self):
-        """The weight of the newest value."""
-        return 1 / self.number
+            share = 1 / self.number if self._kind == "swa" else 1 - self._decay
+            share = ops.convert_to_tensor(share, "float32")
+            self._held.append(compiled_once(blend)(self._held[0], values, share))
 
     def value(self):
-        return self._average
+        """The average as new tensors, since JAX's steps take over what a variable holds."""
+        number = len(self._held)
+        return [sum(parts[1:], parts[0]) / number for parts in zip(*self._held, strict=True)]
 
     def get_state(self):
-        return {"number": self.number, "values": _arrays(self._average)}
+        held = [[np.array(ops.convert_to_numpy(x)) for x in values] for values in self._held]
+        return {"number": self.number, "latest": held}
 
     def set_state(self, state):
+        # An earlier version wrote the one list of "swa" and "ema" by itself, None before there was.
+        held = state["latest"] if "latest" in state else filter(None, [state["values"]])
         self.number = state["number"]
-        self._average = _tensors(state["values"])
-
-
-class ExponentialMean(RunningMean):
-    """The exponential moving average: a ← decay·a + (1 − decay)·v, from the first value on."""
-
-    def __init__(self, decay):
-        super().__init__()
-        self._decay = decay
-
-    def share(self):
-        return 1 - self._decay
-
-
-class LatestMean:
-    """The mean of the latest values."""
-
-    def __init__(self, window):
-        self.number = 0
-        self._latest = deque(maxlen=window)
-        self._copy = compiled_once(copy)
-
-    def add(self, values):
-        self.number += 1
-        self._latest.append(self._copy(values))
-
-    def value(self):
-        number = len(self._latest)
-        return [sum(parts[1:], parts[0]) / number for parts in zip(*self._latest, strict=True)]
-
-    def get_state(self):
-        return {"number": self.number, "latest": [_arrays(values) for values in self._latest]}
-
-    def set_state(self, state):
-        self.number = state["number"]
-        self._latest.clear()
-        self._latest.extend(_tensors(values) for values in state["latest"])
-
-
-def _arrays(tensors):
-    return None if tensors is None else [np.array(ops.convert_to_numpy(x)) for x in tensors]
-
-
-def _tensors(arrays):
-    return None if arrays is None else [ops.convert_to_tensor(x, x.dtype.name) for x in arrays]
+        self._held.clear()
+        self._held.extend(
+            [ops.convert_to_tensor(x, x.dtype.name) for x in values] for values in held
+        )

@@ -4,7 +4,7 @@ import warnings
 
 import keras
 
-from keras_dcnn._keras.fitting import callbacks_of_fit, print_message
+from keras_dcnn._keras.fitting import print_message, was_begun_by_another
 from keras_dcnn._keras.variables import seed_variables
 from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import put_back, snapshot
@@ -18,6 +18,7 @@ class TrainingRun:
     def __init__(self, model):
         self._model = model
         self.callbacks = []
+        self.has_begun = False
         self._epoch = None
         self._restored = {"callbacks": {}}
 
@@ -44,7 +45,7 @@ class TrainingRun:
 
     def begin_epoch(self, epoch):
         """What all callbacks do before the first of them does what it does in this epoch."""
-        if self._epoch is None:
+        if not self.has_begun:
             self._begin()
         if self._epoch != epoch:
             self._epoch = epoch
@@ -55,13 +56,16 @@ class TrainingRun:
         if "random" in self._restored:
             set_random_state(self._restored["random"])
             put_back(seed_variables(self._model), self._restored["seeds"])
+        elif was_begun_by_another(self._model):
+            warnings.warn(
+                "BackupAndRestore does not save the state of keras_dcnn's callbacks, so this "
+                "training, which it resumed, differs from one that was not interrupted: use "
+                "ResumeTraining in its place.",
+                stacklevel=2,
+            )
         for name, callback in self.named().items():
             callback.begin(self._restored["callbacks"].get(name, {}).get("state"))
-
-    @property
-    def has_begun(self):
-        """Whether an epoch began."""
-        return self._epoch is not None
+        self.has_begun = True
 
 
 class StatefulCallback(keras.callbacks.Callback):
@@ -128,8 +132,6 @@ class StatefulCallback(keras.callbacks.Callback):
                     f"{type(self).__name__} and {type(other).__name__} would both set the learning "
                     "rate: leave one out."
                 )
-        if self is self._run.callbacks[0]:
-            _warn_of_backups()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._run.begin_epoch(epoch)
@@ -155,13 +157,3 @@ class StatefulCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.params.pop(_RUN, None)  # else the History would hold all callbacks
-
-
-def _warn_of_backups():
-    if any(isinstance(one, keras.callbacks.BackupAndRestore) for one in callbacks_of_fit()):
-        warnings.warn(
-            "BackupAndRestore does not save the state of keras_dcnn's callbacks, so a training "
-            "that it resumes differs from one that was not interrupted: use ResumeTraining in its "
-            "place.",
-            stacklevel=2,
-        )

@@ -55,24 +55,26 @@ class UnitActivity:
     """Looks at the rectifiers of a model while it answers `inputs` as at inference."""
 
     def __init__(self, model, inputs, threshold):
-        self._model = model
-        self._threshold = threshold
-        self._batches = _batches(inputs)
+        self._model, self._inputs, self._threshold = model, inputs, threshold
         self.layers = self._called()
         self._run = compiled_run(model, self._all_fire)  # once, so that it is traced once
 
     def look(self):
         """A dict of a layer's name and a boolean array: which of its units fire."""
-        firing = None
-        for batch in self._batches():
-            now = [keras.ops.convert_to_numpy(one) for one in self._run(batch)]
-            firing = now if firing is None else list(map(np.logical_or, firing, now))
+        looks = [list(map(keras.ops.convert_to_numpy, self._run(x))) for x in self._batches()]
+        firing = [np.any(of_layer, axis=0) for of_layer in zip(*looks, strict=True)]
         return dict(zip(_names(self._model, self.layers), firing, strict=True))
+
+    def _batches(self):
+        for at in range(0, len(keras.tree.flatten(self._inputs)[0]), BATCH):
+            yield keras.tree.map_structure(
+                lambda x, at=at: keras.ops.convert_to_tensor(x[at : at + BATCH]), self._inputs
+            )
 
     def _called(self):
         """The layers that are called, in order, but for those inside loops and the like."""
         sample = keras.tree.map_structure(lambda x: x[:1], next(self._batches()))
-        self._model(sample, training=False)  # builds a model that is not built yet
+        self._model(sample, training=False)  # builds what TensorFlow builds in its first step
         called, hidden = {}, set()
 
         def visit(layer, call):
@@ -85,34 +87,19 @@ class UnitActivity:
         return [layer for key, layer in called.items() if key not in hidden]
 
     def _all_fire(self, inputs):
-        firing = {}
+        firing = {id(layer): [] for layer in self.layers}
+
+        def note(layer, call, *args, **kwargs):
+            outputs = call(*args, **kwargs)
+            firing[id(layer)].append(fires(layer, outputs, self._threshold))
+            return outputs
+
         with contextlib.ExitStack() as stack:
             for layer in self.layers:
-                call = functools.partial(self._note, firing, layer, layer.call)
+                call = functools.partial(note, layer, layer.call)
                 stack.enter_context(shadowed(layer, call=call))
             self._model(inputs, training=False)
-        return [firing[id(layer)] for layer in self.layers]
-
-    def _note(self, firing, layer, call, *args, **kwargs):
-        outputs = call(*args, **kwargs)
-        now = fires(layer, outputs, self._threshold)
-        before = firing.get(id(layer))
-        firing[id(layer)] = now if before is None else keras.ops.logical_or(before, now)
-        return outputs
-
-
-def _batches(inputs):
-    """A function that yields the inputs in batches of one size; the last two may overlap."""
-    count = len(keras.tree.flatten(inputs)[0])
-    size = min(BATCH, count)
-
-    def batches():
-        for start in [*range(0, count - size, size), count - size]:
-            yield keras.tree.map_structure(
-                lambda x, at=start: keras.ops.convert_to_tensor(x[at : at + size]), inputs
-            )
-
-    return batches
+        return [functools.reduce(keras.ops.logical_or, calls) for calls in firing.values()]
 
 
 def _names(model, layers):

@@ -7,16 +7,15 @@ from pathlib import Path
 import keras
 
 from keras_dcnn._checks import check_choice, check_count
-from keras_dcnn._files.atomic import remove_leftovers, write_json
+from keras_dcnn._files.atomic import write_json
 from keras_dcnn._files.members import (
     ARCHITECTURE,
     MANIFEST,
     read_manifest,
     write_architecture,
     write_member,
-    write_other_architecture,
 )
-from keras_dcnn.callbacks._monitor import Monitor
+from keras_dcnn.callbacks._logs import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import EnsembleOnDisk
 
@@ -68,7 +67,6 @@ class CheckpointEnsemble(StatefulCallback):
             not know the metric's direction; from `ensemble()`, when there is no member or one does
             not match its checksum.
         OSError: at the start of `fit`, when the directory can't be made.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -144,8 +142,6 @@ class CheckpointEnsemble(StatefulCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
-        for pattern in (_MEMBERS, MANIFEST, ARCHITECTURE):
-            remove_leftovers(self.directory, pattern)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
         self._schedule = next((c for c in self._run.callbacks if hasattr(c, "ends_cycle")), None)
         if self.keep == "cycle" and self._schedule is None:
@@ -209,9 +205,8 @@ class CheckpointEnsemble(StatefulCallback):
         """The member first, then the manifest that lists it: a crash leaves the old list right."""
         if not kept:
             write_architecture(self.model, self.directory / ARCHITECTURE)
-        architecture = write_other_architecture(self.model, self.directory)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
-        entry = write_member(self.model, file) | architecture
+        entry = write_member(self.model, file)
         entry |= {"epoch": epoch + 1, "value": value if math.isfinite(value) else None}
         try:
             self._write_manifest([*kept, entry])

@@ -1,18 +1,14 @@
 """CurveRecorder: the training loss of every batch, in bounded memory and on disk."""
 
-import collections
 import math
 import warnings
 from pathlib import Path
 
 from keras_dcnn._checks import check_count
 from keras_dcnn._files.rows import RowFile
-from keras_dcnn.callbacks._batch_mean import BatchMean
+from keras_dcnn.callbacks._logs import BatchSums
 from keras_dcnn.callbacks._merged_curve import MergedCurve
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-
-ROWS = 1000  # batches from one writing to the next, at most
-KEPT_ROWS = 100_000  # that are held while the disk is full
 
 
 class CurveRecorder(StatefulCallback):
@@ -22,10 +18,10 @@ class CurveRecorder(StatefulCallback):
     judges the batch size and, by the curve's shape, the learning rate.
 
     Fires after each batch, where it only notes the logged mean, and takes the batches' own losses
-    from these means after each 1,000 batches and at each end of an epoch. It changes nothing in
-    training, and JAX and PyTorch need not wait for it. It goes on in a second `fit` of the same
-    model, and where a killed run is resumed: then the file is cut back to the epoch that is resumed
-    and equals that of a run that was not killed.
+    from these means at each end of an epoch. It changes nothing in training, and JAX and PyTorch
+    need not wait for it. It goes on in a second `fit` of the same model, and where a killed run is
+    resumed: then the file is cut back to the epoch that is resumed and equals that of a run that
+    was not killed.
 
     The last batch of an epoch, where it is smaller, is drawn towards the epoch's mean, since logs
     do not say how large it is. Keras's means are float32: the t-th batch of an epoch is right to
@@ -45,7 +41,6 @@ class CurveRecorder(StatefulCallback):
         ValueError: for an argument outside the ranges above; before the first epoch, when the file
             holds rows of another run.
         OSError: before the first epoch, when the file can't be made.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -67,7 +62,7 @@ class CurveRecorder(StatefulCallback):
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
-    async_safe = True  # what comes from several threads is put in order before it is used
+    async_safe = True  # means come from several threads, and are put in order before they are used
 
     def __init__(self, path=None, max_points=10_000):
         super().__init__()
@@ -110,12 +105,10 @@ class CurveRecorder(StatefulCallback):
     def _forget(self):
         self._rows = []  # that are to be written
         self._means = {}  # of batches that have ended, by their number
-        self._begun_batches = collections.deque()
-        self._says_when_not_written = True
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self._take(sorted(self._means))  # of a `fit` that was interrupted
+        self._take()  # what a `fit` left that was interrupted
 
     def begin(self, state):
         super().begin(state)
@@ -126,55 +119,36 @@ class CurveRecorder(StatefulCallback):
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        self._means.clear()
-        self._begun_batches.clear()
-        self._batch_mean = BatchMean()
         self._steps = self.params.get("steps") or math.inf
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self._begun_batches.append(batch)
-        if len(self._means) >= ROWS:
-            self._take(self._contiguous())
-
     def on_train_batch_end(self, batch, logs=None):
-        # In any thread and any order: one assignment, which is atomic.
         self._means[batch] = logs.get("loss", math.nan)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._take(sorted(self._means))
+        self._take()
         super().on_epoch_end(epoch, logs)
 
-    def _contiguous(self):
-        """The batches that ended, in order, up to the first that has not."""
-        while len(self._begun_batches) > 1 and self._begun_batches[1] - 1 in self._means:
-            self._begun_batches.popleft()
-            yield self._begun_batches[0] - 1
-
-    def _take(self, batches):
-        """The losses of batches, out of the means that were noted."""
-        for batch in batches:
-            mean = self._means.pop(batch)
+    def _take(self):
+        """The losses of an epoch's batches, out of the means that were noted."""
+        sums = BatchSums()
+        for batch, mean in sorted(self._means.items()):
             batch = min(batch, self._steps - 1)  # an execution may reach past the last
-            total, count = self._batch_mean.step(batch, mean)
+            total, count = sums.step(batch, mean)
             self._step += count
             self._curve.add(self._step, total / count, count)
             if self._file:
                 epoch = self.epochs_ended + 1
                 self._rows.append(f"{self._step},{epoch},{batch + 1},{total / count:.7g}\n")
+        self._means = {}
         if self._rows:
             self._write()
 
     def _write(self):
         try:
             self._file.append(self._rows)
+            self._rows = []
         except OSError as error:
-            del self._rows[:-KEPT_ROWS]
-            if self._says_when_not_written:
-                warnings.warn(
-                    f"CurveRecorder could not write to {self.path} ({error}); the training goes "
-                    "on.",
-                    stacklevel=2,
-                )
-            self._says_when_not_written = False
-        else:
-            self._rows.clear()
+            warnings.warn(
+                f"CurveRecorder could not write to {self.path} ({error}); the training goes on.",
+                stacklevel=2,
+            )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dcnn._checks import check_choice, check_count, check_number
+from keras_dcnn._checks import check_count, check_number
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.callbacks._unit_activity import UnitActivity
@@ -47,7 +47,7 @@ class DeadUnits(StatefulCallback):
     Raises:
         ValueError: for an argument outside the ranges above; before the first epoch, when the
             sample is empty or not finite, or when the model calls no such layer.
-        TypeError: for an unknown keyword; before the first epoch, for data of another kind.
+        TypeError: before the first epoch, for data of another kind.
 
     Example:
 
@@ -78,7 +78,6 @@ class DeadUnits(StatefulCallback):
         check_number("threshold", threshold, minimum=0)
         check_count("every", every)
         check_count("num_samples", num_samples)
-        check_choice("verbose", verbose, (0, 1))
         self.data = data
         self.threshold = threshold
         self.every = every
@@ -94,15 +93,11 @@ class DeadUnits(StatefulCallback):
         self._has_alarmed = False
 
     def get_state(self):
-        return {
-            "names": list(self.dead_unit_fractions),
-            "fractions": list(self.dead_unit_fractions.values()),
-            **super().get_state(),
-        }
+        return {**super().get_state(), "fractions": self.dead_unit_fractions}
 
     def set_state(self, state):
         super().set_state(state)
-        self.dead_unit_fractions = dict(zip(state["names"], state["fractions"], strict=True))
+        self.dead_unit_fractions = state["fractions"]
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -140,7 +135,7 @@ class DeadUnits(StatefulCallback):
         firing = self._activity.look()
         self._dead_fraction = dead_fraction(firing)
         self.dead_unit_fractions = {name: dead_fraction({name: f}) for name, f in firing.items()}
-        if self._dead_fraction > ALARM and not self._has_alarmed and self.verbose:
+        if self._dead_fraction > ALARM and not self._has_alarmed:
             self._has_alarmed = True
             worst = max(self.dead_unit_fractions, key=self.dead_unit_fractions.get)
             self.say(

@@ -6,8 +6,7 @@ from keras_dcnn._checks import check_choice, check_count, check_number
 from keras_dcnn._keras.optimizers import slots
 from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
 from keras_dcnn._state.snapshot import put_back, snapshot
-from keras_dcnn.callbacks._batch_mean import BatchMean
-from keras_dcnn.callbacks._monitor import Monitor
+from keras_dcnn.callbacks._logs import BatchSums, Monitor
 from keras_dcnn.callbacks._plateau import PlateauState, divided, plateau_step
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
@@ -55,7 +54,6 @@ class DivideLROnPlateau(StatefulCallback):
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the
             optimizer's rate is a schedule or another callback of ours sets the rate; at the first
             look, when `mode="auto"` and Keras does not know the metric's direction.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -157,7 +155,7 @@ class DivideLROnPlateau(StatefulCallback):
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        self._batch_mean = BatchMean()
+        self._batch_sums = BatchSums()
         self._go_back()
         if self._warming and self._full_rates is None:
             self._full_rates = rates_of(self.model)
@@ -180,7 +178,7 @@ class DivideLROnPlateau(StatefulCallback):
         if self.every == "epoch" or self._warming:
             return
         value = self._monitor.read(self.model_in_step, logs)
-        total, count = self._batch_mean.step(batch, np.nan if value is None else value)
+        total, count = self._batch_sums.step(batch, np.nan if value is None else value)
         self._sum, self._count = self._sum + total, self._count + count
         if self._count >= self.every:
             mean = self._sum / self._count

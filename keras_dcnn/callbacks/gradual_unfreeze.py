@@ -6,7 +6,7 @@ import re
 
 import keras
 
-from keras_dcnn._checks import check_built_model, check_choice, check_count
+from keras_dcnn._checks import check_built_model, check_count
 from keras_dcnn._keras.graph import all_layers, walk_layers
 from keras_dcnn._keras.optimizers import leaf_optimizers, reset_slots
 from keras_dcnn._state.layer_calls import shadowed
@@ -42,7 +42,7 @@ class GradualUnfreeze(StatefulCallback):
         verbose: 1 prints a line at each thaw, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
-        TypeError: for groups that can't pick layers and for an unknown keyword.
+        TypeError: for groups that can't pick layers.
         ValueError: for an argument outside the ranges above; from `optimizer()`, when a group has
             no weights; at the start of `fit`, when the model is not compiled with the optimizer
             that `optimizer()` made, and beside a warm-up that is longer than `every`.
@@ -79,7 +79,6 @@ class GradualUnfreeze(StatefulCallback):
         check_where(groups)
         check_count("every", every)
         check_count("ramp", ramp, minimum=0)
-        check_choice("verbose", verbose, (0, 1))
         self.groups = groups
         self.every = every
         self.ramp = ramp
@@ -98,7 +97,11 @@ class GradualUnfreeze(StatefulCallback):
             A `keras.optimizers.MultiOptimizer`.
         """
         check_built_model(model)
-        _check_optimizer(optimizer)
+        if leaf_optimizers(optimizer) != [optimizer] or not hasattr(optimizer, "get_config"):
+            raise ValueError(
+                "`optimizer` must be a single Keras optimizer, such as keras.optimizers.SGD(0.01), "
+                f"which Keras wraps for loss scaling by itself; got {optimizer!r}."
+            )
         waiting = {}
         for number, layers in enumerate(self._layers_of_groups(model), 1):
             paths = {w.path for layer in layers for w in layer.trainable_variables}
@@ -224,16 +227,3 @@ def risen(epochs, ramp):
 
 def _as_at_inference(call, inputs, training=None, mask=None):
     return call(inputs, training=False, mask=mask)
-
-
-def _check_optimizer(optimizer):
-    if not isinstance(optimizer, keras.optimizers.Optimizer):
-        raise TypeError(
-            f"`optimizer` must be a Keras optimizer; got {type(optimizer).__name__}: such as "
-            "keras.optimizers.SGD(0.01)."
-        )
-    if leaf_optimizers(optimizer) != [optimizer]:
-        raise ValueError(
-            f"`optimizer` must be a single optimizer; got {type(optimizer).__name__}: Keras wraps "
-            "it for loss scaling by itself."
-        )

@@ -3,7 +3,7 @@
 import warnings
 from pathlib import Path
 
-from keras_dcnn._checks import check_choice, check_count
+from keras_dcnn._checks import check_count
 from keras_dcnn._files.states import read_state, write_state
 from keras_dcnn._keras.fitting import begin_at
 from keras_dcnn._keras.optimizers import build_optimizer
@@ -46,7 +46,6 @@ class ResumeTraining(StatefulCallback):
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the files
             are of another model or optimizer, or all damaged.
         OSError: at the start of `fit`, when the directory can't be made.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -74,7 +73,6 @@ class ResumeTraining(StatefulCallback):
     def __init__(self, state_path, every=1, verbose=1):
         super().__init__()
         check_count("every", every)
-        check_choice("verbose", verbose, (0, 1))
         self.state_path = Path(state_path)
         self.every = every
         self.verbose = verbose

@@ -40,7 +40,6 @@ class SnapshotSchedule(StatefulCallback):
         ValueError: for an argument outside the ranges above; at the start of `fit`, when it has
             fewer epochs than cycles, when the optimizer's rate is a schedule, or when another
             callback of ours sets it.
-        TypeError: for an unknown keyword.
 
     Example:
 

@@ -14,7 +14,7 @@ from keras_dcnn._reading.ends import check_ends, check_readable_again
 from keras_dcnn._state.random_state import random_state_kept
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn._structure.batch_norm import batch_norm_statistics
-from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
+from keras_dcnn.callbacks._averages import Average
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.callbacks._statistics_choice import set_statistics
 from keras_dcnn.ensemble.averaging._judge import behind_barrier
@@ -59,7 +59,6 @@ class WeightAveraging(StatefulCallback):
     Raises:
         ValueError: for an argument outside the ranges above; for "recompute" and "best" without
             `data`, and for "best" with `evaluate="raw"`.
-        TypeError: for an unknown keyword.
 
     Example:
 
@@ -128,8 +127,7 @@ class WeightAveraging(StatefulCallback):
         self.reset()
 
     def reset(self):
-        ema, lawa = ExponentialMean(self.decay), LatestMean(self.window)
-        self._averages = {"swa": RunningMean(), "ema": ema, "lawa": lawa}[self.kind]
+        self._averages = Average(self.kind, self.decay, self.window)
         self._epochs_averaged = 0
         self._raw = None
 
@@ -236,8 +234,7 @@ class WeightAveraging(StatefulCallback):
     def _set_average(self):
         last = snapshot(self._statistics)
         for variable, value in zip(self._averaged, self._averages.value(), strict=True):
-            # A copy, since JAX's steps take over what a variable holds.
-            variable.assign(keras.ops.cast(keras.ops.copy(value), variable.dtype))
+            variable.assign(keras.ops.cast(value, variable.dtype))
         if last and self.batch_norm != "average":
             best = set_statistics(self.model, self._statistics, last, self.batch_norm, self.data)
             if best:

@@ -439,7 +439,6 @@ def test_state_goes_on_in_another_callback():
         ({"threshold": -1}, ValueError, "`threshold` must be a finite number of at least 0"),
         ({"every": 0}, ValueError, "`every` must be a whole number of at least 1; got 0"),
         ({"num_samples": 0}, ValueError, "`num_samples` must be a whole number of at least 1"),
-        ({"verbose": 2}, ValueError, "`verbose` must be one of 0, 1; got 2"),
         ({"data": 3}, TypeError, "must be an array or an iterable of batches; got int"),
         ({"data": X[:0]}, ValueError, "must hold at least one sample"),
         ({"data": X * np.nan}, ValueError, "must be finite; got NaN"),

@@ -237,17 +237,16 @@ def test_bad_arguments(arguments, error, message):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "error", "message"),
+    ("optimizer", "message"),
     [
-        ("sgd", TypeError, "`optimizer` must be a Keras optimizer; got str"),
-        (keras.optimizers.SGD(0.1), ValueError, r"group 1 \('nowhere'\) has none"),
+        ("sgd", "`optimizer` must be a single Keras optimizer, .* got 'sgd'"),
+        (keras.optimizers.SGD(0.1), r"group 1 \('nowhere'\) has none"),
         (
             keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)),
-            ValueError,
-            "must be a single optimizer; got LossScaleOptimizer",
+            "must be a single Keras optimizer, .* got <keras.*LossScaleOptimizer",
         ),
     ],
 )
-def test_bad_optimizers_and_groups(optimizer, error, message):
-    with pytest.raises(error, match=message):
+def test_bad_optimizers_and_groups(optimizer, message):
+    with pytest.raises(ValueError, match=message):
         GradualUnfreeze(["nowhere"]).optimizer(trainings.network(), optimizer)

@@ -254,13 +254,6 @@ def test_a_full_disk_is_told_and_the_training_goes_on(tmp_path, monkeypatch):
     assert len(history["loss"]) == len([o for o in told if o.category is UserWarning]) == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"every": 0}, "`every` must be a whole number of at least 1; got 0"),
-        ({"verbose": 2}, "`verbose` must be one of 0, 1; got 2"),
-    ],
-)
-def test_bad_arguments(tmp_path, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        ResumeTraining(tmp_path, **arguments)
+def test_a_bad_argument(tmp_path):
+    with pytest.raises(ValueError, match="`every` must be a whole number of at least 1; got 0"):
+        ResumeTraining(tmp_path, every=0)

@@ -7,7 +7,7 @@ import trainings
 
 from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import SnapshotSchedule, WeightAveraging
-from keras_dcnn.callbacks._averages import ExponentialMean, LatestMean, RunningMean
+from keras_dcnn.callbacks._averages import Average
 
 STATISTICS = slice(4, 6)  # of BatchNorm, among the weights of `trainings.network()`
 
@@ -219,7 +219,8 @@ def test_mixed_precision_averages_in_float32():
 def test_float16_weights_have_float32_averages():
     """1 + 2⁻¹⁰ is the next number after 1 in float16: a mean in that precision stays at 1."""
     values = [keras.ops.convert_to_tensor(v, "float16") for v in (1.0, 1 + 2**-10)]
-    for mean in (RunningMean(), ExponentialMean(0.5), LatestMean(2), LatestMean(9)):
+    for kind, window in (("swa", 1), ("ema", 1), ("lawa", 2), ("lawa", 9)):
+        mean = Average(kind, 0.5, window)
         for value in values:
             mean.add([value])
         assert float(mean.value()[0]) == 1 + 2**-11
@@ -228,8 +229,8 @@ def test_float16_weights_have_float32_averages():
 def test_averages_come_back_from_their_state():
     rng = np.random.default_rng(0)
     values = [[keras.ops.convert_to_tensor(rng.normal(size=3), "float32")] for _ in range(9)]
-    for make in (RunningMean, lambda: ExponentialMean(0.9), lambda: LatestMean(4)):
-        whole, first, second = make(), make(), make()
+    for kind in ("swa", "ema", "lawa"):
+        whole, first, second = (Average(kind, 0.9, 4) for _ in range(3))
         for i, value in enumerate(values):
             whole.add(value)
             (first if i < 5 else second).add(value)

@@ -1,4 +1,4 @@
-"""What callbacks that watch one quantity of the logs share."""
+"""What callbacks read from the logs of Keras."""
 
 import math
 import warnings
@@ -37,3 +37,21 @@ class Monitor:
     def cost(self, value):
         """The value with the sign that makes lower better."""
         return -value if self.mode == "max" else value
+
+
+class BatchSums:
+    """The sums over batches in an epoch, from the means since it began: cₜmₜ − cₛmₛ.
+
+    Batches count equally. The logs are float32, so the value of batch t is right to t·6·10⁻⁸ of
+    the mean.
+    """
+
+    def __init__(self):
+        self._count, self._sum = 0, 0.0
+
+    def step(self, batch, mean):
+        """The sum over the batches since the last step, and their number."""
+        count, total = batch + 1, mean * (batch + 1)
+        value, number = total - self._sum, count - self._count
+        self._count, self._sum = count, total
+        return value, number
