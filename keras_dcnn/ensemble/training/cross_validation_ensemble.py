@@ -179,7 +179,7 @@ class CrossValidationEnsemble:
         }
         folder = self._begin(run)
         for i, probe in enumerate(probes):
-            write_architecture(probe, folder / _architecture(i))
+            write_architecture(probe, folder / _architecture_file(i))
         shared = Trainings(self.build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, jobs, n_jobs, verbose, self.monitor)
         self._run = (dataclasses.replace(shared, arrays=()), jobs, sample)
@@ -229,7 +229,7 @@ class CrossValidationEnsemble:
         for place in self._chosen:
             job, seen = jobs[place], f"fold-{jobs[place].fold}.prints.npy"
             write_array(shared.directory / seen, prints[job.rows])
-            more = {"architecture": _architecture(job.configuration), "trained_on": seen}
+            more = {"architecture": _architecture_file(job.configuration), "trained_on": seen}
             more |= {"configuration": job.configuration, "fold": job.fold}
             more |= {"parameters": describe(job.parameters)}
             members.append({**entries[place], **more, "value": float(self.scores.flat[place])})
@@ -245,5 +245,5 @@ class CrossValidationEnsemble:
         return load_member(shared, jobs[place], sample)
 
 
-def _architecture(configuration):
+def _architecture_file(configuration):
     return f"architecture-{configuration:03d}.json"

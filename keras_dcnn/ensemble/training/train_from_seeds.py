@@ -107,7 +107,7 @@ def train_from_seeds(
     verbose = fit_arguments.pop("verbose", 1)
     check_jobs(build, callbacks, fit_arguments)
     seeds = _check_seeds(seeds)
-    arrays, sample = _check_data(data, count_jobs(n_jobs), fit_arguments)
+    arrays, sample = _read_data(data, count_jobs(n_jobs), fit_arguments)
     prints = fingerprints(arrays[0]) if are_arrays(arrays) else None
     probe = make_probe(build, {}, sample)
     Ensemble([probe], combine=combine)
@@ -124,7 +124,7 @@ def train_from_seeds(
         write_architecture(probe, folder / ARCHITECTURE)
         shared = Trainings(build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, jobs, n_jobs, verbose, "loss")
-        _check_finite(jobs, results)
+        _check_losses(jobs, results)
         _write_manifest(folder, jobs, results, prints)
         members = [load_member(shared, job, sample) for job in jobs]
     ensemble = Ensemble(members, combine=combine)
@@ -155,7 +155,7 @@ def _check_seeds(seeds):
     return [int(seed) for seed in seeds]
 
 
-def _check_finite(jobs, results):
+def _check_losses(jobs, results):
     """Raise ValueError where a training ended in NaN; the others are kept."""
     losses = [history_of(arrays).get("loss", [0.0])[-1] for _, arrays in results]
     bad = [job.label for job, loss in zip(jobs, losses, strict=True) if not np.isfinite(loss)]
@@ -166,7 +166,7 @@ def _check_finite(jobs, results):
         )
 
 
-def _check_data(data, num_jobs, fit_arguments):
+def _read_data(data, num_jobs, fit_arguments):
     """What `fit` takes first, and one sample of the inputs, or a batch."""
     arrays = data if isinstance(data, tuple) else (data,)
     while len(arrays) > 1 and arrays[-1] is None:
