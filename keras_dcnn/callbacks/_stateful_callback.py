@@ -17,26 +17,21 @@ class TrainingRun:
 
     def __init__(self, model):
         self._model = model
-        self.callbacks = []
+        self.callbacks = {}  # by a name that is the same in a run that is begun again
         self.has_begun = False
         self._epoch = None
         self._restored = {"callbacks": {}}
 
-    def named(self):
-        """The callbacks by a name that is the same in a run that is begun again."""
-        names = {}
-        for callback in self.callbacks:
-            kind = type(callback).__name__
-            count = sum(type(one) is type(callback) for one in names.values())
-            names[f"{kind} {count + 1}"] = callback
-        return names
+    def add(self, callback):
+        number = 1 + sum(type(one) is type(callback) for one in self.callbacks.values())
+        self.callbacks[f"{type(callback).__name__} {number}"] = callback
 
     def get_state(self):
         return {
             "format": 1,
             "random": get_random_state(),
             "seeds": snapshot(seed_variables(self._model)),
-            "callbacks": {name: {"state": one.get_state()} for name, one in self.named().items()},
+            "callbacks": {name: {"state": one.get_state()} for name, one in self.callbacks.items()},
         }
 
     def restore(self, state):
@@ -49,7 +44,7 @@ class TrainingRun:
             self._begin()
         if self._epoch != epoch:
             self._epoch = epoch
-            for callback in self.callbacks:
+            for callback in self.callbacks.values():
                 callback.enter_epoch(epoch)
 
     def _begin(self):
@@ -63,7 +58,7 @@ class TrainingRun:
                 "ResumeTraining in its place.",
                 stacklevel=2,
             )
-        for name, callback in self.named().items():
+        for name, callback in self.callbacks.items():
             callback.begin(self._restored["callbacks"].get(name, {}).get("state"))
         self.has_begun = True
 
@@ -123,10 +118,10 @@ class StatefulCallback(keras.callbacks.Callback):
     def set_params(self, params):
         super().set_params(params)
         self._run = params.setdefault(_RUN, TrainingRun(self.model))
-        self._run.callbacks.append(self)
+        self._run.add(self)
 
     def on_train_begin(self, logs=None):
-        for other in self._run.callbacks:
+        for other in self._run.callbacks.values():
             if other is not self and type(other).__name__ in self.excludes:
                 raise ValueError(
                     f"{type(self).__name__} and {type(other).__name__} would both set the learning "

@@ -24,6 +24,8 @@ _MEMBERS = "member-*.weights.h5"
 
 def leaving(members, value, keep, max_members, cost):
     """The members that leave when one of this value comes; None turns that one away."""
+    if value is None:
+        return None
     if keep == "all" or len(members) < max_members:
         return []
     if keep != "best":
@@ -143,7 +145,9 @@ class CheckpointEnsemble(StatefulCallback):
         super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
-        self._schedule = next((c for c in self._run.callbacks if hasattr(c, "ends_cycle")), None)
+        self._schedule = next(
+            (c for c in self._run.callbacks.values() if hasattr(c, "ends_cycle")), None
+        )
         if self.keep == "cycle" and self._schedule is None:
             raise ValueError(
                 "keep='cycle' needs a SnapshotSchedule among the callbacks of `fit`; there is none."
@@ -157,12 +161,9 @@ class CheckpointEnsemble(StatefulCallback):
             is_candidate = self._schedule.ends_cycle(epoch + 1)
         if not is_candidate:
             return
+        value = float(logs.get(self.monitor, math.nan))
         if self.keep == "best":
             value = self._monitor.read(self.model, logs)
-            if value is None:
-                return
-        else:
-            value = float(logs.get(self.monitor, math.nan))
         members = self.members
         gone = leaving(members, value, self.keep, self.max_members, self._monitor.cost)
         if gone is None:

@@ -106,7 +106,7 @@ class DeadUnits(StatefulCallback):
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         if self._activity is None:
-            self._activity = self._prepare()
+            self._prepare()
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
@@ -115,21 +115,16 @@ class DeadUnits(StatefulCallback):
             self._look(epoch)
         logs["dead_fraction"] = self._dead_fraction
 
-    def on_train_end(self, logs=None):
-        super().on_train_end(logs)
-        self._activity = None  # with its compiled function
-
     def _prepare(self):
         if self._inputs is None:
             self._inputs = first_batch(self.data, self.num_samples)
-        activity = UnitActivity(self.model, self._inputs, self.threshold)
-        if not activity.layers:
+        self._activity = UnitActivity(self.model, self._inputs, self.threshold)
+        if not self._activity.layers:
             raise ValueError(
                 'the model must call a layer with activation="relu" or "relu6", ReLU or '
                 f"Activation, outside of loops; `{self.model.name}` calls none: leave DeadUnits "
                 "out. Leaky rectifiers can't die."
             )
-        return activity
 
     def _look(self, epoch):
         firing = self._activity.look()

@@ -230,7 +230,7 @@ class DivideLROnPlateau(StatefulCallback):
             self._goes_back = bool(self.restore)
             if self.every != "epoch":  # else not before others have seen what the epoch ended with
                 self._go_back()
-            for callback in self._run.callbacks:
+            for callback in self._run.callbacks.values():
                 callback.rates_were_set()
         elif self.at_limit == "stop":
             self.model.stop_training = True

@@ -130,7 +130,7 @@ class GradualUnfreeze(StatefulCallback):
                 f"optimizer holds {', '.join(names)}: model.compile(thaw.optimizer(model, "
                 "keras.optimizers.SGD(0.01)), …)."
             )
-        warmup = max(getattr(one, "warmup", 0) for one in self._run.callbacks)
+        warmup = max(getattr(one, "warmup", 0) for one in self._run.callbacks.values())
         if warmup > self.every:
             raise ValueError(
                 "the warm-up of DivideLROnPlateau must end before the first group thaws; got "

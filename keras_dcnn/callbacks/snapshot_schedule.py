@@ -1,5 +1,6 @@
 """SnapshotSchedule: a cosine that begins anew several times in a training."""
 
+import bisect
 import math
 
 from keras_dcnn._checks import check_count, check_number
@@ -65,7 +66,6 @@ class SnapshotSchedule(StatefulCallback):
 
     excludes = ("DivideLROnPlateau", "GradualUnfreeze", "SnapshotSchedule")
     kept = ("proportions", "steps")
-    async_safe = True  # only the setting of the rate must come in its turn, and it does
 
     def __init__(self, cycles, lr_max, lr_min=0.0):
         super().__init__()
@@ -78,8 +78,7 @@ class SnapshotSchedule(StatefulCallback):
         self.reset()
 
     def reset(self):
-        self._proportions = None
-        self._steps = None
+        self._proportions = self._steps = self._batches = None
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -92,19 +91,16 @@ class SnapshotSchedule(StatefulCallback):
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        self._batches = 0
         self._steps = self.params.get("steps") or self._steps
         if self._proportions is None:
             rates = rates_of(self.model)
             self._proportions = [rate / max(rates) if max(rates) else 1.0 for rate in rates]
 
     def on_train_batch_begin(self, batch, logs=None):
+        self._batches = batch + 1
         within = batch / self._steps if self._steps else 0.0
         rate = cosine(self._progress(self.epochs_ended + within), self.lr_max, self.lr_min)
         set_rates(self.model_in_step, [rate * share for share in self._proportions])
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._batches = max(self._batches, batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
@@ -116,7 +112,7 @@ class SnapshotSchedule(StatefulCallback):
         return epochs in cycle_ends(self.params["epochs"], self.cycles)
 
     def _progress(self, epochs):
-        ends = cycle_ends(self.params["epochs"], self.cycles)
-        end = next((end for end in ends if epochs < end), ends[-1])
-        start = max([0, *(one for one in ends if one < end)])
+        ends = [0, *cycle_ends(self.params["epochs"], self.cycles)]
+        cycle = min(bisect.bisect(ends, epochs), self.cycles)
+        start, end = ends[cycle - 1], ends[cycle]
         return min((epochs - start) / (end - start), 1.0)
