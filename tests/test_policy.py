@@ -135,6 +135,30 @@ def test_docstring(name):
     assert documented == signature
 
 
+def unannotated(part):
+    """What of the signatures of a function, or of a class's own public methods, has no type."""
+    functions = [part]
+    if inspect.isclass(part):
+        public = {n: v for n, v in vars(part).items() if n == "__init__" or not n.startswith("_")}
+        functions = [getattr(v, "__func__", getattr(v, "fget", v)) for v in public.values()]
+    found = []
+    for function in filter(inspect.isfunction, functions):
+        signature = inspect.signature(function)
+        kinds = {
+            n: p.annotation for n, p in signature.parameters.items() if n not in ("self", "cls")
+        }
+        kinds["return"] = signature.return_annotation
+        found += [
+            f"{function.__name__}: {n}" for n, kind in kinds.items() if kind is signature.empty
+        ]
+    return found
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_public_signatures_are_annotated(name):
+    assert unannotated(public_objects()[name]) == []
+
+
 @pytest.mark.parametrize("name", public_objects())
 def test_docstring_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,8 @@
 """MaxNorm: keeps the norm of every neuron's incoming weights at or below a limit."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_dcnn._checks import check_choice, check_number
@@ -57,7 +60,12 @@ class MaxNorm(keras.constraints.Constraint):
         Srivastava et al.: Dropout (2014), section 5.1. https://jmlr.org/papers/v15/srivastava14a.html
     """
 
-    def __init__(self, max_value=3.0, kernel="standard", axis=None):
+    def __init__(
+        self,
+        max_value: float = 3.0,
+        kernel: str = "standard",
+        axis: int | Sequence[int] | None = None,
+    ) -> None:
         check_number("max_value", max_value, above=0)
         check_choice("kernel", kernel, KERNEL_KINDS)
         for one in axis if isinstance(axis, (list, tuple)) else (axis,):
@@ -78,5 +86,5 @@ class MaxNorm(keras.constraints.Constraint):
             w = ops.cast(w, "float32")
         return ops.cast(clip_norm(w, self.max_value, axis), dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"max_value": self.max_value, "kernel": self.kernel, "axis": self.axis}

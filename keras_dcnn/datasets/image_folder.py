@@ -1,7 +1,10 @@
 """image_folder: the user's own images, one subfolder per class, as arrays."""
 
+import os
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +17,12 @@ class ImageFolderError(ValueError):
     """A folder that can't be used as a data set; the message names the file or folder."""
 
 
-def load_data(directory, image_size=64, seed=0, track=iter):
+def load_data(
+    directory: str | os.PathLike[str],
+    image_size: int = 64,
+    seed: int = 0,
+    track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> Any:
     """Load a folder of images with one subfolder per class, split per class at random.
 
     Of each class about one fifth validates and one fifth tests, at least one image each. Images

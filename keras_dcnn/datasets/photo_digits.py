@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _PARTS = {
 }
 
 
-def load_data(color_cast=0.0, imbalance_factor=1.0, seed=0):
+def load_data(color_cast: float = 0.0, imbalance_factor: float = 1.0, seed: int = 0) -> Any:
     """Load handwritten digits on photographs: a small, honest set for demos and experiments.
 
     scikit-learn's 1,797 handwritten digits, enlarged to 32×32 and blended by absolute difference,

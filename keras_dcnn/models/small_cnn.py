@@ -1,19 +1,22 @@
 """small_cnn: the five-convolution network of the demo."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_dcnn._checks import check_count
 
 
 def small_cnn(
-    input_shape,
-    num_classes,
-    width=24,
-    activation="relu",
-    kernel_initializer="glorot_uniform",
-    kernel_constraint=None,
-    augmentation=(),
-):
+    input_shape: Sequence[int],
+    num_classes: int,
+    width: int = 24,
+    activation: Any = "relu",
+    kernel_initializer: Any = "glorot_uniform",
+    kernel_constraint: Any = None,
+    augmentation: Sequence[keras.layers.Layer] = (),
+) -> keras.Model:
     """Build a plain convolutional classifier that trains on a laptop's processor.
 
     3×3 convolutions of stride 1 with zero padding and 2×2 pooling, as the tutorial advises: two of

@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import os
+from typing import Any, Self
 
 import numpy as np
 
@@ -67,7 +69,9 @@ class PixelMoments:
         https://doi.org/10.1080/00031305.1983.10483115
     """
 
-    def __init__(self, per="channel", covariance=True, data_format=None):
+    def __init__(
+        self, per: str = "channel", covariance: bool = True, data_format: str | None = None
+    ) -> None:
         check_choice("per", per, ("channel", "dimension"))
         check_flag("covariance", covariance)
         data_format = data_format_or_default(data_format)
@@ -77,7 +81,7 @@ class PixelMoments:
         self._joint = covariance
         self._sums = None
 
-    def update(self, images):
+    def update(self, images: Any) -> Self:
         """Take in one image or a batch of images; returns self."""
         images = as_array(images)
         if images.dtype.kind not in "biufV":  # V: bfloat16
@@ -95,7 +99,7 @@ class PixelMoments:
             self._sums, self.shape = sums, shape
         return self
 
-    def update_from(self, data, batch_size=256):
+    def update_from(self, data: Any, batch_size: int = 256) -> Self:
         """Take in all images of `data`, in one pass; returns self.
 
         On a terminal, a pass of more than two seconds shows a progress bar.
@@ -114,7 +118,7 @@ class PixelMoments:
                 self.update(images)
         return self
 
-    def merge(self, other):
+    def merge(self, other: Self) -> Self:
         """Take in all that `other` has seen; returns self."""
         if not isinstance(other, PixelMoments):
             raise TypeError(f"only PixelMoments merge; got {type(other).__name__}.")
@@ -141,32 +145,32 @@ class PixelMoments:
         return copy.deepcopy(self) if isinstance(other, int) and other == 0 else NotImplemented
 
     @property
-    def count(self):
+    def count(self) -> int:
         """Number of pixels (per channel) or images (per dimension)."""
         return self._sums.count if self._sums else 0
 
     @property
-    def mean(self):
+    def mean(self) -> np.ndarray:
         """Mean."""
         return self._seen().mean().reshape(self.shape)
 
     @property
-    def variance(self):
+    def variance(self) -> np.ndarray:
         """Variance, divided by the count."""
         return self._seen().variance().reshape(self.shape)
 
     @property
-    def minimum(self):
+    def minimum(self) -> np.ndarray:
         """Lowest values."""
         return self._seen().low.reshape(self.shape).copy()
 
     @property
-    def maximum(self):
+    def maximum(self) -> np.ndarray:
         """Highest values."""
         return self._seen().high.reshape(self.shape).copy()
 
     @property
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         """Covariance matrix of the flattened dimensions, divided by the count."""
         if not self._joint:
             raise ValueError("the covariance was not kept: make PixelMoments(covariance=True).")
@@ -174,7 +178,7 @@ class PixelMoments:
         with memory_guard(sums.first.size):
             return sums.covariance()
 
-    def check_range(self, low, high):
+    def check_range(self, low: float, high: float) -> None:
         """Raise ValueError unless the pixels are plausible for images on [low, high]."""
         darkest, brightest = float(self.minimum.min()), float(self.maximum.max())
         rounding = 1e-5 * (high - low)
@@ -185,13 +189,13 @@ class PixelMoments:
                 f"{darkest:.7g} to {brightest:.7g}: set `value_range` to what the images have."
             )
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to `path`, .json or, smaller, .npz; `load` goes on where it was."""
         header = {"per": self.per, "covariance": self._joint, "data_format": self.data_format}
         save_moments(path, {**header, "shape": self.shape}, self._seen())
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """What `save` wrote, exactly."""
         state, sums = load_moments(path)
         moments = cls(state["per"], state["covariance"], state["data_format"])

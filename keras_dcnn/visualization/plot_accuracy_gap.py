@@ -1,9 +1,13 @@
 """plot_accuracy_gap: training and validation accuracy, and the gap between them."""
 
+from typing import Any
+
 from keras_dcnn.visualization._axes import COLOURS, axes, curve
 
 
-def plot_accuracy_gap(history, metric="accuracy", ax=None, title="Accuracy"):
+def plot_accuracy_gap(
+    history: Any, metric: str = "accuracy", ax: Any = None, title: str = "Accuracy"
+) -> Any:
     """Plot training and validation accuracy by epoch with the gap between them shaded.
 
     A wide gap means overfitting: regularise or augment more. No gap and a low accuracy means too

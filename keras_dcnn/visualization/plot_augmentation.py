@@ -1,5 +1,7 @@
 """plot_augmentation: what an augmentation layer does to one's images."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -7,7 +9,9 @@ from keras_dcnn._checks import check_count
 from keras_dcnn.visualization._axes import pyplot
 
 
-def plot_augmentation(layers, images, draws=6, value_range=(0, 255)):
+def plot_augmentation(
+    layers: Any, images: Any, draws: int = 6, value_range: tuple[float, float] = (0, 255)
+) -> Any:
     """Show images beside several draws of each augmentation layer, one row per image and layer.
 
     Look before training: an augmentation that makes a class unrecognisable to you does so to the

@@ -1,9 +1,14 @@
 """plot_learning_rate: the loss by learning rate, with the rates to begin with."""
 
+from typing import Any
+
+from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
 from keras_dcnn.visualization._axes import COLOURS, axes
 
 
-def plot_learning_rate(curve, ax=None, title="Learning rate"):
+def plot_learning_rate(
+    curve: LearningRateCurve, ax: Any = None, title: str = "Learning rate"
+) -> Any:
     """Plot the loss of a range test by learning rate, and the two rates that it suggests.
 
     A good rate lies where the loss falls fast, well before the rise at the right. Where the curve

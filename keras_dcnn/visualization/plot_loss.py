@@ -1,11 +1,13 @@
 """plot_loss: the loss by epoch, with the cuts of the learning rate."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_dcnn.visualization._axes import COLOURS, axes, curve, curves
 
 
-def plot_loss(history, ax=None, title="Loss"):
+def plot_loss(history: Any, ax: Any = None, title: str = "Loss") -> Any:
     """Plot training and validation loss by epoch, and where the learning rate was cut.
 
     Read it as the tutorial does: a rate too high stalls high or jumps, one too low falls nearly

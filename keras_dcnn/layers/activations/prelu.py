@@ -1,5 +1,8 @@
 """PReLU: a leaky rectifier that learns one negative slope per channel."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_dcnn._checks import check_keywords, data_format_or_default, is_number
@@ -56,13 +59,13 @@ class PReLU(keras.layers.PReLU):
 
     def __init__(
         self,
-        alpha_initializer=0.25,
-        alpha_regularizer=None,
-        alpha_constraint=None,
-        shared_axes=None,
-        data_format=None,
-        **kwargs,
-    ):
+        alpha_initializer: Any = 0.25,
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: int | Sequence[int] | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_keywords(self, kwargs)
         data_format = data_format_or_default(data_format)
         if is_number(alpha_initializer):
@@ -72,7 +75,7 @@ class PReLU(keras.layers.PReLU):
         )
         self.data_format = data_format
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         given = self.shared_axes
         if given is None:
             rank = len(input_shape)
@@ -86,5 +89,5 @@ class PReLU(keras.layers.PReLU):
         super().build(input_shape)
         self.shared_axes = given  # the configuration keeps what was asked, not this input's rank
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}

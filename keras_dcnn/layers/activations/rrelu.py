@@ -1,6 +1,8 @@
 """RReLU: a leaky rectifier whose negative slope is random in training and fixed in test."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -123,13 +125,13 @@ class RReLU(keras.layers.Layer):
 
     def __init__(
         self,
-        lower=1 / 8,
-        upper=1 / 3,
-        sampling="reciprocal",
-        shared_axes=None,
-        seed=None,
-        **kwargs,
-    ):
+        lower: float = 1 / 8,
+        upper: float = 1 / 3,
+        sampling: str = "reciprocal",
+        shared_axes: int | Sequence[int] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_keywords(self, kwargs)
         check_choice("sampling", sampling, ("reciprocal", "uniform"))
         check_number("lower", lower)
@@ -151,20 +153,20 @@ class RReLU(keras.layers.Layer):
         self.supports_masking = True
 
     @property
-    def inference_slope(self):
+    def inference_slope(self) -> float:
         """The fixed slope α used at inference."""
         if self.sampling == "reciprocal":
             return 2 / (1 / self.lower + 1 / self.upper)
         return (self.lower + self.upper) / 2
 
     @property
-    def rms_slope(self):
+    def rms_slope(self) -> float:
         """√E[α²] in training: the `negative_slope` that `HeNormal` needs before this layer."""
         if self.sampling == "reciprocal":  # the integral of 1/a², over its width
             return math.sqrt(self.lower * self.upper)
         return math.sqrt((self.lower**2 + self.lower * self.upper + self.upper**2) / 3)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self._axes_within(len(input_shape))  # refuses what it can't place before the first batch
 
     def _axes_within(self, rank):
@@ -178,7 +180,7 @@ class RReLU(keras.layers.Layer):
                 )
         return tuple(sorted({axis % rank for axis in axes}))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype)
         if not training:
             return leaky_relu(inputs, self.inference_slope)
@@ -193,8 +195,8 @@ class RReLU(keras.layers.Layer):
             shared_axes=self._axes_within(len(inputs.shape)),
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **arguments_of(self)}

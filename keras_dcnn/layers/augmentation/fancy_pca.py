@@ -1,7 +1,11 @@
 """FancyPCA: shifts the colour of an image along the principal components of the data's colours."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_dcnn._checks import (
     check_choice,
@@ -98,16 +102,16 @@ class FancyPCA(ImageLayer):
 
     def __init__(
         self,
-        std=0.1,
-        scale="eigenvalue",
-        eigenvalues=None,
-        eigenvectors=None,
-        value_range=(0, 255),
-        clip=True,
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        std: float = 0.1,
+        scale: str = "eigenvalue",
+        eigenvalues: Sequence[float] | None = None,
+        eigenvectors: ArrayLike | None = None,
+        value_range: tuple[float, float] = (0, 255),
+        clip: bool = True,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_number("std", std, minimum=0)
         check_choice("scale", scale, ("eigenvalue", "stddev"))
         check_value_range(value_range)
@@ -132,7 +136,7 @@ class FancyPCA(ImageLayer):
         self.eigenvalues = eigenvalues
         self.eigenvectors = eigenvectors
 
-    def adapt(self, data, batch_size=256):
+    def adapt(self, data: Any, batch_size: int = 256) -> None:
         """Measure the eigenpairs on a data set, in one pass and in constant memory.
 
         Args:
@@ -159,7 +163,7 @@ class FancyPCA(ImageLayer):
         eigenvalues, eigenvectors = np.linalg.eigh(covariance)  # ascending
         self._set_eigenpairs(np.maximum(eigenvalues[::-1], 0), eigenvectors[:, ::-1])
 
-    def get_random_transformation(self, images):
+    def get_random_transformation(self, images: Any) -> Any:
         """Draw one RGB shift per image, in the units of `value_range`, of shape (batch, 3)."""
         low, high = self.value_range
         scales = np.asarray(self.eigenvalues or IMAGENET_EIGENVALUES, "float32")
@@ -168,18 +172,18 @@ class FancyPCA(ImageLayer):
         alpha = self.std * self.normal(images, 3)
         return pca_colour_shift(alpha, scales, eigenvectors, self.ops)
 
-    def transform_images(self, images, transformation):
+    def transform_images(self, images: Any, transformation: Any) -> Any:
         ops = self.ops
         images = shift_colours(ops.cast(images, "float32"), transformation, self.channel_axis, ops)
         images = ops.clip(images, *self.value_range) if self.clip else images
         return ops.cast(images, self.compute_dtype)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         if self.eigenvalues is not None:
             store["eigenvalues"] = np.asarray(self.eigenvalues)
             store["eigenvectors"] = np.asarray(self.eigenvectors)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         if "eigenvalues" in store:
             self._set_eigenpairs(store["eigenvalues"][:], store["eigenvectors"][:])
 

@@ -1,6 +1,7 @@
 """RandomAffine: rotation, zoom, translation, shear and flip at the same time, resampled once."""
 
 import math
+from typing import Any
 
 import keras
 
@@ -108,19 +109,19 @@ class RandomAffine(GeometricLayer):
 
     def __init__(
         self,
-        rotation=0.05,
-        zoom=0.2,
-        translation=0.1,
-        shear=None,
-        flip=None,
-        fill_mode="reflect",
-        fill_value=0.0,
-        interpolation="bilinear",
-        bounding_box_format=None,
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        rotation: float | tuple[float, float] | None = 0.05,
+        zoom: float | tuple[float, float] | None = 0.2,
+        translation: float | tuple[float, float] | dict[str, Any] | None = 0.1,
+        shear: float | tuple[float, float] | dict[str, Any] | None = None,
+        flip: str | None = None,
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        interpolation: str = "bilinear",
+        bounding_box_format: str | None = None,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         ranges = {
             "rotation": _range_within_one("rotation", rotation, _TURNS),
             "zoom": _zoom_range(zoom),
@@ -149,7 +150,7 @@ class RandomAffine(GeometricLayer):
         self.shear = shear
         self.flip = flip
 
-    def get_random_transformation(self, images):
+    def get_random_transformation(self, images: Any) -> Any:
         """Draw `{"matrix": (batch, 2, 2), "offset": (batch, 2)}`: from output to input pixels."""
         ops = self.ops
         uniform = ops.unstack(self.uniform(images, 8), 8, axis=-1)

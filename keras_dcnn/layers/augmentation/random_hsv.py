@@ -1,5 +1,7 @@
 """RandomHSV: jitters hue, saturation and value, with the powers of Exemplar-CNN."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -113,16 +115,16 @@ class RandomHSV(ImageLayer):
 
     def __init__(
         self,
-        hue=0.1,
-        power=(0.25, 4.0),
-        scale=(0.7, 1.4),
-        shift=(-0.1, 0.1),
-        power_sampling="uniform",
-        value_range=(0, 255),
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        hue: float | tuple[float, float] | None = 0.1,
+        power: tuple[float, float] | dict[str, Any] | None = (0.25, 4.0),
+        scale: tuple[float, float] | dict[str, Any] | None = (0.7, 1.4),
+        shift: tuple[float, float] | dict[str, Any] | None = (-0.1, 0.1),
+        power_sampling: str = "uniform",
+        value_range: tuple[float, float] = (0, 255),
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_choice("power_sampling", power_sampling, ("uniform", "log_uniform"))
         check_value_range(value_range)
         turn = symmetric_range("hue", hue)
@@ -144,7 +146,7 @@ class RandomHSV(ImageLayer):
         self.power_sampling = power_sampling
         self.value_range = value_range
 
-    def get_random_transformation(self, images):
+    def get_random_transformation(self, images: Any) -> Any:
         """Draw `{"hue": (d,), "power": (p_s, p_v), …}`, each None or of shape (batch, 1, 1)."""
         uniform = self.ops.reshape(self.uniform(images, 7), (-1, 7, 1, 1))
         columns = iter(self.ops.unstack(uniform, 7, axis=1))
@@ -161,7 +163,7 @@ class RandomHSV(ImageLayer):
             return self.ops.exp(np.log(low) + uniform * np.log(high / low))
         return low + uniform * (high - low)
 
-    def transform_images(self, images, transformation):
+    def transform_images(self, images: Any, transformation: Any) -> Any:
         ops, (low, high), axis = self.ops, self.value_range, self.channel_axis
         unit = (ops.cast(images, "float32") - low) * (1 / (high - low))
         hue, saturation, value = rgb_to_hsv(*ops.unstack(unit, 3, axis=axis), ops=ops)

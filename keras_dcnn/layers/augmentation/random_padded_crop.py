@@ -1,5 +1,7 @@
 """RandomPaddedCrop: a window at a random place of the padded image, in the centre at inference."""
 
+from typing import Any
+
 import keras
 
 from keras_dcnn._checks import check_count, check_flag
@@ -66,17 +68,17 @@ class RandomPaddedCrop(GeometricLayer):
 
     def __init__(
         self,
-        height,
-        width,
-        padding=0,
-        flip=False,
-        fill_mode="constant",
-        fill_value=0.0,
-        bounding_box_format=None,
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        height: int,
+        width: int,
+        padding: int = 0,
+        flip: bool = False,
+        fill_mode: str = "constant",
+        fill_value: float = 0.0,
+        bounding_box_format: str | None = None,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_count("height", height)
         check_count("width", width)
         check_count("padding", padding, minimum=0)
@@ -94,7 +96,7 @@ class RandomPaddedCrop(GeometricLayer):
         self.padding = padding
         self.flip = flip
 
-    def output_size(self, height, width):
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
         for name, size, window in (("height", height, self.height), ("width", width, self.width)):
             if isinstance(size, int) and size + 2 * self.padding < window:
                 raise ValueError(self._too_small(f"images of {name} {size}"))
@@ -107,7 +109,7 @@ class RandomPaddedCrop(GeometricLayer):
             "raise `padding` or crop less."
         )
 
-    def get_random_transformation(self, images):
+    def get_random_transformation(self, images: Any) -> Any:
         """Draw `{"matrix": (batch, 2, 2), "offset": (batch, 2)}`: from output to input pixels."""
         ops, room = self.ops, self._room(images)
         draws = self.uniform(images, 3)
@@ -115,7 +117,7 @@ class RandomPaddedCrop(GeometricLayer):
         mirrored = ops.cast(draws[:, 2] < (0.5 if self.flip else 0.0), "float32")
         return self._window(top_left, mirrored)
 
-    def inference_transformation(self, images):
+    def inference_transformation(self, images: Any) -> Any:
         sizes = self.sizes(images)
         if all(isinstance(n, int) for n in sizes) and sizes == (self.height, self.width):
             return None

@@ -1,5 +1,7 @@
 """standard_augmentation: the tutorial's everyday set, in the order in which it makes sense."""
 
+from typing import Any
+
 import keras
 
 from keras_dcnn.layers.augmentation.fancy_pca import FancyPCA
@@ -17,15 +19,15 @@ class AugmentationPipeline(keras.layers.Pipeline):
 
 
 def standard_augmentation(
-    height,
-    width,
-    value_range=(0, 255),
-    padding=0,
-    flip=True,
-    moments=None,
-    bounding_box_format=None,
-    seed=None,
-):
+    height: int,
+    width: int,
+    value_range: tuple[float, float] = (0, 255),
+    padding: int = 0,
+    flip: bool = True,
+    moments: Any = None,
+    bounding_box_format: str | None = None,
+    seed: int | None = None,
+) -> keras.layers.Pipeline:
     """The tutorial's everyday augmentation as one layer: places first, then colours.
 
     In a model or in `tf.data.Dataset.map`. In training the images go through

@@ -1,6 +1,7 @@
 """AdaptedLayer: what the preprocessing layers share beside the formula."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,14 +27,14 @@ class AdaptedLayer(PixelLayer):
 
     covariance = False  # whether `_measure` needs it
 
-    def __init__(self, per="channel", data_format=None, **kwargs):
+    def __init__(self, per: str = "channel", data_format: str | None = None, **kwargs: Any) -> None:
         check_choice("per", per, ("channel", "dimension"))
         super().__init__(**kwargs)
         self.per = per
         self.data_format = data_format_or_default(data_format)
         self._shape = None  # of the mean: (channels,), or that of one input
 
-    def adapt(self, data, batch_size=256):
+    def adapt(self, data: Any, batch_size: int = 256) -> None:
         """Measure the statistics on a data set, in one pass; more images take no more memory.
 
         Models that hold the layer need not be compiled again. On JAX and PyTorch a

@@ -1,6 +1,7 @@
 """WhiteningLayer: what PCA and ZCA whitening share."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +30,9 @@ class WhiteningLayer(AdaptedLayer):
 
     covariance = True
 
-    def __init__(self, num_components=None, epsilon=1e-5, **kwargs):
+    def __init__(
+        self, num_components: int | None = None, epsilon: float = 1e-5, **kwargs: Any
+    ) -> None:
         check_keywords(self, kwargs)  # no `per`, and no data format: the dimensions have no order
         if num_components is not None:
             check_count("num_components", num_components)

@@ -1,5 +1,7 @@
 """MinMaxScaling: maps the range of the data set to [−1, 1]."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -75,7 +77,7 @@ class MinMaxScaling(AdaptedLayer):
             )
         return {"low": low, "high": high}
 
-    def transform_images(self, images, statistics):
+    def transform_images(self, images: Any, statistics: Any) -> Any:
         ops, x = self.ops, self.ops.cast(images, "float32")
         low, high = self._aligned(statistics["low"]), self._aligned(statistics["high"])
         return ops.cast(scale_to_unit_range(x, low, high, ops), self.compute_dtype)

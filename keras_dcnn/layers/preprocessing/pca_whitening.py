@@ -1,5 +1,7 @@
 """PCAWhitening: the principal components of an image, each with variance 1."""
 
+from typing import Any
+
 import keras
 
 from keras_dcnn.layers.preprocessing._whitening_layer import WhiteningLayer
@@ -72,9 +74,9 @@ class PCAWhitening(WhiteningLayer):
     def _projection(self, vectors, deviations):
         return vectors / deviations
 
-    def transform_images(self, images, statistics):
+    def transform_images(self, images: Any, statistics: Any) -> Any:
         return self._flat(images, statistics)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         batch = () if self._is_single(input_shape) else tuple(input_shape[:1])
         return (*batch, self._sizes(self._shape or input_shape[1:])[1])

@@ -1,5 +1,7 @@
 """ZCAWhitening: images whose pixels are uncorrelated and that still look like images."""
 
+from typing import Any
+
 import keras
 
 from keras_dcnn.layers.preprocessing._whitening_layer import WhiteningLayer
@@ -73,5 +75,5 @@ class ZCAWhitening(WhiteningLayer):
     def _projection(self, vectors, deviations):
         return (vectors / deviations) @ vectors.T
 
-    def transform_images(self, images, statistics):
+    def transform_images(self, images: Any, statistics: Any) -> Any:
         return self.ops.reshape(self._flat(images, statistics), (-1, *self._shape))

@@ -1,5 +1,7 @@
 """ZeroCenter: subtracts the mean of the data set."""
 
+from typing import Any
+
 import keras
 
 from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer
@@ -67,6 +69,6 @@ class ZeroCenter(AdaptedLayer):
     def _measure(self, moments):
         return {"mean": moments.mean}
 
-    def transform_images(self, images, statistics):
+    def transform_images(self, images: Any, statistics: Any) -> Any:
         x = self.ops.cast(images, "float32")
         return self.ops.cast(zero_center(x, self._aligned(statistics["mean"])), self.compute_dtype)

@@ -1,0 +1,39 @@
+"""What a user's type checker says of the public names. `make lint` asks it; nothing runs this.
+
+A call that is wrong must be said to be so: an `ignore` that is not needed fails the check.
+"""
+
+import keras
+import numpy as np
+
+import keras_dcnn
+from keras_dcnn.callbacks import CheckpointEnsemble, CurveRecorder, DivideLROnPlateau
+from keras_dcnn.diagnosis import Finding, LearningRateCurve, examine, find_learning_rate
+from keras_dcnn.ensemble import AveragingTrace, Calibration, Ensemble, EnsembleOnDisk, Selection
+from keras_dcnn.layers import RandomHSV, RReLU
+from keras_dcnn.statistics import PixelMoments
+
+
+def parts(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    RReLU(lower=0.1, upper=0.3, shared_axes=[1, 2], seed=None)
+    RReLU(lower="a little")  # type: ignore[arg-type]
+    RandomHSV(hue=0.1, power=None, scale={"saturation": None, "value": (0.5, 1.5)})
+    DivideLROnPlateau(patience=3, restore="weights", max_reductions=None)
+    DivideLROnPlateau(patiance=3)  # type: ignore[call-arg]
+    CheckpointEnsemble("members", max_members=5)
+    CurveRecorder(None)
+    findings: list[Finding] = examine(model)
+    curve: LearningRateCurve = find_learning_rate(model, (x, y), seed=1)
+    model.optimizer.learning_rate = curve.valley
+    moments: PixelMoments = PixelMoments().update(x).merge(PixelMoments().update(x))
+    print(findings, moments.mean)
+
+
+def ensembles(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    trace: AveragingTrace = keras_dcnn.ensemble.soup(model, ["a.weights.h5"], (x, y))
+    ensemble: Ensemble = EnsembleOnDisk("members", max_loaded=2).load()
+    Ensemble([model, model], combine="logit", weights=[1, 3])
+    Ensemble(model)  # type: ignore[arg-type]
+    selection: Selection = keras_dcnn.ensemble.select_members(x, y, metric="brier")
+    calibration: Calibration = keras_dcnn.ensemble.calibration(y, x, bins=15)
+    print(trace.score, ensemble, selection.weights, calibration.ece)
