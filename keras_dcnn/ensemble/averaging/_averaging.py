@@ -33,25 +33,9 @@ class WeightSums:
     """Weighted sums, in float64, of the weights that a model is given in turn."""
 
     def __init__(self, model):
-        self._model = model
-        self._weights = float_weights(model)
+        self._model, self._weights = model, float_weights(model)
         self._sums = [np.zeros(weight.shape) for weight in self._weights]
         self._total = 0.0
-
-    def load(self, checkpoint):
-        """Give the model the weights of a checkpoint, which must be finite."""
-        kept = variables_kept(other_variables(self._model))
-        with kept, np.errstate(over="ignore"):  # what is too large for the model is infinite then
-            checkpoint.give()
-        for weight in self._weights:
-            if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-                dtype = keras.backend.standardize_dtype(weight.dtype)
-                raise ValueError(
-                    f"the weights must be finite; `{weight.path}` of {checkpoint.name} holds NaN "
-                    f"or infinity in the model's {dtype}: leave this one out, or give the model "
-                    "a wider dtype."
-                )
-        settle(self._model)
 
     def add(self, share=1.0):
         """Count in the weights that the model has."""
@@ -67,6 +51,30 @@ class WeightSums:
             dtype = keras.backend.standardize_dtype(weight.dtype)
             weight.assign((now / (self._total + share)).astype(dtype))
         settle(self._model)
+
+
+def load(model, checkpoint):
+    """Give the model the weights of a checkpoint, which must be finite."""
+    with variables_kept(other_variables(model)), np.errstate(over="ignore"):
+        checkpoint.give()
+    for weight in float_weights(model):
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            dtype = keras.backend.standardize_dtype(weight.dtype)
+            raise ValueError(
+                f"the weights must be finite; `{weight.path}` of {checkpoint.name} holds NaN or "
+                f"infinity in the model's {dtype}: leave this one out, or give the model a wider "
+                "dtype."
+            )
+    settle(model)
+
+
+def evaluate(model, checkpoints, judge):
+    """The logs of each checkpoint by itself; the model has the last one's weights then."""
+    logs = []
+    for checkpoint in with_bar(checkpoints, "Evaluating"):
+        load(model, checkpoint)
+        logs.append(judge())
+    return logs
 
 
 def settle(model):

@@ -9,6 +9,8 @@ from keras_dcnn._state.snapshot import snapshot
 from keras_dcnn.ensemble.averaging._averaging import (
     BatchNormChoice,
     WeightSums,
+    evaluate,
+    load,
     put_back_on_error,
     with_bar,
 )
@@ -30,9 +32,9 @@ def average_checkpoints(
 
     `w = Σ aᵢ wᵢ / Σ aᵢ`, in float64, for all float weights; seeds, counts and other whole numbers
     stay the model's own, as does the optimizer. The checkpoints are read one after the other, into
-    the model itself: beside it there is memory for two of them, three on JAX where they are
-    measured, whatever their number. The model's former weights lie in a temporary file meanwhile;
-    when anything fails, the model is as it was.
+    the model itself: beside it there is memory for three of them, whatever their number. The
+    model's former weights lie in a temporary file meanwhile; when anything fails, the model is as
+    it was.
 
     Args:
         model: A built Keras model; compiled where `validation_data` is given.
@@ -100,33 +102,35 @@ def average(model, checkpoints, shares, batch_norm, judge):
     """
     used = [one for one, share in zip(checkpoints, shares, strict=True) if share]
     shares = [share for share in shares if share]
-    own = {}
     with put_back_on_error(model):
+        own = evaluate(model, used, judge) if judge else [None] * len(used)
+        _check_losses(used, own)
         sums = WeightSums(model)
         for one, share in zip(with_bar(used, "Averaging"), shares, strict=True):
-            sums.load(one)
-            own[id(one)] = _finite(one, judge()) if judge else None
+            load(model, one)
             sums.add(share)
         last = snapshot(batch_norm.variables)
         sums.set_means()
+        del sums  # JAX evaluates with copies of the weights
         chosen, logs = batch_norm.choose(last)
         if judge:
             _refuse_behind_barrier(used, shares, own, logs[chosen]["loss"])
+    own = dict(zip(map(id, used), own, strict=True))
     tried = [(one.name, own.get(id(one)), None, id(one) in own) for one in checkpoints]
     return batch_norm.trace(tried, chosen, logs)
 
 
-def _finite(checkpoint, logs):
-    if not math.isfinite(logs["loss"]):
-        raise ValueError(
-            f"every checkpoint must have a finite loss on the held-out data; {checkpoint.name} has "
-            f"{logs['loss']}: leave it out, and if all have, look at the data."
-        )
-    return logs
+def _check_losses(checkpoints, own):
+    for one, logs in zip(checkpoints, own, strict=True):
+        if logs and not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"every checkpoint must have a finite loss on the held-out data; {one.name} has "
+                f"{logs['loss']}: leave it out, and if all have, look at the data."
+            )
 
 
 def _refuse_behind_barrier(checkpoints, shares, own, averaged):
-    losses = [own[id(one)]["loss"] for one in checkpoints]
+    losses = [logs["loss"] for logs in own]
     single = float(np.average(losses, weights=shares))
     if behind_barrier(averaged, single):
         pairs = zip(checkpoints, losses, strict=True)

@@ -7,6 +7,8 @@ from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.ensemble.averaging._averaging import (
     BatchNormChoice,
     WeightSums,
+    evaluate,
+    load,
     put_back_on_error,
     with_bar,
 )
@@ -95,30 +97,26 @@ def soup(
     if recipe == "uniform":
         return average(model, opened, [1.0] * len(opened), batch_norm, judge)
     with put_back_on_error(model):
-        sums = WeightSums(model)
-        return _add_in_turn(_sorted(opened, sums, judge), sums, batch_norm, judge)
+        own = evaluate(model, opened, judge)
+        return _add_in_turn(model, _sorted(opened, own, judge), batch_norm, judge)
 
 
-def _sorted(candidates, sums, judge):
+def _sorted(candidates, own, judge):
     """(candidate, its logs), the best first."""
-    measured = []
-    for candidate in with_bar(candidates, "Evaluating"):
-        sums.load(candidate)
-        measured.append((candidate, judge()))
-    measured.sort(key=lambda pair: judge.cost(pair[1]))
-    if judge.cost(measured[0][1]) == math.inf:
+    pairs = sorted(zip(candidates, own, strict=True), key=lambda pair: judge.cost(pair[1]))
+    if judge.cost(pairs[0][1]) == math.inf:
         raise ValueError(
             f"at least one candidate must have a finite {judge.monitor}; all of them give NaN "
             "or infinity: look at the data and the candidates."
         )
-    return measured
+    return pairs
 
 
-def _add_in_turn(candidates, sums, batch_norm, judge):
+def _add_in_turn(model, candidates, batch_norm, judge):
     """Add each of the sorted candidates where that makes the average no worse; the trace."""
-    tried, best = [], None
+    sums, tried, best = WeightSums(model), [], None
     for candidate, own in with_bar(candidates, "Trying the soup"):
-        sums.load(candidate)
+        load(model, candidate)
         last = snapshot(batch_norm.variables)
         sums.set_means(share=1.0)
         chosen, logs = batch_norm.choose(last)
@@ -126,7 +124,7 @@ def _add_in_turn(candidates, sums, batch_norm, judge):
         tried.append((candidate.name, own, logs[chosen], stays))
         if stays:
             best = chosen, logs, snapshot(batch_norm.variables)
-            sums.load(candidate)
+            load(model, candidate)
             sums.add()
     sums.set_means()
     put_back(batch_norm.variables, best[2])
