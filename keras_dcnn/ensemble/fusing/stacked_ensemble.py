@@ -108,8 +108,11 @@ class StackedEnsemble(CombinedModel):
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
-    def call(self, inputs, training=False):
+    def build(self, input_shape):
         self._check_keras_head("call")
+        super().build(input_shape)
+
+    def call(self, inputs, training=False):
         return self.head(self._features(inputs), training=training)
 
     def fit_predictions(self, predictions, y, **fit_arguments):
@@ -166,10 +169,6 @@ class StackedEnsemble(CombinedModel):
     def save(self, filepath, *args, **kwargs):
         self._check_keras_head("save")  # Keras would empty the file before it asks for the config
         super().save(filepath, *args, **kwargs)
-
-    def save_weights(self, filepath, *args, **kwargs):
-        self._check_keras_head("save_weights")
-        super().save_weights(filepath, *args, **kwargs)
 
     def compile_from_config(self, config):
         if config.get("optimizer") is None:

@@ -177,6 +177,14 @@ def test_the_head_that_is_given_stays_unfitted_and_a_second_fit_replaces_the_fir
     np.testing.assert_allclose(keras.ops.convert_to_numpy(stacked(X)), predict(fresh), rtol=1e-5)
 
 
+def test_it_is_fitted_after_a_call_that_came_too_early():
+    stacked = StackedEnsemble(members())
+    with pytest.raises(ValueError, match="not fitted yet"):
+        stacked(X)
+    fit(stacked, X, labels(3))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(stacked(X)), predict(stacked), rtol=1e-5)
+
+
 def test_weights_of_samples_reach_the_last_step_of_a_pipeline():
     models, y, weights = members(), labels(3), rng.random(60)
     head = make_pipeline(StandardScaler(), LogisticRegression())
@@ -215,17 +223,18 @@ def test_other_heads_predict_in_numpy_and_refuse_what_needs_keras(head, tmp_path
     stacked.compile(optimizer=None, loss="mse")
     loss = np.mean((expected - y[:, None]) ** 2)
     assert stacked.evaluate(X, y, verbose=0) == pytest.approx(loss, rel=1e-4)
-    with pytest.raises(ValueError, match="built"):  # Keras's own error
-        stacked.export(tmp_path / "s")
     (tmp_path / "s.keras").write_text("what was there")
     for use in (
         lambda: stacked(X),
         lambda: stacked.save(tmp_path / "s.keras"),
-        lambda: stacked.save_weights(tmp_path / "s.weights.h5"),
     ):
         with pytest.raises(ValueError, match="needs a head that is a Keras layer"):
             use()
     assert (tmp_path / "s.keras").read_text() == "what was there"
+    with pytest.raises(ValueError, match="not yet been built"):  # Keras's own error
+        stacked.save_weights(tmp_path / "s.weights.h5")
+    with pytest.raises(ValueError, match="built"):
+        stacked.export(tmp_path / "s")
 
 
 def test_a_keras_head_is_trained_and_the_members_are_not(tmp_path):
