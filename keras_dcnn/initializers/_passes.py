@@ -25,9 +25,9 @@ class Treatment:
 
     layer: keras.Layer
     name: str
-    kernel: object = None
-    note: str = ""
+    kind: str = None  # of the kernel; as below, None for the kernel of an unknown layer
     variable: keras.Variable = None
+    note: str = ""
     start: np.ndarray = None
     place: float = math.inf  # among the calls of the layers
     target: float = 1.0  # the variance on the first batch with which that on all is 1
@@ -44,8 +44,8 @@ def treatments(model):
         kernels = known_kernels(layer)
         for kernel in kernels:
             name = f"{path} {kernel.prefix}_kernel" if len(kernels) > 1 else path
-            note, variable = _note(layer, kernel.variable), kernel.variable
-            found.append(Treatment(layer, name, kernel, note, variable))
+            variable = kernel.variable
+            found.append(Treatment(layer, name, kernel.kind, variable, _note(layer, variable)))
         if not kernels and _has_matrix(layer):
             found.append(Treatment(layer, path, note=f"unknown kernel of {type(layer).__name__}"))
     return found
@@ -96,7 +96,7 @@ class Passes:
         self._kernels = [kernel for kernel in self._kernels if not kernel.note]
         for one in self._kernels:
             shape = one.variable.shape
-            one.variable.assign(orthonormal_kernel(generator, one.layer, one.kernel.kind, shape))
+            one.variable.assign(orthonormal_kernel(generator, one.layer, one.kind, shape))
         off = self._kernels
         while off and max_iterations:
             self._run(self._batches[0], functools.partial(_scale, tolerance))
@@ -142,7 +142,7 @@ def _moments(kernel, call):
     """
     replaced = {"activation": None, "use_bias": False, "bias": None}
     pointwise = getattr(kernel.layer, "pointwise_kernel", None)
-    if pointwise is not None and kernel.kernel.kind == "depthwise":
+    if pointwise is not None and kernel.kind == "depthwise":
         identity = np.eye(pointwise.shape[-2]).reshape((*pointwise.shape[:-1], -1))
         replaced["pointwise_kernel"] = ops.convert_to_tensor(identity, kernel.layer.compute_dtype)
     with shadowed(kernel.layer, **replaced):
@@ -174,7 +174,7 @@ def _is_reached(kernel, first, variance, tolerance):
     """Whether the variance on all batches is within the tolerance; else sets what to aim at."""
     if kernel.note:
         return True
-    if not _is_usable(kernel, variance):
+    if not _is_usable(kernel, variance if first else 0.0):
         return False
     kernel.after, kernel.target = variance, first / variance
     return abs(variance - 1) < tolerance
