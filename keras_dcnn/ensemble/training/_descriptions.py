@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import math
+import textwrap
 import types
 import warnings
 
@@ -123,10 +124,12 @@ def _code(value, inner):
 
 
 def _text(code):
-    """The source without comments; where it is not alone or not there, what Python runs of it."""
-    with contextlib.suppress(OSError, SyntaxError):
-        if code.co_name != "<lambda>":  # of which several may be on a line, amid other things
-            text = inspect.getsource(code)
-            return ast.unparse(ast.parse("if 1:\n" + text if text[0].isspace() else text))
-    inner = [_text(one) if inspect.iscode(one) else describe(one) for one in code.co_consts]
-    return json.dumps([code.co_code.hex(), inner, code.co_names])
+    """The source without comments; of a lambda the lines that it is on."""
+    try:
+        text = textwrap.dedent(inspect.getsource(code))
+    except OSError:  # made by `exec`: there is only what Python runs
+        inner = [_text(one) if inspect.iscode(one) else describe(one) for one in code.co_consts]
+        return json.dumps([code.co_code.hex(), inner, code.co_names])
+    with contextlib.suppress(SyntaxError):  # as the lines of a longer statement may be
+        text = ast.unparse(ast.parse(text))
+    return text

@@ -43,12 +43,19 @@ def recursive():
 def generator():
     yield 1
 VALUES = [
-    lambda: [], lambda: [1], lambda: [1.0], lambda: len, lambda: max, closed(1), closed(2),
+    lambda: [],  # of which one stands on a line
+    lambda: [1],
+    lambda: [1.0],
+    lambda: len,
+    lambda: max,
+    closed(1), closed(2),
     closed(1, 2), closed([1]), functools.partial(closed, 1), functools.partial(closed, n=1),
     Call(1), Call(2), Call(1).method, Call(2).method, pathlib.PurePosixPath("a"),
     pathlib.PurePosixPath("b"), Kind.A, Kind.B, b"a", b"b", {"a", "b"}, {"a", "c"}, itself,
     np.array(3.0), np.array(4.0), np.array(["a", None], object), np.array(["b", None], object),
-    np.ndarray, list, float("inf"), range(3), lambda: (lambda: 1), lambda: (lambda: 2),
+    np.ndarray, list, float("inf"), range(3),
+    lambda: (lambda: 1),
+    lambda: (lambda: 2),
     recursive(), generator(), object(), Base, Other, Base().method, Other().method,
 ]
 """
