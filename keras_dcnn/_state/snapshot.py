@@ -21,10 +21,10 @@ def put_back(variables, values):
 def variables_kept(variables, only_on_error=False):
     """Put the values, which it yields, back at the end of the block, or only where it fails."""
     values = snapshot(variables)
+    fails = True
     try:
         yield values
-    except BaseException:
-        put_back(variables, values)
-        raise
-    if not only_on_error:
-        put_back(variables, values)
+        fails = False
+    finally:
+        if fails or not only_on_error:
+            put_back(variables, values)

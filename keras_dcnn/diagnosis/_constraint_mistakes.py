@@ -20,7 +20,7 @@ def find_wrong_constraint_axes(model):
             path,
         )
         for path, kernel in _kernels(model)
-        if (axes := _axes(constraint := kernel.variable.constraint, kernel))
+        if (axes := _axes_of(constraint := kernel.variable.constraint, kernel))
         if set(axes) != set(kernel.axes)
     ]
 
@@ -51,7 +51,7 @@ def _kernels(model):
     ]
 
 
-def _axes(constraint, kernel):
+def _axes_of(constraint, kernel):
     """The axes of a constraint, counted from the front, or None for one that has none."""
     axis = getattr(constraint, "axis", None)
     if axis is None:

@@ -86,7 +86,7 @@ def find_learning_rate(
         https://arxiv.org/abs/1506.01186. Smoothing, stopping and both suggestions are fastai's,
         https://docs.fast.ai/callback.schedule.html, but its smoothing, 0.98, lags by 50 steps.
     """
-    _check_model(model)
+    _check_compiled(model)
     check_data(data)
     _check_numbers(min_lr, max_lr, num_steps, batch_size, smoothing)
     check_seed(seed)
@@ -96,13 +96,13 @@ def find_learning_rate(
         generator = np.random.default_rng(_seed(seed))
         with training_batches(data, batch_size, generator) as batches:
             losses, diverged = sweep(model, rates, batches, smoothing, verbose)
-    curve = _curve(rates, losses, smoothing, diverged)
+    curve = _suggest(rates, losses, smoothing, diverged)
     if verbose:
         print(curve)
     return curve
 
 
-def _check_model(model):
+def _check_compiled(model):
     check_built_model(model)
     if not model.compiled or model.optimizer is None:
         raise ValueError(
@@ -127,7 +127,7 @@ def _seed(seed):
     return np.random.randint(2**31) if seed is None else seed  # noqa: NPY002, put back afterwards
 
 
-def _curve(rates, losses, smoothing, diverged):
+def _suggest(rates, losses, smoothing, diverged):
     """The curve with its suggestions; ValueError where there are none."""
     tried = len(losses) + (diverged and len(losses) < len(rates))
     if len(losses) < FEWEST:

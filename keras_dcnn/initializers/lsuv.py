@@ -85,11 +85,11 @@ def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
         Mishkin, Matas: All you need is a good init (2015). https://arxiv.org/abs/1511.06422
     """
     _check_arguments(model, tolerance, max_iterations, seed, verbose)
-    batches = _batches(first_batch(data, NUM_SAMPLES))
+    batches = _split(first_batch(data, NUM_SAMPLES))
     with without_gradients():
-        _build(model, batches[0])
+        _build_on_one(model, batches[0])
         kernels = treatments(model)
-        with _left_as_it_was(model, kernels), _progress(batches, kernels, verbose) as tick:
+        with _values_kept(model, kernels), _ticks(batches, kernels, verbose) as tick:
             passes = Passes(model, batches, kernels, tick)
             passes.look()
             passes.treat(_generator(kernels, seed), tolerance, max_iterations)
@@ -108,13 +108,13 @@ def _check_arguments(model, tolerance, max_iterations, seed, verbose):
     check_choice("verbose", verbose, (0, 1))
 
 
-def _batches(inputs):
+def _split(inputs):
     """At most PASS_SIZE samples each, evenly spread."""
     number = -(-len(keras.tree.flatten(inputs)[0]) // PASS_SIZE)
     return [keras.tree.map_structure(lambda x, i=i: x[i::number], inputs) for i in range(number)]
 
 
-def _build(model, inputs):
+def _build_on_one(model, inputs):
     """Run the model once, on one sample, where layers have no weights yet."""
     if not all(layer.built for layer in all_layers(model)):
         model(keras.tree.map_structure(lambda x: x[:1], inputs), training=False)
@@ -131,7 +131,7 @@ def _generator(kernels, seed):
 
 
 @contextlib.contextmanager
-def _left_as_it_was(model, kernels):
+def _values_kept(model, kernels):
     """Put back the state that a pass may change and, if it fails, the kernels."""
     kernels = [kernel for kernel in kernels if kernel.variable is not None]
     with (
@@ -144,7 +144,7 @@ def _left_as_it_was(model, kernels):
 
 
 @contextlib.contextmanager
-def _progress(batches, kernels, verbose):
+def _ticks(batches, kernels, verbose):
     """A function that moves the progress bar on, to its end where one round of scaling does."""
     if not verbose:
         yield lambda: None
