@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import json
 import math
-import textwrap
 import types
 import warnings
 
@@ -126,10 +125,10 @@ def _code(value, inner):
 def _text(code):
     """The source without comments; of a lambda the lines that it is on."""
     try:
-        text = textwrap.dedent(inspect.getsource(code))
+        text = inspect.getsource(code)
     except OSError:  # made by `exec`: there is only what Python runs
         inner = [_text(one) if inspect.iscode(one) else describe(one) for one in code.co_consts]
         return json.dumps([code.co_code.hex(), inner, code.co_names])
     with contextlib.suppress(SyntaxError):  # as the lines of a longer statement may be
-        text = ast.unparse(ast.parse(text))
+        text = ast.unparse(ast.parse("if 1:\n" + text if text[0].isspace() else text))
     return text
