@@ -66,6 +66,7 @@ class SnapshotSchedule(StatefulCallback):
 
     excludes = ("DivideLROnPlateau", "GradualUnfreeze", "SnapshotSchedule")
     kept = ("proportions", "steps")
+    async_safe = True  # only the setting of the rate must come in its turn, and it does
 
     def __init__(self, cycles, lr_max, lr_min=0.0):
         super().__init__()
@@ -78,7 +79,8 @@ class SnapshotSchedule(StatefulCallback):
         self.reset()
 
     def reset(self):
-        self._proportions = self._steps = self._batches = None
+        self._proportions = self._steps = None
+        self._batches = 0
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -97,10 +99,13 @@ class SnapshotSchedule(StatefulCallback):
             self._proportions = [rate / max(rates) if max(rates) else 1.0 for rate in rates]
 
     def on_train_batch_begin(self, batch, logs=None):
-        self._batches = batch + 1
         within = batch / self._steps if self._steps else 0.0
         rate = cosine(self._progress(self.epochs_ended + within), self.lr_max, self.lr_min)
         set_rates(self.model_in_step, [rate * share for share in self._proportions])
+
+    def on_train_batch_end(self, batch, logs=None):
+        # Not at its beginning, where data may turn out to have ended.
+        self._batches = max(self._batches, batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
