@@ -12,21 +12,15 @@ def output_layer_for(classes):
     return keras.layers.Dense(classes, activation, dtype="float32", name="head")
 
 
-def keras_head(head, classes, num_features):
-    """The Keras layer that is given or, for a number, that has so many hidden units; built."""
+def keras_head(head, num_features, layer_for):
+    """The Keras layer that is given or, for a number, `layer_for` it, built for these features."""
     if not isinstance(head, keras.layers.Layer):
         check_count("head", head)
-        hidden = keras.layers.Dense(head, "relu", name="hidden")
-        head = keras.Sequential([hidden, output_layer_for(classes)], name="head")
-    build_head(head, num_features)
-    return head
-
-
-def build_head(head, num_features):
-    """Build a Keras head for so many features; Keras's own error where it is one for others."""
+        head = layer_for(head)
     if not head.built:
         head.build((None, num_features))
-    head.compute_output_spec(keras.KerasTensor((None, num_features)))
+    head.compute_output_spec(keras.KerasTensor((None, num_features)))  # or Keras says why not
+    return head
 
 
 def train_head(model, features, y, fit_arguments):

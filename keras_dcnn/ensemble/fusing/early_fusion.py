@@ -2,11 +2,11 @@
 
 import keras
 
-from keras_dcnn._checks import check_count, check_flag, check_keywords
+from keras_dcnn._checks import check_flag, check_keywords
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
 from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.fusing._features import Features
-from keras_dcnn.ensemble.fusing._heads import build_head, output_layer_for, train_head
+from keras_dcnn.ensemble.fusing._heads import keras_head, output_layer_for, train_head
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -79,10 +79,7 @@ class EarlyFusion(keras.Model):
         check_flag("train_networks", train_networks)
         check_models("networks", networks, "once is enough for its features", outputs=False)
         features = Features(networks, layer)
-        if not isinstance(head, keras.layers.Layer):
-            check_count("head", head)
-            head = output_layer_for(head)
-        build_head(head, features.size)
+        head = keras_head(head, features.size, output_layer_for)
         super().__init__(**kwargs)
         self.networks, self.head, self.layer = features.networks, head, layer
         self.train_networks, self._features = train_networks, features
@@ -151,9 +148,7 @@ class EarlyFusion(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        networks = [keras.saving.deserialize_keras_object(one) for one in config["networks"]]
-        head = keras.saving.deserialize_keras_object(config["head"])
-        given = {**config, "networks": networks, "head": head, "layer": None}  # they are cut
-        fusion = cls(**given)
+        config = keras.saving.deserialize_keras_object(config)
+        fusion = cls(**{**config, "layer": None})  # the networks are cut
         fusion.layer = config["layer"]
         return fusion

@@ -10,7 +10,7 @@ from keras_dcnn.ensemble.combining._models import config_without_optimizer, shap
 from keras_dcnn.ensemble.combining.ensemble import check_members
 from keras_dcnn.ensemble.fusing._estimator_head import estimator_head
 from keras_dcnn.ensemble.fusing._features import Features, num_features
-from keras_dcnn.ensemble.fusing._heads import keras_head, train_head
+from keras_dcnn.ensemble.fusing._heads import keras_head, output_layer_for, train_head
 from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches, members_predictions
 
 _WAY_OUT = "call `fit_predictions` with out-of-fold predictions, or `fit` with held-out images"
@@ -21,9 +21,9 @@ _NOT_FITTED = f"the head is not fitted yet: {_WAY_OUT}."
 class StackedEnsemble(CombinedModel):
     """Several models, and a head that learnt from their predictions which of them to believe.
 
-    Where `Ensemble` gives each member one weight, a head learns for each class whom to trust, and
-    which mistakes to mend. It must learn that on samples that no member was trained on: on others
-    it trusts the member that knows most by heart. So there are two ways to fit it:
+    Where `Ensemble` gives each member one weight, a head learns for each class whom to trust. It
+    must learn that on samples that no member was trained on: on others it trusts the member that
+    knows most by heart. So there are two ways to fit it:
 
     - `StackedEnsemble(search.bags()).fit_predictions(search.oof_predictions, y)`, on the
       out-of-fold predictions of a `CrossValidationEnsemble`, with all samples;
@@ -97,8 +97,13 @@ class StackedEnsemble(CombinedModel):
                 "`members` must predict (batch, classes) to be stacked; member 0 "
                 f"`{members[0].name}` predicts {shape}: use Ensemble."
             )
+
+        def with_hidden(units):
+            hidden = keras.layers.Dense(units, "relu", name="hidden")
+            return keras.Sequential([hidden, output_layer_for(classes)], name="head")
+
         learner = estimator_head(head, classes, layer is not None)
-        head = learner.learner if learner else keras_head(head, classes, features.size)
+        head = learner.learner if learner else keras_head(head, features.size, with_hidden)
         super().__init__(**kwargs)
         self.members, self.head, self.layer, self.estimator = members, head, layer, None
         self.combine, self.member_weights = "probability", None
@@ -127,14 +132,10 @@ class StackedEnsemble(CombinedModel):
 
         Returns:
             This ensemble; `history` has what a Keras head recorded.
-
-        Raises:
-            ValueError: for predictions or labels that don't fit, NaN, a class without a sample, and
-                with `layer`.
         """
         if self.layer is not None:
             raise ValueError(
-                f"`fit_predictions` needs a head on predictions; this one takes features of "
+                "`fit_predictions` needs a head on predictions; this one takes features of "
                 f"{self.layer!r}: call `fit` with held-out images."
             )
         predictions = members_predictions(self.members, predictions)
@@ -152,13 +153,10 @@ class StackedEnsemble(CombinedModel):
             trained_on: What the members were trained on, so that `x` is checked to hold none of it:
                 the images, or for members that `train_from_seeds` or `CrossValidationEnsemble`
                 left in a directory `EnsembleOnDisk(directory).trained_on`. None warns.
-            **fit_arguments: What `fit` of the head takes more, such as `epochs` of Keras's.
+            **fit_arguments: As for `fit_predictions`.
 
         Returns:
             This ensemble; `history` has what a Keras head recorded.
-
-        Raises:
-            ValueError: for samples in `trained_on`; it says how many; and as `fit_predictions`.
         """
         check = held_out(trained_on, _WAY_OUT)
         rows, y, weights = self._features.read(held_out_batches(x, y, batch_size, check))
@@ -188,9 +186,7 @@ class StackedEnsemble(CombinedModel):
 
     @classmethod
     def from_config(cls, config):
-        members = [keras.saving.deserialize_keras_object(one) for one in config["members"]]
-        head = keras.saving.deserialize_keras_object(config["head"])
-        return cls(**{**config, "members": members, "head": head})
+        return cls(**keras.saving.deserialize_keras_object(config))
 
     def _fit_rows(self, rows, y, fit_arguments):
         if self._learner is None:

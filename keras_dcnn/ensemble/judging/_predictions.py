@@ -13,7 +13,13 @@ def as_labels(y, samples, columns):
     if y.dtype.kind not in "biuf":
         raise ValueError(f"`y` must be whole numbers or one-hot rows; got dtype {y.dtype}.")
     if y.ndim == 2 and y.shape[1] == columns > 1:
-        y = _from_one_hot(y)
+        wrong = np.flatnonzero(((y != 0) & (y != 1)).any(1) | (y.sum(1) != 1))
+        if len(wrong):
+            raise ValueError(
+                f"`y` must be labels or one-hot rows; got {y[wrong[0]]} for sample {wrong[0]}: for "
+                "soft labels, as of mixup, give the labels before mixing."
+            )
+        y = y.argmax(1)
     elif y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (samples,):
@@ -28,16 +34,6 @@ def as_labels(y, samples, columns):
             f"got {y[wrong[0]]} for sample {wrong[0]}."
         )
     return y.astype("int64")
-
-
-def _from_one_hot(y):
-    wrong = np.flatnonzero(((y != 0) & (y != 1)).any(1) | (y.sum(1) != 1))
-    if len(wrong):
-        raise ValueError(
-            f"`y` must be labels or one-hot rows; got {y[wrong[0]]} for sample {wrong[0]}: for "
-            "soft labels, as of mixup, give the labels before mixing."
-        )
-    return y.argmax(1)
 
 
 def as_predictions(name, predictions, axes=("members", "samples", "classes")):

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_dcnn.ensemble.judging._scores import two_columns
+
 
 class Spread(NamedTuple):
     """How far the members are apart on each sample: where not to trust the ensemble.
@@ -48,9 +50,7 @@ class Spread(NamedTuple):
 
 def spread(outputs, probabilities, weights):
     """The `Spread` of members' outputs (members, samples, …) and what they say in probabilities."""
-    outputs, p = np.asarray(outputs, "float64"), np.asarray(probabilities, "float64")
-    if p.shape[-1] == 1:
-        p = np.concatenate([1 - p, p], axis=-1)
+    outputs, p = np.asarray(outputs, "float64"), two_columns(probabilities)
     p = p.reshape(*p.shape[:2], -1, p.shape[-1])
     around = outputs - np.tensordot(weights, outputs, 1)
     mean = np.tensordot(weights, p, 1)
