@@ -1,8 +1,11 @@
 """CheckpointEnsemble: keeps the best, last or all states of one training run as an ensemble."""
 
 import math
+import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -94,8 +97,14 @@ class CheckpointEnsemble(StatefulCallback):
     kept = ("epochs_seen", "turned_out")
 
     def __init__(
-        self, directory, keep="best", max_members=5, monitor="val_loss", every=1, mode="auto"
-    ):
+        self,
+        directory: str | os.PathLike[str],
+        keep: str = "best",
+        max_members: int = 5,
+        monitor: str = "val_loss",
+        every: int = 1,
+        mode: str = "auto",
+    ) -> None:
         super().__init__()
         check_choice("keep", keep, ("best", "last", "all", "cycle"))
         check_count("max_members", max_members)
@@ -110,12 +119,12 @@ class CheckpointEnsemble(StatefulCallback):
         self._epochs_seen, self._turned_out = 0, []
 
     @property
-    def members(self):
+    def members(self) -> list[str]:
         """Entries of the manifest, in the order of training: file, epoch, value, sha256."""
         written = (self.directory / MANIFEST).is_file()
         return read_manifest(self.directory)["members"] if written else []
 
-    def reset(self):
+    def reset(self) -> None:
         found = len(list(self.directory.glob(_MEMBERS)))
         if found:
             raise ValueError(
@@ -126,10 +135,10 @@ class CheckpointEnsemble(StatefulCallback):
         self._monitor.mode = self.mode
         self._keep_only([])
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {**super().get_state(), "mode": self._monitor.mode, "members": self.members}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self._monitor.mode = state["mode"]
         there = [one for one in state["members"] if (self.directory / one["file"]).is_file()]
@@ -141,7 +150,7 @@ class CheckpointEnsemble(StatefulCallback):
             )
         self._keep_only(there)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
@@ -153,7 +162,7 @@ class CheckpointEnsemble(StatefulCallback):
                 "keep='cycle' needs a SnapshotSchedule among the callbacks of `fit`; there is none."
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         self._epochs_seen += 1
         is_candidate = self._epochs_seen % self.every == 0
@@ -181,7 +190,7 @@ class CheckpointEnsemble(StatefulCallback):
         else:
             self._turned_out = [member["file"] for member in gone]
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
         self._delete(self._turned_out)
         self._turned_out = []
@@ -215,7 +224,12 @@ class CheckpointEnsemble(StatefulCallback):
             file.unlink()
             raise
 
-    def ensemble(self, combine="probability", weights=None, damaged="raise"):
+    def ensemble(
+        self,
+        combine: str = "probability",
+        weights: Sequence[float] | None = None,
+        damaged: str = "raise",
+    ) -> EnsembleOnDisk:
         """Load the members and combine them; see `keras_dcnn.ensemble.Ensemble`.
 
         `damaged="skip"` goes on without members whose file is missing or damaged, with a warning.

@@ -1,8 +1,10 @@
 """CurveRecorder: the training loss of every batch, in bounded memory and on disk."""
 
 import math
+import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 from keras_dcnn._checks import check_count
 from keras_dcnn._files.rows import RowFile
@@ -64,7 +66,9 @@ class CurveRecorder(StatefulCallback):
 
     async_safe = True  # means come from several threads, and are put in order before they are used
 
-    def __init__(self, path=None, max_points=10_000):
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, max_points: int = 10_000
+    ) -> None:
         super().__init__()
         check_count("max_points", max_points)
         self.path = None if path is None else Path(path)
@@ -72,7 +76,7 @@ class CurveRecorder(StatefulCallback):
         self._file = RowFile(self.path, "step,epoch,batch,loss\n") if self.path else None
         self.reset()
 
-    def points(self):
+    def points(self) -> Any:
         """A dict of NumPy arrays with one entry for each point, that is for a block of batches.
 
         `step`: the last batch of the block, counted from 1; `loss`: the mean; `low` and `high`: the
@@ -80,21 +84,21 @@ class CurveRecorder(StatefulCallback):
         """
         return self._curve.points()
 
-    def reset(self):
+    def reset(self) -> None:
         self._curve = MergedCurve(self.max_points)
         self._step = 0
         self._forget()
         if self._file:
             self._file.length = None
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {
             "curve": self._curve.get_state(),
             "step": self._step,
             "file_length": self._file.length if self._file else None,
         }
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self._curve.set_state(state["curve"])
         self._step = state["step"]
@@ -106,25 +110,25 @@ class CurveRecorder(StatefulCallback):
         self._rows = []  # that are to be written
         self._means = {}  # of batches that have ended, by their number
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._take()  # what a `fit` left that was interrupted
 
-    def begin(self, state):
+    def begin(self, state: dict[str, Any]) -> None:
         super().begin(state)
         if self._file and not self._file.open():
             warnings.warn(
                 f"CurveRecorder goes on in {self.path}, of which rows are missing.", stacklevel=2
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._steps = self.params.get("steps") or math.inf
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._means[batch] = logs.get("loss", math.nan)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._take()
         super().on_epoch_end(epoch, logs)
 

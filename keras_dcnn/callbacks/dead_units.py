@@ -1,5 +1,7 @@
 """DeadUnits: the share of ReLU units that never fire."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_number
@@ -73,7 +75,14 @@ class DeadUnits(StatefulCallback):
 
     kept = ("dead_fraction", "epochs_seen", "has_alarmed")
 
-    def __init__(self, data, threshold=0.0, every=1, num_samples=256, verbose=1):
+    def __init__(
+        self,
+        data: Any,
+        threshold: float = 0.0,
+        every: int = 1,
+        num_samples: int = 256,
+        verbose: int = 1,
+    ) -> None:
         super().__init__()
         check_number("threshold", threshold, minimum=0)
         check_count("every", every)
@@ -86,29 +95,29 @@ class DeadUnits(StatefulCallback):
         self._inputs = None
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         self.dead_unit_fractions = {}
         self._dead_fraction = None
         self._epochs_seen = 0
         self._has_alarmed = False
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {**super().get_state(), "fractions": self.dead_unit_fractions}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self.dead_unit_fractions = state["fractions"]
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._activity = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         if self._activity is None:
             self._prepare()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         self._epochs_seen += 1
         if self._dead_fraction is None or self._epochs_seen % self.every == 0:

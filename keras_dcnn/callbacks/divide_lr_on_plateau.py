@@ -1,5 +1,7 @@
 """DivideLROnPlateau: divides the learning rate when the validation curve stops improving."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_number
@@ -79,21 +81,21 @@ class DivideLROnPlateau(StatefulCallback):
 
     def __init__(
         self,
-        monitor="val_loss",
-        mode="auto",
-        divisor=2.0,
-        patience=5,
-        min_delta=1e-4,
-        threshold_mode="abs",
-        cooldown=0,
-        min_lr=0.0,
-        max_reductions=None,
-        at_limit="stay",
-        restore=None,
-        every="epoch",
-        warmup=0,
-        verbose=1,
-    ):
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        divisor: float = 2.0,
+        patience: int = 5,
+        min_delta: float = 1e-4,
+        threshold_mode: str = "abs",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        max_reductions: int | None = None,
+        at_limit: str = "stay",
+        restore: str | None = None,
+        every: str | int = "epoch",
+        warmup: int = 0,
+        verbose: int = 1,
+    ) -> None:
         super().__init__()
         check_number("divisor", divisor, above=1)
         check_count("patience", patience)
@@ -127,7 +129,7 @@ class DivideLROnPlateau(StatefulCallback):
         self.async_safe = every == "epoch"
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         self._monitor.mode = self.mode
         self._plateau = PlateauState()
         self._reductions = self._epochs_seen = 0
@@ -135,25 +137,25 @@ class DivideLROnPlateau(StatefulCallback):
         self._goes_back = False
         self._sum, self._count = 0.0, 0
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {
             **super().get_state(),
             "mode": self._monitor.mode,
             "block": [self._sum if np.isfinite(self._sum) else None, self._count],
         }
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self._monitor.mode = state["mode"]
         self._plateau = PlateauState(*self._plateau)  # a list in the file
         total, self._count = state["block"]
         self._sum = np.nan if total is None else total
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         check_rates_can_be_set("DivideLROnPlateau", self.model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._batch_sums = BatchSums()
         self._go_back()
@@ -164,7 +166,7 @@ class DivideLROnPlateau(StatefulCallback):
     def _warming(self):
         return self._epochs_seen < self.warmup
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._warming:
             steps = self.params.get("steps") or batch + 1  # unknown, it is the whole epoch's rate
             self._warm_to(self.model_in_step, self._epochs_seen + (batch + 1) / steps)
@@ -174,7 +176,7 @@ class DivideLROnPlateau(StatefulCallback):
         # Groups that wait for GradualUnfreeze, at 0, are its own.
         set_rates(model, [rate * share if rate else None for rate in self._full_rates])
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.every == "epoch" or self._warming:
             return
         value = self._monitor.read(self.model_in_step, logs)
@@ -186,7 +188,7 @@ class DivideLROnPlateau(StatefulCallback):
             if np.isfinite(mean):
                 self._decide(mean, f"Epoch {self.epochs_ended + 1}, batch {batch + 1}")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         log_rates(self.model, logs)
         warming = self._warming
@@ -198,7 +200,7 @@ class DivideLROnPlateau(StatefulCallback):
             if value is not None:
                 self._decide(value, f"Epoch {epoch + 1}")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
         self._goes_back = False  # there is no next epoch, and the next `fit` is the user's affair
 

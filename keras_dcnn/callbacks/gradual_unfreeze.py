@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -72,7 +74,9 @@ class GradualUnfreeze(StatefulCallback):
 
     excludes = ("GradualUnfreeze", "SnapshotSchedule")
 
-    def __init__(self, groups, every=1, ramp=1, verbose=1):
+    def __init__(
+        self, groups: Sequence[Any], every: int = 1, ramp: int = 1, verbose: int = 1
+    ) -> None:
         super().__init__()
         if not isinstance(groups, (list, tuple)) or not groups:
             raise ValueError(f"`groups` must be a list with at least one group; got {groups!r}.")
@@ -85,7 +89,7 @@ class GradualUnfreeze(StatefulCallback):
         self.verbose = verbose
         self._waiting = 0
 
-    def optimizer(self, model, optimizer):
+    def optimizer(self, model: keras.Model, optimizer: Any) -> keras.Optimizer:
         """An optimizer to compile the model with, in which each group has a rate of its own.
 
         Args:
@@ -119,7 +123,7 @@ class GradualUnfreeze(StatefulCallback):
             waiting[pattern] = type(optimizer).from_config(config)
         return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, waiting))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._release()
         check_rates_can_be_set("GradualUnfreeze", self.model)
@@ -137,15 +141,15 @@ class GradualUnfreeze(StatefulCallback):
                 f"warmup={warmup} and every={self.every}: shorten the one or lengthen the other."
             )
 
-    def goes_on(self):
+    def goes_on(self) -> bool:
         return False
 
-    def reset(self):
+    def reset(self) -> None:
         """Let no momentum of an earlier `fit` move the groups while they wait."""
         for optimizer in leaf_optimizers(self.model.optimizer)[:-1]:
             reset_slots(optimizer)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         waiting = sum(epoch < start for start in self._starts())
         if waiting != self._waiting:
@@ -157,21 +161,21 @@ class GradualUnfreeze(StatefulCallback):
         steps = self.params.get("steps")
         self._set_rates(epoch if steps else epoch + 1, epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         steps, epoch = self.params.get("steps"), self.epochs_ended
         if steps and any(0 <= epoch - start < self.ramp for start in self._starts()):
             self._set_rates(epoch + (batch + 1) / steps, epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         log_rates(self.model, logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
         if self._waiting:
             self._hold(0)
 
-    def rates_were_set(self):
+    def rates_were_set(self) -> None:
         self._full = rates_of(self.model)[-1]
 
     def _release(self):

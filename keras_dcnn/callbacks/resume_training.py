@@ -1,7 +1,9 @@
 """ResumeTraining: a killed training goes on as if it had not been."""
 
+import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 from keras_dcnn._checks import check_count
 from keras_dcnn._files.states import read_state, write_state
@@ -70,14 +72,16 @@ class ResumeTraining(StatefulCallback):
         (2020). https://arxiv.org/abs/2012.00825
     """
 
-    def __init__(self, state_path, every=1, verbose=1):
+    def __init__(
+        self, state_path: str | os.PathLike[str], every: int = 1, verbose: int = 1
+    ) -> None:
         super().__init__()
         check_count("every", every)
         self.state_path = Path(state_path)
         self.every = every
         self.verbose = verbose
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self.state_path.mkdir(parents=True, exist_ok=True)
         build_optimizer(self.model)
@@ -93,14 +97,14 @@ class ResumeTraining(StatefulCallback):
         begin_at(self.model, state["epoch"])
         self.say(f"The training in {self.state_path} goes on after epoch {state['epoch']}.")
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         begin_at(self.model, None)  # where the next `fit` begins is its own affair
         first, self._is_first = self._is_first, False
         if first or epoch % self.every == 0:
             self._write(epoch)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
         if self._run.has_begun:
             _ENDED.add(self.state_path.resolve())

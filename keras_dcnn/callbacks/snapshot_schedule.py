@@ -2,6 +2,7 @@
 
 import bisect
 import math
+from typing import Any
 
 from keras_dcnn._checks import check_count, check_number
 from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
@@ -68,7 +69,7 @@ class SnapshotSchedule(StatefulCallback):
     kept = ("proportions", "steps")
     async_safe = True  # only the setting of the rate must come in its turn, and it does
 
-    def __init__(self, cycles, lr_max, lr_min=0.0):
+    def __init__(self, cycles: int, lr_max: float, lr_min: float = 0.0) -> None:
         super().__init__()
         check_count("cycles", cycles)
         check_number("lr_min", lr_min, minimum=0)
@@ -78,11 +79,11 @@ class SnapshotSchedule(StatefulCallback):
         self.lr_min = lr_min
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         self._proportions = self._steps = None
         self._batches = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         check_rates_can_be_set("SnapshotSchedule", self.model)
         if self.params["epochs"] < self.cycles:
@@ -91,28 +92,28 @@ class SnapshotSchedule(StatefulCallback):
                 f"and {self.params['epochs']} epochs: train longer, or have fewer cycles."
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._steps = self.params.get("steps") or self._steps
         if self._proportions is None:
             rates = rates_of(self.model)
             self._proportions = [rate / max(rates) if max(rates) else 1.0 for rate in rates]
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         within = batch / self._steps if self._steps else 0.0
         rate = cosine(self._progress(self.epochs_ended + within), self.lr_max, self.lr_min)
         set_rates(self.model_in_step, [rate * share for share in self._proportions])
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # Not at its beginning, where data may turn out to have ended.
         self._batches = max(self._batches, batch + 1)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         self._steps = self._steps or self._batches
         log_rates(self.model, logs)
 
-    def ends_cycle(self, epochs):
+    def ends_cycle(self, epochs: int) -> bool:
         """Whether a cycle ends after so many epochs."""
         return epochs in cycle_ends(self.params["epochs"], self.cycles)
 

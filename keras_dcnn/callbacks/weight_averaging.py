@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -85,16 +86,16 @@ class WeightAveraging(StatefulCallback):
 
     def __init__(
         self,
-        kind="swa",
-        start=0.75,
-        decay=0.999,
-        window=5,
-        every="batch",
-        batch_norm="average",
-        evaluate="averaged",
-        data=None,
-        verbose=1,
-    ):
+        kind: str = "swa",
+        start: float = 0.75,
+        decay: float = 0.999,
+        window: int = 5,
+        every: str = "batch",
+        batch_norm: str = "average",
+        evaluate: str = "averaged",
+        data: Any = None,
+        verbose: int = 1,
+    ) -> None:
         super().__init__()
         check_choice("kind", kind, ("swa", "ema", "lawa"))
         check_number("start", start, minimum=0, below=1)
@@ -126,19 +127,19 @@ class WeightAveraging(StatefulCallback):
         self.verbose = verbose
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         self._averages = Average(self.kind, self.decay, self.window)
         self._epochs_averaged = 0
         self._raw = None
 
-    def goes_on(self):
+    def goes_on(self) -> bool:
         return False
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         averages = self._averages.get_state()
         return {**super().get_state(), "kind": self.kind, "averages": averages}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         if state["kind"] != self.kind:
             raise ValueError(
@@ -147,31 +148,31 @@ class WeightAveraging(StatefulCallback):
             )
         self._averages.set_state(state["averages"])
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._variables = None
         self._first_epoch = math.floor(self.start * self.params["epochs"] + 1e-9)
 
-    def enter_epoch(self, epoch):
+    def enter_epoch(self, epoch: int) -> None:
         super().enter_epoch(epoch)
         if self._raw is not None and self.evaluate == "averaged":
             self._find_variables()
             put_back(self._averaged, self._raw)
         self._raw = None
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.every == "batch" and batch and self.epochs_ended >= self._first_epoch:
             self._take()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._run.has_begun:  # else it is an `evaluate` of the user's
             self._end_epoch(self.epochs_ended)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._end_epoch(epoch)
         super().on_epoch_end(epoch, logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
         in_training = self.evaluate == "raw" and self._raw is not None
         if self._run.has_begun and not self._averages.number:
@@ -193,7 +194,7 @@ class WeightAveraging(StatefulCallback):
             self._averaged = list(itertools.compress(self._variables, self._is_float))
             self._statistics = batch_norm_statistics(model)
 
-    def averaged_weights(self):
+    def averaged_weights(self) -> list[np.ndarray]:
         """The average, with the rest of the weights as they are, for `model.set_weights`."""
         if not self._averages.number:
             raise ValueError("there must be an average; nothing was averaged yet: train first.")

@@ -1,5 +1,7 @@
 """examine: the mistakes that a model's layers, weights and optimizer show."""
 
+import keras
+
 from keras_dcnn._checks import check_built_model
 from keras_dcnn.diagnosis._constraint_mistakes import (
     find_mismatched_max_norm,
@@ -7,6 +9,7 @@ from keras_dcnn.diagnosis._constraint_mistakes import (
 )
 from keras_dcnn.diagnosis._decay_mistakes import find_decayed_slopes, find_double_decay
 from keras_dcnn.diagnosis._symmetry import find_symmetric_kernels
+from keras_dcnn.diagnosis.finding import Finding
 
 _RULES = (
     find_symmetric_kernels,
@@ -17,7 +20,7 @@ _RULES = (
 )
 
 
-def examine(model):
+def examine(model: keras.Model) -> list[Finding]:
     """The mistakes that a model's weights, constraints, penalties and optimizer show.
 
     For before the training, which none of them stops: it only learns less. Nothing is changed.

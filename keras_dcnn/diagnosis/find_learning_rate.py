@@ -1,5 +1,8 @@
 """find_learning_rate: a short training with a rising rate, after which all values are as before."""
 
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_dcnn._checks import (
@@ -20,16 +23,16 @@ FEWEST = 10  # losses from which a rate can be suggested
 
 
 def find_learning_rate(
-    model,
-    data,
-    min_lr=1e-6,
-    max_lr=10.0,
-    num_steps=100,
-    batch_size=32,
-    smoothing=0.85,
-    seed=None,
-    verbose=1,
-):
+    model: keras.Model,
+    data: Any,
+    min_lr: float = 1e-6,
+    max_lr: float = 10.0,
+    num_steps: int = 100,
+    batch_size: int = 32,
+    smoothing: float = 0.85,
+    seed: int | None = None,
+    verbose: int = 1,
+) -> LearningRateCurve:
     """Suggest a learning rate by a short training in which the rate rises to where it diverges.
 
     The learning-rate range test: one batch at each of `num_steps` rates, log η rising evenly. It

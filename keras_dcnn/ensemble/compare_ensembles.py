@@ -3,6 +3,7 @@
 import dataclasses
 import timeit
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,8 +24,13 @@ _TIMED = 1000  # samples
 
 
 def compare_ensembles(
-    pool, data, report_data=None, metric="accuracy", trained_on=None, batch_size=None
-):
+    pool: Any,
+    data: Any,
+    report_data: Any = None,
+    metric: str = "accuracy",
+    trained_on: Any = None,
+    batch_size: int | None = None,
+) -> EnsembleComparison:
     """Compare the ways to use a pool of trained models, chosen on one set and judged on another.
 
     - single: the model that is best on `data`;

@@ -1,6 +1,7 @@
 """CalibratedNormal: unit variance in, unit variance out of a linear layer."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -45,11 +46,11 @@ class CalibratedNormal(Normal):
         https://doi.org/10.1007/3-540-49430-8_2
     """
 
-    def __init__(self, kernel="standard", seed=None):
+    def __init__(self, kernel: str = "standard", seed: int | None = None) -> None:
         check_choice("kernel", kernel, KERNEL_KINDS)
         super().__init__(seed)
         self.kernel = kernel
 
-    def stddev_for(self, shape):
+    def stddev_for(self, shape: Sequence[int]) -> float:
         check_kernel_shape("CalibratedNormal", self.kernel, shape)
         return 1 / math.sqrt(math.prod(shape[axis] for axis in incoming_axes(self.kernel, shape)))

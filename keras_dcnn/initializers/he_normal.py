@@ -1,6 +1,8 @@
 """HeNormal: the initialisation of He et al., untruncated, for any kernel kind."""
 
 import math
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
 
@@ -81,7 +83,14 @@ class HeNormal(Normal):
         He, Zhang, Ren, Sun: Delving Deep into Rectifiers (2015). https://arxiv.org/abs/1502.01852
     """
 
-    def __init__(self, negative_slope=0.0, mode="fan_in", kernel="standard", groups=1, seed=None):
+    def __init__(
+        self,
+        negative_slope: float = 0.0,
+        mode: str = "fan_in",
+        kernel: str = "standard",
+        groups: int = 1,
+        seed: int | None = None,
+    ) -> None:
         check_number("negative_slope", negative_slope)
         check_choice("mode", mode, ("fan_in", "fan_out"))
         check_choice("kernel", kernel, KERNEL_KINDS)
@@ -93,7 +102,7 @@ class HeNormal(Normal):
         self.groups = groups
 
     @classmethod
-    def for_activation(cls, activation, **arguments):
+    def for_activation(cls, activation: Any, **arguments: Any) -> Self:
         """HeNormal with the negative slope of an activation layer that follows.
 
         Args:
@@ -105,7 +114,7 @@ class HeNormal(Normal):
         """
         return cls(negative_slope_of(activation), **arguments)
 
-    def stddev_for(self, shape):
+    def stddev_for(self, shape: Sequence[int]) -> float:
         check_kernel_shape("HeNormal", self.kernel, shape)
         if shape[-1] % self.groups:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -29,7 +29,14 @@ class LayerVariance(NamedTuple):
     note: str
 
 
-def lsuv(model, data, tolerance=0.1, max_iterations=10, seed=None, verbose=1):
+def lsuv(
+    model: keras.Model,
+    data: Any,
+    tolerance: float = 0.1,
+    max_iterations: int = 10,
+    seed: int | None = None,
+    verbose: int = 1,
+) -> list[LayerVariance]:
     """Give every layer of a model orthonormal weights and outputs of variance 1 on the data.
 
     Plain networks of 30 layers, with whatever activations, learn with it where with Glorot's

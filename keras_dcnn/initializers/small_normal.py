@@ -1,5 +1,7 @@
 """SmallNormal: small random numbers, whatever the layer."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_dcnn._checks import check_number
@@ -39,10 +41,10 @@ class SmallNormal(Normal):
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
-    def __init__(self, stddev=0.001, seed=None):
+    def __init__(self, stddev: float = 0.001, seed: int | None = None) -> None:
         check_number("stddev", stddev, above=0)
         super().__init__(seed)
         self.stddev = stddev
 
-    def stddev_for(self, shape):
+    def stddev_for(self, shape: Sequence[int]) -> float:
         return self.stddev

@@ -35,7 +35,7 @@ class ElasticNet(keras.regularizers.L1L2):
         https://doi.org/10.1111/j.1467-9868.2005.00503.x
     """
 
-    def __init__(self, l1=1e-4, l2=1e-4):
+    def __init__(self, l1: float = 1e-4, l2: float = 1e-4) -> None:
         check_number("l1", l1, minimum=0)
         check_number("l2", l2, minimum=0)
         if l1 == l2 == 0:

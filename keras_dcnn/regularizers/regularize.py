@@ -1,5 +1,7 @@
 """regularize: weight penalties, constraints and dropout for a model that exists already."""
 
+from typing import Any
+
 import keras
 
 from keras_dcnn._checks import check_built_model, check_number
@@ -13,7 +15,13 @@ _FOR_DROPOUT = "Dense layer of a sequential or functional model, with weights be
 _LISTED = 20  # layers in an error
 
 
-def regularize(model, kernel_regularizer=None, kernel_constraint=None, dropout=None, where=None):
+def regularize(
+    model: keras.Model,
+    kernel_regularizer: Any = None,
+    kernel_constraint: Any = None,
+    dropout: float | None = None,
+    where: Any = None,
+) -> keras.Model:
     """A copy of a model, its weights kept, with penalties, constraints and dropout put on.
 
     For pretrained models: setting `layer.kernel_regularizer` on a layer that is built changes

@@ -1,5 +1,7 @@
 """WeightDecay: ½λ‖w‖², the penalty whose gradient is λw."""
 
+from typing import Any
+
 import keras
 
 from keras_dcnn._checks import check_number, warn_no_effect
@@ -37,7 +39,7 @@ class WeightDecay(keras.regularizers.Regularizer):
         https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks
     """
 
-    def __init__(self, decay=5e-4):
+    def __init__(self, decay: float = 5e-4) -> None:
         check_number("decay", decay, minimum=0)
         if decay == 0:
             warn_no_effect("WeightDecay", "decay=0")
@@ -46,5 +48,5 @@ class WeightDecay(keras.regularizers.Regularizer):
     def __call__(self, x):
         return 0.5 * self.decay * ops.sum(ops.square(x))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"decay": self.decay}

@@ -1,7 +1,11 @@
 """average_checkpoints: one model whose weights are the mean of several checkpoints."""
 
 import math
+import os
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_dcnn._checks import check_built_model, check_shares
@@ -16,11 +20,17 @@ from keras_dcnn.ensemble.averaging._averaging import (
 )
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
 from keras_dcnn.ensemble.averaging._judge import Judge, behind_barrier
+from keras_dcnn.ensemble.averaging.averaging_trace import AveragingTrace
 
 
 def average_checkpoints(
-    model, checkpoints, weights=None, batch_norm="average", data=None, validation_data=None
-):
+    model: keras.Model,
+    checkpoints: str | os.PathLike[str] | Sequence[Any],
+    weights: Sequence[float] | None = None,
+    batch_norm: str = "average",
+    data: Any = None,
+    validation_data: Any = None,
+) -> AveragingTrace:
     """Set a model to the weighted mean of checkpoints, and say what that gave.
 
     One model that costs no more than each of them, and as a rule is better than the last: for

@@ -1,5 +1,8 @@
 """recalibrate_batch_norm: BatchNorm's statistics, measured anew."""
 
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_dcnn._checks import check_built_model, warn_no_effect
@@ -25,7 +28,7 @@ def measure_statistics(model, data):
                 )
 
 
-def recalibrate_batch_norm(model, data):
+def recalibrate_batch_norm(model: keras.Model, data: Any) -> None:
     """Set BatchNorm's moving statistics to those of the data, with the weights as they are.
 
     For weights that were not trained as they are: averaged, pruned, quantised, or taken to data of

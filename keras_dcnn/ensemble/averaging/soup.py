@@ -1,6 +1,11 @@
 """soup: one model whose weights are the mean of those candidates that improve it."""
 
 import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 
 from keras_dcnn._checks import check_built_model, check_choice
 from keras_dcnn._state.snapshot import put_back, snapshot
@@ -15,17 +20,18 @@ from keras_dcnn.ensemble.averaging._averaging import (
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
 from keras_dcnn.ensemble.averaging._judge import Judge
 from keras_dcnn.ensemble.averaging.average_checkpoints import average
+from keras_dcnn.ensemble.averaging.averaging_trace import AveragingTrace
 
 
 def soup(
-    model,
-    candidates,
-    data,
-    recipe="greedy",
-    monitor="loss",
-    batch_norm="average",
-    training_data=None,
-):
+    model: keras.Model,
+    candidates: str | os.PathLike[str] | Sequence[Any],
+    data: Any,
+    recipe: str = "greedy",
+    monitor: str = "loss",
+    batch_norm: str = "average",
+    training_data: Any = None,
+) -> AveragingTrace:
     """Set a model to the mean of the candidates that belong together, and say what was tried.
 
     For models that were fine-tuned from the same pretrained weights with different settings: one

@@ -1,5 +1,8 @@
 """Ensemble: several models that answer as one."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 
 from keras_dcnn._checks import check_choice, check_keywords, check_shares
@@ -67,7 +70,13 @@ class Ensemble(CombinedModel):
         https://doi.org/10.1201/b12207
     """
 
-    def __init__(self, members, combine="probability", weights=None, **kwargs):
+    def __init__(
+        self,
+        members: Sequence[keras.Model],
+        combine: str = "probability",
+        weights: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_keywords(self, kwargs)
         check_choice("combine", combine, tuple(COMBINE))
         members = check_members(members, combine)
@@ -81,13 +90,13 @@ class Ensemble(CombinedModel):
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         shares = self.shares()
         outputs = [self.members[i](inputs, training=training) for i in shares]
         weights = keras.ops.convert_to_tensor([*shares.values()], "float32")
         return combine(self.combine, outputs, weights)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         if self.compiled and self.optimizer is None:
             raise ValueError(
                 "an Ensemble is made of trained models and has no optimizer: train the members, or "
@@ -95,7 +104,7 @@ class Ensemble(CombinedModel):
             )
         return super().fit(*args, **kwargs)
 
-    def export(self, *args, **kwargs):
+    def export(self, *args: Any, **kwargs: Any) -> None:
         """Write a SavedModel or what else `keras.Model.export` writes, of all members in one."""
         first = self.members[0]
         if hasattr(first, "input"):
@@ -106,7 +115,7 @@ class Ensemble(CombinedModel):
             self(keras.KerasTensor(shapes_of(first)[0]))
         super().export(*args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "members": [config_without_optimizer(m) for m in self.members],
@@ -115,7 +124,7 @@ class Ensemble(CombinedModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = {key: value for key, value in config.items() if key != "vectorize"}  # till 0.1.0
         members = [keras.saving.deserialize_keras_object(m) for m in config["members"]]
         return cls(**{**config, "members": members})

@@ -1,10 +1,14 @@
 """EnsembleOnDisk: members that are loaded at need, so that memory holds only some of them."""
 
 import json
+import os
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_shares
@@ -70,7 +74,14 @@ class EnsembleOnDisk(CombinedModel):
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
-    def __init__(self, files, combine="probability", weights=None, max_loaded=1, damaged="raise"):
+    def __init__(
+        self,
+        files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        combine: str = "probability",
+        weights: Sequence[float] | None = None,
+        max_loaded: int = 1,
+        damaged: str = "raise",
+    ) -> None:
         check_choice("combine", combine, tuple(COMBINE))
         check_count("max_loaded", max_loaded)
         check_choice("damaged", damaged, ("raise", "skip"))
@@ -88,7 +99,7 @@ class EnsembleOnDisk(CombinedModel):
             self.compile_for_evaluation(compile_config)
 
     @property
-    def trained_on(self):
+    def trained_on(self) -> np.ndarray | None:
         """Fingerprints of what the members were trained on, for `trained_on` of other parts.
 
         An array, as `train_from_seeds` and `CrossValidationEnsemble` left it in the directory; None
@@ -98,7 +109,7 @@ class EnsembleOnDisk(CombinedModel):
         files = {member.trained_on for member in self._members}
         return None if None in files else np.unique(np.concatenate([*map(np.load, files)]))
 
-    def load(self):
+    def load(self) -> Ensemble:
         """All members in memory, as an `Ensemble`."""
         models = [member.read() for member in self._members]
         ensemble = Ensemble(models, combine=self.combine, weights=self.member_weights)
@@ -106,19 +117,19 @@ class EnsembleOnDisk(CombinedModel):
             ensemble.compile_for_evaluation(self._compile_config_of_members)
         return ensemble
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         raise NotImplementedError(
             "the members are on disk: call `predict` or `evaluate`, or `load()` for a model that "
             "can be called, trained, saved and exported."
         )
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         raise ValueError("an EnsembleOnDisk can't be trained: train its members.")
 
-    def save(self, *args, **kwargs):
+    def save(self, *args: Any, **kwargs: Any) -> None:
         raise ValueError("the members are saved already: `load()` gives what saves as one file.")
 
-    def export(self, *args, **kwargs):
+    def export(self, *args: Any, **kwargs: Any) -> None:
         raise ValueError("the members are on disk: `load()` gives what can be exported.")
 
 

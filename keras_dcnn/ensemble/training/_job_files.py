@@ -61,6 +61,23 @@ def write_array(path, array):
         np.save(temporary, array, allow_pickle=False)
 
 
+def architecture_file(configuration):
+    """The name of the file that says of what models the members of a configuration are."""
+    return f"architecture-{configuration:03d}.json"
+
+
+def write_manifest(directory, monitor, best, prints):
+    """List the best, (job, entry, score) each, with the fingerprints of what it was trained on."""
+    members = []
+    for job, entry, score in best:
+        seen = f"fold-{job.fold}.prints.npy"
+        write_array(directory / seen, prints[job.rows])
+        more = {"architecture": architecture_file(job.configuration), "trained_on": seen}
+        more |= {"configuration": job.configuration, "fold": job.fold}
+        members.append({**entry, **more, "parameters": describe(job.parameters), "value": score})
+    write_json(directory / MANIFEST, {"format": 1, "monitor": monitor, "members": members})
+
+
 def is_done(directory, name, label):
     """Whether all files of a training are there and whole; warns where they once were."""
     path = directory / f"{name}.json"

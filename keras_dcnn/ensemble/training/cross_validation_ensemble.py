@@ -1,16 +1,19 @@
 """CrossValidationEnsemble: the top models of a cross-validation, over a grid where there is one."""
 
 import dataclasses
+import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
+import keras
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_flag, check_seed
-from keras_dcnn._files.atomic import write_json
-from keras_dcnn._files.members import MANIFEST, write_architecture
+from keras_dcnn._files.members import write_architecture
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.rows import as_arrays, check_lengths, check_memory_maps, named, on_disk
@@ -18,7 +21,12 @@ from keras_dcnn.ensemble.combining.ensemble import Ensemble
 from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_probe
 from keras_dcnn.ensemble.training._descriptions import describe
 from keras_dcnn.ensemble.training._folds import check_splitter, fold_of_each, make_folds
-from keras_dcnn.ensemble.training._job_files import begin, history_of, write_array
+from keras_dcnn.ensemble.training._job_files import (
+    architecture_file,
+    begin,
+    history_of,
+    write_manifest,
+)
 from keras_dcnn.ensemble.training._jobs import Trainings, count_jobs, load_member, run_jobs
 from keras_dcnn.ensemble.training._search import (
     ScoreTable,
@@ -108,15 +116,15 @@ class CrossValidationEnsemble:
 
     def __init__(
         self,
-        build,
-        folds=5,
-        top=3,
-        stratified=True,
-        grid=None,
-        directory=None,
-        seed=0,
-        monitor="val_loss",
-    ):
+        build: Callable[..., keras.Model],
+        folds: Any = 5,
+        top: int | None = 3,
+        stratified: bool = True,
+        grid: Mapping[str, Sequence[Any]] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        monitor: str = "val_loss",
+    ) -> None:
         check_jobs(build, None, {})
         check_splitter(folds)
         check_flag("stratified", stratified)
@@ -135,7 +143,15 @@ class CrossValidationEnsemble:
         self.configurations = configurations(grid, build)
         self._run = self._temporary = None
 
-    def fit(self, x, y, groups=None, callbacks=None, n_jobs=None, **fit_arguments):
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        groups: Any = None,
+        callbacks: Callable[[], list[keras.callbacks.Callback]] | None = None,
+        n_jobs: int | None = None,
+        **fit_arguments: Any,
+    ) -> Self:
         """Train what is not trained yet.
 
         Args:
@@ -179,24 +195,27 @@ class CrossValidationEnsemble:
         }
         folder = self._begin(run)
         for i, probe in enumerate(probes):
-            write_architecture(probe, folder / _architecture_file(i))
+            write_architecture(probe, folder / architecture_file(i))
         shared = Trainings(self.build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, jobs, n_jobs, verbose, self.monitor)
         self._run = (dataclasses.replace(shared, arrays=()), jobs, sample)
         self.fold_of_sample = fold_of_each(folds, len(prints))
         self._keep([arrays for _, arrays in results], cost)
-        self._write_manifest([entry for entry, _ in results], prints)
+        best_jobs = [(jobs[i], results[i][0], float(self.scores.flat[i])) for i in self._chosen]
+        write_manifest(folder, self.monitor, best_jobs, prints)
         check_finite(jobs, self.scores)
         return self
 
-    def ensemble(self, combine="probability", weights=None):
+    def ensemble(
+        self, combine: str = "probability", weights: Sequence[float] | None = None
+    ) -> Ensemble:
         """Load the best models and combine them; see `keras_dcnn.ensemble.Ensemble`."""
         self._check_fitted()
         if not self._chosen:
             raise ValueError("there must be at least one model whose predictions are finite.")
         return Ensemble([self._load(place) for place in self._chosen], combine, weights)
 
-    def bags(self, combine="probability"):
+    def bags(self, combine: str = "probability") -> list[Ensemble]:
         """For each configuration the ensemble of its folds' models, as in `oof_predictions`."""
         self._check_fitted()
         check_finite(self._run[1], self.scores)
@@ -222,20 +241,6 @@ class CrossValidationEnsemble:
         self.results = ScoreTable(self.configurations, self.scores, self.monitor)
         self._chosen = best(cost * self.scores, self.top)
 
-    def _write_manifest(self, entries, prints):
-        """List the best on the disk, with what each was trained on."""
-        shared, jobs, _ = self._run
-        members = []
-        for place in self._chosen:
-            job, seen = jobs[place], f"fold-{jobs[place].fold}.prints.npy"
-            write_array(shared.directory / seen, prints[job.rows])
-            more = {"architecture": _architecture_file(job.configuration), "trained_on": seen}
-            more |= {"configuration": job.configuration, "fold": job.fold}
-            more |= {"parameters": describe(job.parameters)}
-            members.append({**entries[place], **more, "value": float(self.scores.flat[place])})
-        manifest = {"format": 1, "monitor": self.monitor, "members": members}
-        write_json(shared.directory / MANIFEST, manifest)
-
     def _check_fitted(self):
         if self._run is None:
             raise ValueError("there are no models yet: call `fit` first.")
@@ -243,7 +248,3 @@ class CrossValidationEnsemble:
     def _load(self, place):
         shared, jobs, sample = self._run
         return load_member(shared, jobs[place], sample)
-
-
-def _architecture_file(configuration):
-    return f"architecture-{configuration:03d}.json"

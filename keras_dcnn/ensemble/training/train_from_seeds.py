@@ -1,8 +1,12 @@
 """train_from_seeds: one model, trained from several initialisations."""
 
+import os
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_seed
@@ -28,15 +32,15 @@ _PRINTS = "training.prints.npy"
 
 
 def train_from_seeds(
-    build,
-    data,
-    seeds=5,
-    combine="probability",
-    directory=None,
-    callbacks=None,
-    n_jobs=None,
-    **fit_arguments,
-):
+    build: Callable[..., keras.Model],
+    data: Any,
+    seeds: int | Sequence[int] = 5,
+    combine: str = "probability",
+    directory: str | os.PathLike[str] | None = None,
+    callbacks: Callable[[], list[keras.callbacks.Callback]] | None = None,
+    n_jobs: int | None = None,
+    **fit_arguments: Any,
+) -> Ensemble:
     """Train one model from several initialisations, and make an ensemble of them.
 
     The simplest ensemble of the tutorial: the same architecture and data, other initial weights.
