@@ -33,7 +33,7 @@ def ensembles(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     trace: AveragingTrace = keras_dcnn.ensemble.soup(model, ["a.weights.h5"], (x, y))
     ensemble: Ensemble = EnsembleOnDisk("members", max_loaded=2).load()
     Ensemble([model, model], combine="logit", weights=[1, 3])
-    Ensemble(model)  # type: ignore[arg-type]
+    Ensemble([model], weights="equal")  # type: ignore[arg-type]
     selection: Selection = keras_dcnn.ensemble.select_members(x, y, metric="brier")
     calibration: Calibration = keras_dcnn.ensemble.calibration(y, x, bins=15)
     print(trace.score, ensemble, selection.weights, calibration.ece)

@@ -1,6 +1,10 @@
 """EarlyFusion: the features of several networks, concatenated, under one head."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
+import numpy as np
 
 from keras_dcnn._checks import check_flag, check_keywords
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
@@ -74,7 +78,14 @@ class EarlyFusion(keras.Model):
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
 
-    def __init__(self, networks, head, layer=None, train_networks=False, **kwargs):
+    def __init__(
+        self,
+        networks: Sequence[keras.Model],
+        head: Any,
+        layer: str | None = None,
+        train_networks: bool = False,
+        **kwargs: Any,
+    ) -> None:
         check_keywords(self, kwargs)
         check_flag("train_networks", train_networks)
         check_models("networks", networks, "once is enough for its features", outputs=False)
@@ -87,11 +98,13 @@ class EarlyFusion(keras.Model):
             network.trainable = False
         self.build(shapes_of(self.networks[0])[0])
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         rows = self._features(inputs, training=training and self.train_networks)
         return self.head(rows, training=training)
 
-    def features(self, x, batch_size=None, steps=None):
+    def features(
+        self, x: Any, batch_size: int | None = None, steps: int | None = None
+    ) -> np.ndarray:
         """The networks' features side by side: (samples, features) in float32, a NumPy array.
 
         Takes `x` as `predict` does, and memory for the features alone. Raises ValueError for NaN.
@@ -100,8 +113,14 @@ class EarlyFusion(keras.Model):
         return self._features.read(batches)[0]
 
     def fit_head(
-        self, x, y=None, sample_weight=None, validation_data=None, batch_size=None, **fit_arguments
-    ):
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        batch_size: int | None = None,
+        **fit_arguments: Any,
+    ) -> keras.callbacks.History:
         """Train the head as `fit` would, with the networks run only once.
 
         Args:
@@ -137,7 +156,7 @@ class EarlyFusion(keras.Model):
         given = {"sample_weight": sample_weight, "validation_data": validation_data}
         return train_head(self, rows, y, {**given, "batch_size": batch_size, **fit_arguments})
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "networks": [config_without_optimizer(one) for one in self.networks],
@@ -147,7 +166,7 @@ class EarlyFusion(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = keras.saving.deserialize_keras_object(config)
         fusion = cls(**{**config, "layer": None})  # the networks are cut
         fusion.layer = config["layer"]

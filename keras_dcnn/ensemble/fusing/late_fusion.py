@@ -1,7 +1,10 @@
 """LateFusion: the scores of several networks, combined with weights learned on held-out data."""
 
+from typing import Any
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_dcnn.ensemble.combining._combination import ROUNDED, TINY
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
@@ -67,7 +70,7 @@ class LateFusion(Ensemble):
         (1997), for the method. https://doi.org/10.1006/inco.1996.2612
     """
 
-    def learn_weights(self, x, y=None, trained_on=None):
+    def learn_weights(self, x: Any, y: Any = None, trained_on: Any = None) -> tuple[float, ...]:
         """Learn the weights from samples that no member was trained on; return them.
 
         Args:
@@ -84,7 +87,7 @@ class LateFusion(Ensemble):
             labels.append(keras.ops.convert_to_numpy(y_batch))
         return self.learn_weights_from(np.concatenate(predictions, axis=1), np.concatenate(labels))
 
-    def learn_weights_from(self, predictions, y):
+    def learn_weights_from(self, predictions: ArrayLike, y: Any) -> tuple[float, ...]:
         """Learn the weights from held-out or out-of-fold predictions; return them.
 
         Args:

@@ -1,7 +1,12 @@
 """StackedEnsemble: a head that learnt which member to believe."""
 
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_dcnn._checks import check_keywords
 from keras_dcnn.ensemble.combining._combined_model import CombinedModel
@@ -87,7 +92,13 @@ class StackedEnsemble(CombinedModel):
         Wolpert: Stacked Generalization (1992). https://doi.org/10.1016/S0893-6080(05)80023-1
     """
 
-    def __init__(self, members, head=None, layer=None, **kwargs):
+    def __init__(
+        self,
+        members: Sequence[keras.Model],
+        head: Any = None,
+        layer: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_keywords(self, kwargs)
         members = check_members(members, None)
         features = Features(members, layer)
@@ -113,14 +124,14 @@ class StackedEnsemble(CombinedModel):
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self._check_keras_head("call")
         super().build(input_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         return self.head(self._features(inputs), training=training)
 
-    def fit_predictions(self, predictions, y, **fit_arguments):
+    def fit_predictions(self, predictions: ArrayLike, y: Any, **fit_arguments: Any) -> Self:
         """Fit the head on what the members predicted for samples that they were not trained on.
 
         Args:
@@ -142,7 +153,15 @@ class StackedEnsemble(CombinedModel):
         self._fit_rows(np.concatenate(predictions, axis=1), y, fit_arguments)
         return self
 
-    def fit(self, x, y=None, batch_size=None, *, trained_on=None, **fit_arguments):
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        *,
+        trained_on: Any = None,
+        **fit_arguments: Any,
+    ) -> Self:
         """Run the members on held-out images, once, and fit the head on what they say.
 
         Args:
@@ -164,18 +183,18 @@ class StackedEnsemble(CombinedModel):
         self._fit_rows(rows, y, {**given, **fit_arguments})
         return self
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         self._check_keras_head("save")  # Keras would empty the file before it asks for the config
         super().save(filepath, *args, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         if config.get("optimizer") is None:
             super().compile_from_config(config)
         else:  # Keras would give the optimizer all variables, of which it trains the head's
             self.compile(**keras.saving.deserialize_keras_object(config))
             self.optimizer.build(self.head.trainable_variables)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         self._check_keras_head("save")
         return {
             **super().get_config(),
@@ -185,7 +204,7 @@ class StackedEnsemble(CombinedModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**keras.saving.deserialize_keras_object(config))
 
     def _fit_rows(self, rows, y, fit_arguments):

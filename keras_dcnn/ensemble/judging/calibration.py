@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from numpy.typing import ArrayLike
+
 from keras_dcnn._checks import check_count
 from keras_dcnn.ensemble.judging import _scores
 from keras_dcnn.ensemble.judging._predictions import as_labels, as_predictions, check_probabilities
@@ -44,7 +46,7 @@ class Calibration:
         )
 
 
-def calibration(y, probabilities, bins=15):
+def calibration(y: ArrayLike, probabilities: ArrayLike, bins: int = 15) -> Calibration:
     """Measure accuracy, NLL, ECE and Brier score of predicted probabilities.
 
     An ensemble is worth its price as much for probabilities that can be believed as for accuracy,

@@ -1,8 +1,11 @@
 """select_members: greedy choice of the members of an ensemble, and of their weights."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_dcnn._checks import check_choice, check_count, check_flag, check_seed
 from keras_dcnn._reading.batches import as_array
@@ -27,7 +30,15 @@ _METRICS = {
 }
 
 
-def select_members(oof, y, metric="accuracy", with_replacement=True, bags=20, num_steps=50, seed=0):
+def select_members(
+    oof: ArrayLike,
+    y: ArrayLike,
+    metric: str | Callable[[Any, Any], float] = "accuracy",
+    with_replacement: bool = True,
+    bags: int = 20,
+    num_steps: int = 50,
+    seed: int = 0,
+) -> Selection:
     """Choose, step by step, the members whose mean prediction is best on held-out data.
 
     A pool of models, as folds, seeds and checkpoints leave behind, holds weak ones and near twins.
