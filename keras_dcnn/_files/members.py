@@ -53,6 +53,11 @@ def read_manifest(directory):
     return manifest
 
 
+def write_manifest(directory, members, **more):
+    """List members, each the entry of its file and what else is known of it, in the manifest."""
+    write_json(directory / MANIFEST, {"format": 1, **more, "members": members})
+
+
 def listed_members(directory):
     """The members that the manifest of a directory lists, with their paths."""
     directory = Path(directory)

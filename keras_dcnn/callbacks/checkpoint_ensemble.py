@@ -10,12 +10,12 @@ from typing import Any
 import keras
 
 from keras_dcnn._checks import check_choice, check_count
-from keras_dcnn._files.atomic import write_json
 from keras_dcnn._files.members import (
     ARCHITECTURE,
     MANIFEST,
     read_manifest,
     write_architecture,
+    write_manifest,
     write_member,
 )
 from keras_dcnn.callbacks._logs import Monitor
@@ -202,14 +202,10 @@ class CheckpointEnsemble(StatefulCallback):
     def _keep_only(self, members):
         """List these members, and delete what others a run left that was killed."""
         if members or (self.directory / MANIFEST).is_file():
-            self._write_manifest(members)
+            write_manifest(self.directory, members, monitor=self.monitor)
         known = {member["file"] for member in members} | set(self._turned_out)
         paths = self.directory.glob(_MEMBERS)
         self._delete(path.name for path in paths if path.name not in known)
-
-    def _write_manifest(self, members):
-        manifest = {"format": 1, "monitor": self.monitor, "members": members}
-        write_json(self.directory / MANIFEST, manifest)
 
     def _write(self, epoch, value, kept):
         """The member first, then the manifest that lists it: a crash leaves the old list right."""
@@ -219,7 +215,7 @@ class CheckpointEnsemble(StatefulCallback):
         entry = write_member(self.model, file)
         entry |= {"epoch": epoch + 1, "value": value if math.isfinite(value) else None}
         try:
-            self._write_manifest([*kept, entry])
+            write_manifest(self.directory, [*kept, entry], monitor=self.monitor)
         except OSError:
             file.unlink()
             raise

@@ -13,8 +13,7 @@ import trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_dcnn._files.atomic import write_json
-from keras_dcnn._files.members import write_member
+from keras_dcnn._files.members import write_manifest, write_member
 from keras_dcnn.callbacks import CheckpointEnsemble, checkpoint_ensemble
 from keras_dcnn.callbacks.checkpoint_ensemble import leaving
 
@@ -161,12 +160,12 @@ def test_what_cannot_be_written_is_told_and_training_goes_on(tmp_path, monkeypat
 
 
 def test_a_member_that_cannot_be_listed_is_taken_back(tmp_path, monkeypatch):
-    def fail_at_the_third(path, manifest):
-        if [member["epoch"] for member in manifest["members"]][-1:] == [3]:
+    def fail_at_the_third(directory, members, **more):
+        if [member["epoch"] for member in members][-1:] == [3]:
             raise OSError(28, "No space left on device")
-        write_json(path, manifest)
+        write_manifest(directory, members, **more)
 
-    monkeypatch.setattr(checkpoint_ensemble, "write_json", fail_at_the_third)
+    monkeypatch.setattr(checkpoint_ensemble, "write_manifest", fail_at_the_third)
     callback = CheckpointEnsemble(tmp_path, "all", monitor="score")
     with pytest.warns(UserWarning, match="Epoch 3: CheckpointEnsemble could not write"):
         train(callback, SCORES)

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, sha256, write_json
-from keras_dcnn._files.members import MANIFEST, write_member
+from keras_dcnn._files.members import MANIFEST, write_manifest, write_member
 from keras_dcnn.ensemble.training._descriptions import describe
 
 RUN = "run.json"
@@ -66,7 +66,7 @@ def architecture_file(configuration):
     return f"architecture-{configuration:03d}.json"
 
 
-def write_manifest(directory, monitor, best, prints):
+def write_best(directory, monitor, best, prints):
     """List the best, (job, entry, score) each, with the fingerprints of what it was trained on."""
     members = []
     for job, entry, score in best:
@@ -75,7 +75,7 @@ def write_manifest(directory, monitor, best, prints):
         more = {"architecture": architecture_file(job.configuration), "trained_on": seen}
         more |= {"configuration": job.configuration, "fold": job.fold}
         members.append({**entry, **more, "parameters": describe(job.parameters), "value": score})
-    write_json(directory / MANIFEST, {"format": 1, "monitor": monitor, "members": members})
+    write_manifest(directory, members, monitor=monitor)
 
 
 def is_done(directory, name, label):

@@ -25,7 +25,7 @@ from keras_dcnn.ensemble.training._job_files import (
     architecture_file,
     begin,
     history_of,
-    write_manifest,
+    write_best,
 )
 from keras_dcnn.ensemble.training._jobs import Trainings, count_jobs, load_member, run_jobs
 from keras_dcnn.ensemble.training._search import (
@@ -202,7 +202,7 @@ class CrossValidationEnsemble:
         self.fold_of_sample = fold_of_each(folds, len(prints))
         self._keep([arrays for _, arrays in results], cost)
         best_jobs = [(jobs[i], results[i][0], float(self.scores.flat[i])) for i in self._chosen]
-        write_manifest(folder, self.monitor, best_jobs, prints)
+        write_best(folder, self.monitor, best_jobs, prints)
         check_finite(jobs, self.scores)
         return self
 

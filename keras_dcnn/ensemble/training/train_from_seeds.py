@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_seed
-from keras_dcnn._files.atomic import write_json
-from keras_dcnn._files.members import ARCHITECTURE, MANIFEST, write_architecture
+from keras_dcnn._files.members import ARCHITECTURE, write_architecture, write_manifest
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.ends import check_readable_again
 from keras_dcnn._reading.fingerprints import fingerprints
@@ -129,19 +128,19 @@ def train_from_seeds(
         shared = Trainings(build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, jobs, n_jobs, verbose, "loss")
         _check_losses(jobs, results)
-        _write_manifest(folder, jobs, results, prints)
+        _list_members(folder, jobs, results, prints)
         members = [load_member(shared, job, sample) for job in jobs]
     ensemble = Ensemble(members, combine=combine)
     vars(ensemble)["histories"] = [history_of(arrays) for _, arrays in results]  # not Keras's state
     return ensemble
 
 
-def _write_manifest(folder, jobs, results, prints):
+def _list_members(folder, jobs, results, prints):
     entries = [entry | {"seed": job.seed} for job, (entry, _) in zip(jobs, results, strict=True)]
     if prints is not None:
         write_array(folder / _PRINTS, prints)
         entries = [entry | {"trained_on": _PRINTS} for entry in entries]
-    write_json(folder / MANIFEST, {"format": 1, "members": entries})
+    write_manifest(folder, entries)
 
 
 def _check_seeds(seeds):
