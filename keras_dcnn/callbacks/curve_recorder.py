@@ -1,4 +1,4 @@
-"""CurveRecorder: the training loss of every batch, in bounded memory and on disk."""
+"""CurveRecorder: the training loss of every batch, in a curve of bounded size and on disk."""
 
 import math
 import os
@@ -20,7 +20,7 @@ class CurveRecorder(StatefulCallback):
     judges the batch size and, by the curve's shape, the learning rate.
 
     Fires after each batch, where it only notes the logged mean, and takes the batches' own losses
-    from these means at each end of an epoch. It changes nothing in training, and JAX and PyTorch
+    from these means at the end of the epoch, for which it holds them. It changes nothing in training, and JAX and PyTorch
     need not wait for it. It goes on in a second `fit` of the same model, and where a killed run is
     resumed: then the file is cut back to the epoch that is resumed and equals that of a run that
     was not killed.
