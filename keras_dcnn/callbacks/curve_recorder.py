@@ -20,10 +20,10 @@ class CurveRecorder(StatefulCallback):
     judges the batch size and, by the curve's shape, the learning rate.
 
     Fires after each batch, where it only notes the logged mean, and takes the batches' own losses
-    from these means at the end of the epoch, for which it holds them. It changes nothing in training, and JAX and PyTorch
-    need not wait for it. It goes on in a second `fit` of the same model, and where a killed run is
-    resumed: then the file is cut back to the epoch that is resumed and equals that of a run that
-    was not killed.
+    from these means at the end of the epoch, for which it holds them. It changes nothing in
+    training, and JAX and PyTorch need not wait for it. It goes on in a second `fit` of the same
+    model, and where a killed run is resumed: then the file is cut back to the epoch that is resumed
+    and equals that of a run that was not killed.
 
     The last batch of an epoch, where it is smaller, is drawn towards the epoch's mean, since logs
     do not say how large it is. Keras's means are float32: the t-th batch of an epoch is right to
