@@ -1,6 +1,7 @@
 """Members of an ensemble on disk: a file of weights for each, their architecture beside them."""
 
 import errno
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, sha256, write_json
 from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._structure.architecture import without_names
 
 MANIFEST = "manifest.json"  # {"members": [{"file", "sha256", "architecture"?, …}, …], …}
 ARCHITECTURE = "architecture.json"  # of the members whose entry names no other
@@ -75,6 +77,21 @@ def listed_members(directory):
 def write_architecture(model, path):
     """Write what makes the model anew, without weights, and how it is compiled."""
     write_json(path, keras.saving.serialize_keras_object(model))
+
+
+def write_other_architecture(model, directory):
+    """The same in a directory that has one already: {} where that is its, else whose it is.
+
+    As where a layer was changed between two fits; what goes into the member's entry.
+    """
+    config = without_names(json.loads(json.dumps(keras.saving.serialize_keras_object(model))))
+    for i in itertools.count():
+        path = directory / (f"architecture-{i}.json" if i else ARCHITECTURE)
+        if not path.is_file():
+            write_architecture(model, path)
+        elif without_names(read_architecture(path)[0]) != config:
+            continue
+        return {"architecture": path.name} if i else {}
 
 
 def read_architecture(path):

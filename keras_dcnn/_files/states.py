@@ -3,12 +3,13 @@
 import hashlib
 import io
 import json
+import os
 import re
 import warnings
 
 import numpy as np
 
-from keras_dcnn._files.atomic import move_into_place, sha256
+from keras_dcnn._files.atomic import move_into_place, remove_leftovers, sha256
 
 _NAME = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.npz")
 
@@ -49,7 +50,7 @@ def write_state(folder, epoch, state):
     The name holds the checksum, so that a file comes to be together with its checksum.
     """
     text, arrays = pack(state)
-    temporary = folder / ".unfinished-state.npz"
+    temporary = folder / f".{os.getpid()}-state.npz"
     try:
         np.savez(temporary, text=np.frombuffer(text.encode(), "uint8"), *arrays)  # noqa: B026
         path = folder / f"epoch-{epoch:05d}-{sha256(temporary)[:16]}.npz"
@@ -71,6 +72,7 @@ def read_state(folder):
     """
     if not folder.is_dir():
         return None
+    remove_leftovers(folder, "state.npz")
     damaged = []
     for path in reversed(_files(folder)):
         content = path.read_bytes()

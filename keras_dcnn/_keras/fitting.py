@@ -1,5 +1,6 @@
 """The running `fit` and `evaluate` of a model."""
 
+import inspect
 import itertools
 
 import keras
@@ -22,6 +23,21 @@ def infer_mode(model, monitor):
             "`mode='max'`."
         ) from error
     return "max" if probe.monitor_op is keras.ops.greater else "min"
+
+
+def callbacks_of_fit():
+    """All callbacks of the `fit` that is calling one of them; [] where none is.
+
+    Keras tells a callback nothing of the others, so their CallbackList is looked for among the
+    callers; its place in `params` would replace this.
+    """
+    frame = inspect.currentframe()
+    while frame:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            return caller.callbacks
+        frame = frame.f_back
+    return []
 
 
 def print_message(message):
@@ -68,14 +84,6 @@ def begin_at(model, epoch):
     As BackupAndRestore does; an `initial_epoch` that a callback may set would replace it.
     """
     model._initial_epoch = epoch
-
-
-def was_begun_by_another(model):
-    """Whether a callback made this `fit` start where an earlier one stopped.
-
-    BackupAndRestore leaves no other trace; False where Keras keeps it elsewhere.
-    """
-    return bool(getattr(model, "_initial_epoch", None))
 
 
 def has_validation(model):

@@ -4,7 +4,7 @@ import warnings
 
 import keras
 
-from keras_dcnn._keras.fitting import print_message, was_begun_by_another
+from keras_dcnn._keras.fitting import callbacks_of_fit, print_message
 from keras_dcnn._keras.variables import seed_variables
 from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import put_back, snapshot
@@ -51,13 +51,6 @@ class TrainingRun:
         if "random" in self._restored:
             set_random_state(self._restored["random"])
             put_back(seed_variables(self._model), self._restored["seeds"])
-        elif was_begun_by_another(self._model):
-            warnings.warn(
-                "BackupAndRestore does not save the state of keras_dcnn's callbacks, so this "
-                "training, which it resumed, differs from one that was not interrupted: use "
-                "ResumeTraining in its place.",
-                stacklevel=2,
-            )
         for name, callback in self.callbacks.items():
             callback.begin(self._restored["callbacks"].get(name, {}).get("state"))
         self.has_begun = True
@@ -127,6 +120,8 @@ class StatefulCallback(keras.callbacks.Callback):
                     f"{type(self).__name__} and {type(other).__name__} would both set the learning "
                     "rate: leave one out."
                 )
+        if self is next(iter(self._run.callbacks.values())):  # once in a `fit`
+            _warn_of_backups()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._run.begin_epoch(epoch)
@@ -152,3 +147,13 @@ class StatefulCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.params.pop(_RUN, None)  # else the History would hold all callbacks
+
+
+def _warn_of_backups():
+    if any(isinstance(one, keras.callbacks.BackupAndRestore) for one in callbacks_of_fit()):
+        warnings.warn(
+            "BackupAndRestore does not save the state of keras_dcnn's callbacks, so a training "
+            "that it resumes differs from one that was not interrupted: use ResumeTraining in its "
+            "place.",
+            stacklevel=2,
+        )

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_dcnn._checks import check_choice, check_count
+from keras_dcnn._files.atomic import remove_leftovers
 from keras_dcnn._files.members import (
     ARCHITECTURE,
     MANIFEST,
@@ -17,6 +18,7 @@ from keras_dcnn._files.members import (
     write_architecture,
     write_manifest,
     write_member,
+    write_other_architecture,
 )
 from keras_dcnn.callbacks._logs import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
@@ -153,6 +155,8 @@ class CheckpointEnsemble(StatefulCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self.directory.mkdir(parents=True, exist_ok=True)
+        for pattern in (_MEMBERS, MANIFEST, ARCHITECTURE):
+            remove_leftovers(self.directory, pattern)
         keras.saving.serialize_keras_object(self.model)  # raises now if the model has no config
         self._schedule = next(
             (c for c in self._run.callbacks.values() if hasattr(c, "ends_cycle")), None
@@ -211,8 +215,9 @@ class CheckpointEnsemble(StatefulCallback):
         """The member first, then the manifest that lists it: a crash leaves the old list right."""
         if not kept:
             write_architecture(self.model, self.directory / ARCHITECTURE)
+        architecture = write_other_architecture(self.model, self.directory)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
-        entry = write_member(self.model, file)
+        entry = write_member(self.model, file) | architecture
         entry |= {"epoch": epoch + 1, "value": value if math.isfinite(value) else None}
         try:
             write_manifest(self.directory, [*kept, entry], monitor=self.monitor)

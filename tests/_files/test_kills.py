@@ -41,6 +41,7 @@ def test_json(tmp_path):
         lambda folder: write_json(folder / "a.json", {"a": [2, 3]}),
         look,
         prepare=lambda folder: write_json(folder / "a.json", {"a": 1}),
+        another_process=False,
     )
 
 
@@ -88,6 +89,7 @@ def test_pixel_moments(tmp_path, suffix):
         lambda folder: save(folder, batches),
         look,
         prepare=lambda folder: save(folder, batches[:1]),
+        another_process=False,
     )
 
 
@@ -106,7 +108,7 @@ def test_a_member_and_its_architecture(tmp_path):
         assert sha256(folder / "member.weights.h5") in sums[:2]
         json.loads((folder / "architecture.json").read_text())
 
-    check_each_kill(tmp_path, write, look, lambda folder: write(folder, 1))
+    check_each_kill(tmp_path, write, look, lambda folder: write(folder, 1), another_process=False)
     assert len(set(sums)) == 2
 
 

@@ -1,5 +1,7 @@
-"""Members on disk: what is listed is found."""
+"""Members on disk: what is listed is found, and each is made anew as it was."""
 
+import keras
+import numpy as np
 import pytest
 
 from keras_dcnn._files.atomic import write_json
@@ -7,7 +9,28 @@ from keras_dcnn._files.members import (
     DamagedMemberError,
     listed_members,
     read_manifest,
+    write_member,
+    write_other_architecture,
 )
+from keras_dcnn.ensemble import EnsembleOnDisk
+
+X = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+
+
+def test_a_layer_that_was_changed_between_two_members(tmp_path):
+    hidden = keras.layers.Dense(8, "relu")
+    model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(3, "softmax")])
+    entries, expected = [], []
+    for i, activation in enumerate(("relu", "tanh", "relu")):
+        hidden.activation = keras.activations.get(activation)
+        architecture = write_other_architecture(model, tmp_path)
+        entries.append(write_member(model, tmp_path / f"{i}.weights.h5") | architecture)
+        expected.append(keras.ops.convert_to_numpy(model(X)))
+    write_json(tmp_path / "manifest.json", {"members": entries})
+    found = EnsembleOnDisk(tmp_path).predict_members(X)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    files = {path.name for path in tmp_path.glob("architecture*")}
+    assert files == {"architecture.json", "architecture-1.json"}
 
 
 @pytest.mark.once

@@ -55,20 +55,22 @@ def test_what_a_callback_sees_of_its_fit(capsys):
     data = np.ones((4, 3)), np.ones((4, 2))
 
     def begin(logs):
-        seen.append(fitting.was_begun_by_another(model))
+        seen.append(stop in fitting.callbacks_of_fit())
         fitting.begin_at(model, 2)
-        seen.append(fitting.was_begun_by_another(model))
 
     def look(epoch, logs):
         seen.append((epoch, fitting.validate(model)["loss"] == logs["val_loss"]))
         seen.append(fitting.has_validation(model))
         fitting.print_message("0.1 → 0.05")
 
+    stop = keras.callbacks.TerminateOnNaN()
     watch = keras.callbacks.LambdaCallback(on_train_begin=begin, on_epoch_end=look)
-    model.fit(*data, validation_data=data, epochs=3, callbacks=[watch], verbose=0)
-    assert seen == [False, True, (2, True), True]
+    parts = [watch, stop]
+    model.fit(*data, validation_data=data, epochs=3, callbacks=parts, verbose=0)
+    assert seen == [True, (2, True), True]
     assert capsys.readouterr().out == "0.1 → 0.05\n"
     assert not fitting.has_validation(model)
+    assert fitting.callbacks_of_fit() == []
 
 
 @pytest.mark.parametrize("is_known", [True, False])

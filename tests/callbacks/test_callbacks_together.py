@@ -86,18 +86,12 @@ def test_an_interrupted_fit_leaves_no_rate_to_the_next():
     assert float(model.optimizer.learning_rate.numpy()) == np.float32(0.002)
 
 
-def test_a_training_that_a_backup_of_keras_resumes_is_told_once(tmp_path):
-    def parts(*more):
-        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
-        return [DivideLROnPlateau(verbose=0), CurveRecorder(), backup, *more]
-
-    model = trainings.network()
-    model.compile("sgd", "sparse_categorical_crossentropy", **trainings.for_few_steps())
-    with pytest.raises(KeyboardInterrupt):
-        trainings.fit(model, parts(trainings.StopAt(1)))
+def test_a_backup_of_keras_beside_ours_is_told_once_before_the_training(tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    parts = [backup, *ours(tmp_path)[:3]]
     message = "not save the state of keras_dcnn's callbacks.*: use ResumeTraining in its place"
     with pytest.warns(UserWarning, match=message) as told:
-        trainings.fit(model, parts(), epochs=2)
+        trainings.fit(trainings.compiled(), parts, epochs=0)
     assert len([one for one in told if one.category is UserWarning]) == 1
 
 

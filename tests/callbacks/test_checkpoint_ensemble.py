@@ -227,7 +227,7 @@ def test_never_more_than_one_member_beyond_the_limit(tmp_path, monkeypatch):
 
 
 def test_what_a_killed_process_left_by_half_is_swept(tmp_path):
-    (tmp_path / ".unfinished-member-0002.weights.h5").write_bytes(b"half")
+    (tmp_path / ".999999999-member-0002.weights.h5").write_bytes(b"half")
     train(CheckpointEnsemble(tmp_path, "last", 3, "score"), SCORES)
     assert not list(tmp_path.glob(".*"))
 

@@ -60,9 +60,12 @@ class MetricOfMean:
         self._added += 1
 
     def scores(self):
-        number = self._added + 1
-        means = ((self._sum + self._oof[member]) / number for member in self._members)
-        return np.array([finite_score(self._metric, self._y, mean) for mean in means])
+        return np.array([self._score_with(member) for member in self._members])
+
+    def _score_with(self, member):
+        mean = self._sum + self._oof[member]
+        mean /= self._added + 1
+        return finite_score(self._metric, self._y, mean)
 
 
 class SquaredErrorOfMean:

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from keras_dcnn._files.atomic import atomic_write, sha256, write_json
+from keras_dcnn._files.atomic import atomic_write, remove_leftovers, sha256, write_json
 from keras_dcnn._files.members import MANIFEST, write_manifest, write_member
 from keras_dcnn.ensemble.training._descriptions import describe
 
@@ -20,6 +20,8 @@ RUN = "run.json"
 def begin(directory, run):
     """Make the directory that of this run, or see that it is already; ValueError if of another."""
     directory.mkdir(parents=True, exist_ok=True)
+    for pattern in ("*.json", "*.npz", "*.npy", "*.weights.h5"):
+        remove_leftovers(directory, pattern)
     run, path = describe(run), directory / RUN
     if not path.is_file():
         if (directory / MANIFEST).exists() or any(directory.glob("*.weights.h5")):

@@ -258,7 +258,7 @@ def test_only_what_is_missing_or_damaged_is_trained(done, copied, capsys):
     (copied / "configuration-000-fold-1.json").unlink()
     damaged = copied / "configuration-001-fold-0.npz"
     damaged.write_bytes(damaged.read_bytes()[:-9])
-    (copied / ".unfinished-configuration-001-fold-0.npz").write_text("half of it")
+    (copied / ".999999999-configuration-001-fold-0.npz").write_text("half of it")
     message = r"configuration-001-fold-0\.npz is missing or was changed: fold 1 of 2, width=3 is"
     with pytest.warns(UserWarning, match=message) as warned:
         again = search(copied).fit(X, Y, callbacks=callbacks, **{**FIT, "verbose": 1})
