@@ -194,8 +194,9 @@ Variances of the linear outputs, all layers and seeds, on the 64 images that `ls
 
 ## Cost on ResNet50, 224², 16 images
 
-Each in a fresh process; the target is under 180 s and under 3 GiB on 2 cores. The load is the mean
-number of processes that wanted a core in the last minute of the measurement, this one included.
+Each in a fresh process, 8 images a pass; the target is under 180 s and under 3 GiB on 2 cores. The
+load is the mean number of processes that wanted a core in the last minute of the measurement, this
+one included.
 
 {resnet_table(resnets)}
 """
