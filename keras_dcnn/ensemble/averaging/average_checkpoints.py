@@ -42,9 +42,9 @@ def average_checkpoints(
 
     `w = Σ aᵢ wᵢ / Σ aᵢ`, in float64, for all float weights; seeds, counts and other whole numbers
     stay the model's own, as does the optimizer. The checkpoints are read one after the other, into
-    the model itself: beside it there is memory for three of them, whatever their number. The
-    model's former weights lie in a temporary file meanwhile; when anything fails, the model is as
-    it was.
+    the model itself: beside it there is memory for two or three of them, four where JAX evaluates,
+    whatever their number. The model's former weights lie in a temporary file meanwhile; when
+    anything fails, the model is as it was.
 
     Args:
         model: A built Keras model; compiled where `validation_data` is given.
