@@ -10,7 +10,7 @@ import numpy as np
 from keras_dcnn._checks import check_choice, check_count, check_flag, data_format_or_default
 from keras_dcnn._progress import with_progress
 from keras_dcnn._reading.batches import as_array, image_batches, larger_batches, num_batches
-from keras_dcnn.statistics._memory import memory_guard
+from keras_dcnn.statistics._memory import check_covariance
 from keras_dcnn.statistics._moments_file import load_moments, save_moments
 from keras_dcnn.statistics._sums import make_sums
 
@@ -93,9 +93,8 @@ class PixelMoments:
             )
         if len(rows):
             kind = str(rows.dtype) if rows.dtype in (np.uint8, np.int8) else "float64"
-            with memory_guard(rows.shape[1], self._joint):
-                sums = self._sums_of(kind, rows.shape[1])
-                sums.add(rows)
+            sums = self._sums_of(kind, rows.shape[1])
+            sums.add(rows)
             self._sums, self.shape = sums, shape
         return self
 
@@ -129,9 +128,8 @@ class PixelMoments:
                 f"{self.shape} and {theirs} {other.shape}: make them alike."
             )
         if other.count:
-            with memory_guard(other._sums.first.size, self._joint):
-                sums = self._sums_of(other._sums.kind, other._sums.first.size)
-                sums.merge(other._sums)
+            sums = self._sums_of(other._sums.kind, other._sums.first.size)
+            sums.merge(other._sums)
             self._sums, self.shape = sums, other.shape
         return self
 
@@ -174,9 +172,7 @@ class PixelMoments:
         """Covariance matrix of the flattened dimensions, divided by the count."""
         if not self._joint:
             raise ValueError("the covariance was not kept: make PixelMoments(covariance=True).")
-        sums = self._seen()
-        with memory_guard(sums.first.size):
-            return sums.covariance()
+        return self._seen().covariance()
 
     def check_range(self, low: float, high: float) -> None:
         """Raise ValueError unless the pixels are plausible for images on [low, high]."""
@@ -226,6 +222,8 @@ class PixelMoments:
     def _sums_of(self, kind, dimension):
         """The sums so far, or new ones, or ValueError for another kind of pixels."""
         if self._sums is None:
+            if self._joint:
+                check_covariance(dimension)
             return make_sums(kind, dimension, self._joint)
         if self._sums.kind != kind:
             raise ValueError(

@@ -186,10 +186,10 @@ def test_foreign_and_damaged_files(tmp_path):
 
 def test_a_covariance_larger_than_the_memory_is_refused_at_once(monkeypatch):
     x = np.zeros((1, 600, 700, 3), "uint8")
-    with pytest.raises(ValueError, match=r"1260000 dimensions.*70971\.3 GiB .*covariance=False"):
+    with pytest.raises(ValueError, match=r"1260000 dimensions.*70971\.3 GiB, .*covariance=False"):
         PixelMoments("dimension").update(x)
     monkeypatch.delattr("os.sysconf", raising=False)  # Windows has none
-    with pytest.raises(ValueError, match="could not give it"):  # more than can be addressed
+    with pytest.raises(MemoryError):  # more than can be addressed
         PixelMoments("dimension").update(np.zeros((1, 3000, 3000, 3), "uint8"))
 
 

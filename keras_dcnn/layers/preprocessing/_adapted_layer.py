@@ -11,7 +11,7 @@ from keras_dcnn._keras.layers import is_symbolic
 from keras_dcnn._keras.variables import UNMEASURED, MeasuredWeight
 from keras_dcnn.layers._pixel_layer import PixelLayer, described, shape_of
 from keras_dcnn.statistics._adapt import adapting, moments_for
-from keras_dcnn.statistics._memory import check_weights
+from keras_dcnn.statistics._memory import check_memory
 from keras_dcnn.statistics.pixel_moments import PixelMoments
 
 
@@ -74,7 +74,8 @@ class AdaptedLayer(PixelLayer):
         if None in shape or len(input_shape) not in ((4,) if self.per == "channel" else (2, 4)):
             raise ValueError(f"{self._who} takes {self._inputs()}; got shape {tuple(input_shape)}.")
         sizes = self._weight_shapes(shape)
-        check_weights(self._who, sum(map(math.prod, sizes.values())))
+        numbers = sum(map(math.prod, sizes.values()))
+        check_memory(f"{self._who}, its weights and their initial values,", 8 * numbers)
         self._shape = shape
         unmeasured, kind = keras.initializers.Constant(UNMEASURED), MeasuredWeight
         for name, size in sizes.items():

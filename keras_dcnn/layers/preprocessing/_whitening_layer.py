@@ -8,7 +8,6 @@ import numpy as np
 
 from keras_dcnn._checks import check_count, check_keywords, check_number
 from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer
-from keras_dcnn.statistics._memory import memory_guard
 
 
 def principal_components(covariance, count):
@@ -57,10 +56,9 @@ class WhiteningLayer(AdaptedLayer):
             raise ValueError(
                 f"whitening needs images that differ; all {moments.count} are the same."
             )
-        with memory_guard(dimension):
-            values, vectors = principal_components(moments.covariance, count)
-            self._check_variance(values, moments.count, dimension)
-            projection = self._projection(vectors, np.sqrt(values + self.epsilon))
+        values, vectors = principal_components(moments.covariance, count)
+        self._check_variance(values, moments.count, dimension)
+        projection = self._projection(vectors, np.sqrt(values + self.epsilon))
         return {"mean": moments.mean.ravel(), "projection": projection}
 
     def _check_variance(self, values, images, dimension):
