@@ -58,18 +58,18 @@ def check_number(name, value, minimum=-math.inf, above=-math.inf, below=math.inf
         raise ValueError(f"`{name}` must be {rule}; got {value!r}.")
 
 
-def check_model(model):
-    """Raise TypeError unless `model` is a Keras model."""
+def check_model(model, name="`model`"):
+    """Raise TypeError unless `model` is a Keras model; `name` is what it is called."""
     if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be a Keras model; got {type(model).__name__}.")
+        raise TypeError(f"{name} must be a Keras model; got {type(model).__name__}.")
 
 
-def check_built_model(model):
+def check_built_model(model, name="`model`"):
     """Raise TypeError unless `model` is a Keras model, ValueError unless it is built."""
-    check_model(model)
+    check_model(model, name)
     if not model.built:
         raise ValueError(
-            f"`model` must be built; `{model.name}` is not: call it once, or begin it with "
+            f"{name} must be built; `{model.name}` is not: call it once, or begin it with "
             "keras.Input."
         )
 

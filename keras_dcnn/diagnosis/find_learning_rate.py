@@ -121,9 +121,7 @@ def _check_numbers(min_lr, max_lr, num_steps, batch_size, smoothing):
     check_number("max_lr", max_lr, above=min_lr)
     check_count("num_steps", num_steps, minimum=FEWEST)
     check_count("batch_size", batch_size)
-    check_number("smoothing", smoothing, minimum=0)
-    if smoothing >= 1:
-        raise ValueError(f"`smoothing` must be below 1; got {smoothing!r}.")
+    check_number("smoothing", smoothing, minimum=0, below=1)
 
 
 def _seed(seed):

@@ -118,9 +118,7 @@ def _check(model, kernel_regularizer, kernel_constraint, dropout):
             "`kernel_regularizer`, `kernel_constraint` or `dropout`."
         )
     if dropout is not None:
-        check_number("dropout", dropout, above=0)
-        if dropout >= 1:
-            raise ValueError(f"`dropout` must be below 1; got {dropout!r}: 0.5 drops half.")
+        check_number("dropout", dropout, above=0, below=1)
 
 
 def _nothing_matched(model, where, what):

@@ -537,7 +537,7 @@ def test_data_that_are_refused(data, error, match, model):
         ({"min_lr": 1.0, "max_lr": 1.0}, "`max_lr` must be a finite number above 1.0"),
         ({"num_steps": 9}, "`num_steps` must be a whole number of at least 10"),
         ({"batch_size": 0}, "`batch_size`"),
-        ({"smoothing": 1.0}, "`smoothing` must be below 1; got 1.0"),
+        ({"smoothing": 1.0}, "`smoothing` must be .* and below 1; got 1.0"),
         ({"smoothing": -0.1}, "`smoothing` must be a finite number of at least 0"),
         ({"seed": -1}, "`seed`"),
         ({"verbose": 2}, "`verbose`"),

@@ -427,8 +427,12 @@ def test_models_that_cannot_be_copied_say_the_way_out():
     ("arguments", "error", "message"),
     [
         ({}, ValueError, "needs something to put on; got None for all"),
-        ({"dropout": 0}, ValueError, "`dropout` must be a finite number above 0; got 0"),
-        ({"dropout": 1}, ValueError, "`dropout` must be below 1; got 1"),
+        (
+            {"dropout": 0},
+            ValueError,
+            "`dropout` must be a finite number above 0 and below 1; got 0",
+        ),
+        ({"dropout": 1}, ValueError, "above 0 and below 1; got 1"),
         ({"kernel_regularizer": 0.1}, ValueError, "Could not interpret regularizer"),
         ({"kernel_constraint": "max"}, ValueError, "Could not interpret constraint"),
         ({"dropout": 0.5, "where": 3}, TypeError, "`where` must be a layer class, a pattern"),

@@ -13,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_dcnn._checks import check_built_model
 from keras_dcnn._files.members import (
     DamagedMemberError,
     check_member,
@@ -60,8 +61,7 @@ def _open(argument, i, given, model, wanted):
 
 
 def _from_model(name, given, model):
-    if not given.built:
-        raise ValueError(f"every model must be built; {name} is not: call it once.")
+    check_built_model(given, name)
     own = {id(weight) for weight in model.weights}
     if any(id(weight) in own for weight in given.weights):  # they are about to change
         return _from_arrays(name, given.get_weights(), model)

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_dcnn._checks import check_built_model
+
 
 def config_without_optimizer(model):
     config = keras.saving.serialize_keras_object(model)
@@ -39,15 +41,7 @@ def check_models(name, models, advice, outputs=True):
     if not models:
         raise ValueError(f"`{name}` must hold at least one model; got none.")
     for i, model in enumerate(models):
-        if not isinstance(model, keras.Model):
-            raise TypeError(
-                f"`{name}` must be Keras models; got {type(model).__name__} at position {i}."
-            )
-        if not model.built:
-            raise ValueError(
-                f"`{name}` must be built; {one} {i} `{model.name}` is not: call it once, or "
-                "begin it with keras.Input."
-            )
+        check_built_model(model, f"{one} {i}")
         first, own = shapes_of(models[0]), shapes_of(model)
         if not outputs:
             first, own = first[0], own[0]

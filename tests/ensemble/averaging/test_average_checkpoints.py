@@ -533,7 +533,7 @@ WEIGHTS = MODEL.get_weights()
         (
             {"checkpoints": [keras.Sequential([keras.layers.Dense(3)])]},
             ValueError,
-            "every model must be built; model 0",
+            "model 0 .* must be built",
         ),
         ({"weights": [1, 2]}, ValueError, r"one number per checkpoint, 1; got \[1, 2\]"),
         ({"weights": 1}, ValueError, "one number per checkpoint, 1; got 1"),

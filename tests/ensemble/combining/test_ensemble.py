@@ -177,11 +177,15 @@ SAME = member()
     ("make", "error", "message"),
     [
         (lambda: Ensemble([]), ValueError, "at least one model; got none"),
-        (lambda: Ensemble([member(), "m.keras"]), TypeError, "got str at position 1"),
+        (
+            lambda: Ensemble([member(), "m.keras"]),
+            TypeError,
+            "member 1 must be a Keras model; got str",
+        ),
         (
             lambda: Ensemble([keras.Sequential([keras.layers.Dense(3)])]),
             ValueError,
-            "must be built; member 0",
+            "member 0 must be built",
         ),
         (lambda: Ensemble([member(), member(units=4)]), ValueError, "member 1 .*None, 4"),
         (lambda: Ensemble([member(), member(inputs=5)]), ValueError, "member 1 .*None, 5"),

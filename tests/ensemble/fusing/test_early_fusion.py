@@ -205,11 +205,15 @@ SAME = network()
     [
         (lambda: EarlyFusion([], 3), ValueError, "at least one model; got none"),
         (lambda: EarlyFusion(network(), 3), TypeError, "must be a list of models; got Sequential"),
-        (lambda: EarlyFusion([network(), "n.keras"], 3), TypeError, "got str at position 1"),
+        (
+            lambda: EarlyFusion([network(), "n.keras"], 3),
+            TypeError,
+            "network 1 must be a Keras model; got str",
+        ),
         (
             lambda: EarlyFusion([keras.Sequential([keras.layers.Dense(3)])], 3),
             ValueError,
-            "must be built; network 0",
+            "network 0 must be built",
         ),
         (
             lambda: EarlyFusion([network(), network(inputs=(5, 5, 3))], 3),

@@ -392,7 +392,11 @@ NAN[1, 4] = np.nan
         (lambda s: StackedEnsemble([]), ValueError, "at least one model; got none"),
         (lambda s: StackedEnsemble([member(), member(2)]), ValueError, "member 1 .*None, 2"),
         (lambda s: StackedEnsemble([member(), member(inputs=5)]), ValueError, "None, 5"),
-        (lambda s: StackedEnsemble([member(), "m"]), TypeError, "got str at position 1"),
+        (
+            lambda s: StackedEnsemble([member(), "m"]),
+            TypeError,
+            "member 1 must be a Keras model; got str",
+        ),
         (lambda s: StackedEnsemble([maps()]), ValueError, r"must predict \(batch, classes\)"),
         (lambda s: StackedEnsemble(members(), LinearSVC()), ValueError, "have `predict_proba`"),
         (lambda s: StackedEnsemble(members(), "svm"), ValueError, "`head` must be a whole number"),
