@@ -8,7 +8,7 @@ DELAY = 2.0  # seconds after which a pass is long
 def with_progress(parts, total, description):
     """Yield from `parts`; on a terminal, a bar appears after `DELAY` and goes at the end.
 
-    `total` may be None. Close the generator when an error leaves the pass unfinished.
+    `total` may be None. An error in a loop over it closes it; who keeps it must do so.
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -1,6 +1,5 @@
 """Reads the images of every kind of data: arrays, memory maps, tf.data, PyDataset, DataLoader."""
 
-import mmap
 import operator
 
 import keras
@@ -74,7 +73,6 @@ def _sliced(data, batch_size):
     """Slices of arrays, or of a list or dict of them."""
     for start in range(0, len(keras.tree.flatten(data)[0]), batch_size):
         yield keras.tree.map_structure(lambda x, at=start: x[at : at + batch_size], data)
-        keras.tree.map_structure(_give_back_pages, data)
 
 
 def _batches(data):
@@ -129,12 +127,3 @@ def larger_batches(parts, batch_size):
             held = []
     if held:
         yield np.concatenate(held)
-
-
-def _give_back_pages(data):
-    """What was read of a memory map counts as this process's memory until it is given back."""
-    read_only = getattr(data, "mode", None) == "r"  # in mode "c" that would undo changes
-    while isinstance(data, np.ndarray):
-        data = data.base
-    if read_only and isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        data.madvise(mmap.MADV_DONTNEED)

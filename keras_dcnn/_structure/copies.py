@@ -32,23 +32,16 @@ def copy_model(model, purpose):
         try:
             model.save(path)
             copy = keras.saving.load_model(path, compile=False, safe_mode=False)
-            if _names(copy) != _names(model):
+            if list(dict(walk_layers(copy))) != list(dict(walk_layers(model))):
                 raise ValueError("what is loaded has other layers")
         except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ValueError(
                 f"{purpose} needs a copy of `{model.name}`, and Keras can't save it and load it "
-                f"again ({_first_line(error)}): give {type(model).__name__} and its layers a "
+                f"again ({reason[:200]}): give {type(model).__name__} and its layers a "
                 "`get_config`, or their regularizers and constraints as they are made."
             ) from error
     for old, new in zip(model.variables, copy.variables, strict=True):
         # For some that a file has not got Keras only warns. JAX would share the buffer.
         new.assign(keras.ops.convert_to_numpy(old))
     return copy
-
-
-def _names(model):
-    return [path for path, _ in walk_layers(model)]
-
-
-def _first_line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

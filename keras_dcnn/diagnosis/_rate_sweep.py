@@ -1,7 +1,5 @@
 """Trains a model with a rising learning rate."""
 
-import contextlib
-
 import numpy as np
 
 from keras_dcnn._progress import with_progress
@@ -13,7 +11,8 @@ def sweep(model, rates, batches, smoothing, verbose):
     """The loss at each rate up to where it diverges; whether it does."""
     losses = []
     shares = _shares(model)
-    for rate, batch in _shown(zip(rates, batches, strict=False), len(rates), verbose):
+    steps = zip(rates, batches, strict=False)
+    for rate, batch in with_progress(steps, len(rates), "Learning rate") if verbose else steps:
         set_rates(model, [rate * share for share in shares])
         loss = _train(model, batch)
         if not np.isfinite(loss):
@@ -45,12 +44,3 @@ def _train(model, batch):
     if "loss" not in logs:
         raise ValueError(f"the model's train_step must return 'loss'; got {', '.join(logs)}.")
     return float(logs["loss"])
-
-
-def _shown(steps, total, verbose):
-    """The steps, with a progress bar."""
-    if not verbose:
-        yield from steps
-        return
-    with contextlib.closing(with_progress(steps, total, "Learning rate")) as steps:
-        yield from steps

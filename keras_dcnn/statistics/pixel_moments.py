@@ -1,6 +1,5 @@
 """PixelMoments: mean and covariance of images, in a stream or in parts that merge."""
 
-import contextlib
 import copy
 import os
 from typing import Any, Self
@@ -108,13 +107,11 @@ class PixelMoments:
         images taken at a time from an array.
         """
         check_count("batch_size", batch_size)
-        parts = with_progress(
-            image_batches(data, batch_size), num_batches(data, batch_size), "measuring the images"
-        )
-        with contextlib.closing(parts):
-            # One large product of matrices is faster than many small ones.
-            for images in larger_batches(parts, batch_size) if self.per == "dimension" else parts:
-                self.update(images)
+        shown = (image_batches(data, batch_size), num_batches(data, batch_size), "measuring images")
+        # One large product of matrices is faster than many small ones.
+        join = larger_batches if self.per == "dimension" else lambda parts, _: parts
+        for images in join(with_progress(*shown), batch_size):
+            self.update(images)
         return self
 
     def merge(self, other: Self) -> Self:

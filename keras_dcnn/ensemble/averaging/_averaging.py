@@ -71,7 +71,7 @@ def load(model, checkpoint):
 def evaluate(model, checkpoints, judge):
     """The logs of each checkpoint by itself; the model has the last one's weights then."""
     logs = []
-    for checkpoint in with_bar(checkpoints, "Evaluating"):
+    for checkpoint in with_progress(checkpoints, len(checkpoints), "Evaluating"):
         load(model, checkpoint)
         logs.append(judge())
     return logs
@@ -165,9 +165,3 @@ class BatchNormChoice:
             chosen=chosen if self.variables else None,
             score=score(logs[chosen]),
         )
-
-
-def with_bar(checkpoints, description):
-    """Yield the checkpoints, with a bar where they take long."""
-    with contextlib.closing(with_progress(checkpoints, len(checkpoints), description)) as shown:
-        yield from shown

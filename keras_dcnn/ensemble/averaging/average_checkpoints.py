@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import check_built_model, check_shares
+from keras_dcnn._progress import with_progress
 from keras_dcnn._state.snapshot import snapshot
 from keras_dcnn.ensemble.averaging._averaging import (
     BatchNormChoice,
@@ -16,7 +17,6 @@ from keras_dcnn.ensemble.averaging._averaging import (
     evaluate,
     load,
     put_back_on_error,
-    with_bar,
 )
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
 from keras_dcnn.ensemble.averaging._judge import Judge, behind_barrier
@@ -116,7 +116,8 @@ def average(model, checkpoints, shares, batch_norm, judge):
         own = evaluate(model, used, judge) if judge else [None] * len(used)
         _check_losses(used, own)
         sums = WeightSums(model)
-        for one, share in zip(with_bar(used, "Averaging"), shares, strict=True):
+        pairs = zip(used, shares, strict=True)
+        for one, share in with_progress(pairs, len(used), "Averaging"):
             load(model, one)
             sums.add(share)
         last = snapshot(batch_norm.variables)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_dcnn._checks import check_built_model, check_choice
+from keras_dcnn._progress import with_progress
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.ensemble.averaging._averaging import (
     BatchNormChoice,
@@ -15,7 +16,6 @@ from keras_dcnn.ensemble.averaging._averaging import (
     evaluate,
     load,
     put_back_on_error,
-    with_bar,
 )
 from keras_dcnn.ensemble.averaging._checkpoints import open_checkpoints
 from keras_dcnn.ensemble.averaging._judge import Judge
@@ -121,7 +121,7 @@ def _sorted(candidates, own, judge):
 def _add_in_turn(model, candidates, batch_norm, judge):
     """Add each of the sorted candidates where that makes the average no worse; the trace."""
     sums, tried, best = WeightSums(model), [], None
-    for candidate, own in with_bar(candidates, "Trying the soup"):
+    for candidate, own in with_progress(candidates, len(candidates), "Trying the soup"):
         load(model, candidate)
         last = snapshot(batch_norm.variables)
         sums.set_means(share=1.0)
