@@ -107,10 +107,10 @@ class PixelMoments:
         images taken at a time from an array.
         """
         check_count("batch_size", batch_size)
-        shown = (image_batches(data, batch_size), num_batches(data, batch_size), "measuring images")
+        parts, total = image_batches(data, batch_size), num_batches(data, batch_size)
         # One large product of matrices is faster than many small ones.
         join = larger_batches if self.per == "dimension" else lambda parts, _: parts
-        for images in join(with_progress(*shown), batch_size):
+        for images in join(with_progress(parts, total, "measuring the images"), batch_size):
             self.update(images)
         return self
 
