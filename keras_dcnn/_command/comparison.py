@@ -82,9 +82,9 @@ def compare(data, folder, epochs, seed, mirror=False, callback=None):
         if name == "parts":
             runs[name] |= judge_ensemble(checkpoints, folder, tests)
         runs[name]["seconds"] = round(time.perf_counter() - start, 1)
-    summary = {**describe(data), "seed": seed, "epochs": epochs, **runs}
+    summary = {**set_up_of(data), "seed": seed, "epochs": epochs, **runs}
     write_json(folder / "summary.json", summary)
-    draw(folder / "training.png", histories)
+    draw_curves(folder / "training.png", histories)
     return summary
 
 
@@ -99,7 +99,7 @@ def build(data, seed, mirror):
         raise ComparisonError(f"these images can't be trained on: {error}") from error
 
 
-def describe(data):
+def set_up_of(data):
     """What a reader of the summary needs to know of the set-up."""
     return {
         "keras_dcnn": __version__,
@@ -165,7 +165,7 @@ def write_history(path, histories):
                 writer.writerow([run, i + 1, *(logs[c][i] if c in logs else "" for c in columns)])
 
 
-def draw(path, histories):
+def draw_curves(path, histories):
     """One column per run: loss with the cuts of the learning rate, accuracy with its gap."""
     figure, grid = pyplot().subplots(
         2, len(histories), figsize=(10, 7), sharey="row", squeeze=False, layout="constrained"

@@ -47,19 +47,14 @@ def all_layers(model):
     return [model, *(layer for _, layer in walk_layers(model))]
 
 
-def graphs_in(model):
-    """For each functional or Sequential model in a model: its nodes as they are run; its outputs.
+def nodes_of(model):
+    """The calls of layers in a functional or Sequential model as they are run; [] of others.
 
-    A node has the operation's `arguments`, among them the tensors of `input_tensors`. Of what a
-    graph is made only `model.operations` is public: not the calls, nor a Sequential's graph.
+    A node has the `operation` and its `input_tensors`. Of what a graph is made only
+    `model.operations` is public: not the calls, nor a Sequential's graph.
     """
-    functions = [getattr(layer, "_functional", layer) for layer in all_layers(model)]
-    graphs = []
-    for function in functions:
-        by_depth = getattr(function, "_nodes_by_depth", {})
-        nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-        graphs += [(nodes, function.outputs)] if nodes else []
-    return graphs
+    by_depth = getattr(getattr(model, "_functional", model), "_nodes_by_depth", {})
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 
 def users_of(layer):

@@ -68,14 +68,14 @@ def load_data(color_cast: float = 0.0, imbalance_factor: float = 1.0, seed: int 
         if name == "train":
             chosen = chosen[_long_tail(labels[chosen], imbalance_factor)]
         crops = _random_crops(photos, part["columns"], len(chosen), rng)
-        images = blend(crops, masks[chosen])
+        images = overlay(crops, masks[chosen])
         if name == "test":
             images = tint(images, color_cast, rng)
         data.append((images, labels[chosen]))
     return tuple(data)
 
 
-def blend(backgrounds, masks):
+def overlay(backgrounds, masks):
     """|background − mask| per channel: a stroke inverts what it covers, so no colour is a digit's.
 
     Args: uint8 backgrounds (n, h, w, 3) and masks (n, h, w). Returns uint8.

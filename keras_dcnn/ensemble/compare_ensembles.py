@@ -92,9 +92,9 @@ def compare_ensembles(
     members = pool.members if isinstance(pool, Ensemble) else pool
     uniform = Ensemble(members)
     check = held_out(trained_on, "give samples that were held out of the training")
-    chosen_on = report = _Data(uniform, data, batch_size, check)
+    chosen_on = report = _HeldOut(uniform, data, batch_size, check)
     if report_data is not None:
-        report = _Data(uniform, report_data, batch_size, check)
+        report = _HeldOut(uniform, report_data, batch_size, check)
     shared = int(np.isin(report.prints, chosen_on.prints).sum())
     if shared:
         warnings.warn(
@@ -108,7 +108,7 @@ def compare_ensembles(
         "single": lambda: _weighted(report, members, np.eye(count)[best], f"member {best}"),
         "uniform": lambda: _weighted(report, members, np.full(count, 1 / count)),
         "greedy": lambda: _weighted(report, members, selection.weights),
-        "soup": lambda: _soup(report, members, data),
+        "soup": lambda: _souped(report, members, data),
         "stacked": lambda: _stacked(report, members, chosen_on),
     }
     return EnsembleComparison(
@@ -135,14 +135,14 @@ def _weighted(report, members, weights, note=None):
     return report.row(model, p, note or f"{len(chosen)} of {len(members)} members")
 
 
-def _soup(report, members, data):
+def _souped(report, members, data):
     if not members[0].compiled:
         raise ValueError("the members are not compiled, with a loss to choose by.")
     model = copy_model(members[0], "a soup")
     model.compile(optimizer=None, loss=compile_arguments(members[0])["loss"])
     kept = sum(trial.stayed for trial in soup(model, list(members), data).tried)
     alone = Ensemble([model])
-    again = _Data(alone, report.source, report.batch_size)
+    again = _HeldOut(alone, report.source, report.batch_size)
     return again.row(alone, again.outputs[0], f"{kept} of {len(members)} members")
 
 
@@ -152,7 +152,7 @@ def _stacked(report, members, chosen_on):
     return report.row(stacked, p, type(stacked.estimator).__name__)
 
 
-class _Data:
+class _HeldOut:
     """One pass over data: the members' outputs, the labels, and which samples they are."""
 
     def __init__(self, ensemble, source, batch_size, check=fingerprints):

@@ -33,7 +33,7 @@ def load_moments(path):
         state = read(path)
         if state.get("format") != FORMAT:
             raise ValueError(f"it does not say format={FORMAT!r}")
-        return state, _make_sums(state)
+        return state, _restored_sums(state)
     except _FOREIGN as error:
         raise ValueError(
             f"the file must come from PixelMoments.save; got {str(path)!r}, which does not: "
@@ -52,7 +52,7 @@ _FOREIGN = (
 )
 
 
-def _make_sums(state):
+def _restored_sums(state):
     check_choice("per", state["per"], ("channel", "dimension"))
     check_choice("kind", state["kind"], ("uint8", "int8", "float64"))
     check_count("count", state["count"])

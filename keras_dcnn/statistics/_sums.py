@@ -23,7 +23,7 @@ class _Sums:
 
     def add(self, rows):
         """Take in an array of shape (n, dimension), n > 0, of finite numbers."""
-        low, high = fold(np.minimum.reduce, rows), fold(np.maximum.reduce, rows)
+        low, high = reduce_rows(np.minimum.reduce, rows), reduce_rows(np.maximum.reduce, rows)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise ValueError("pixels must be finite; got NaN or infinity: remove those images.")
         self._check_count(len(rows))
@@ -50,7 +50,7 @@ class _Sums:
         return self._about_mean(self.second.diagonal() if self.joint else self.second, np.multiply)
 
     def _second_moment(self, x):
-        return gram(x) if self.joint else fold(np.add.reduce, np.square(x))
+        return gram(x) if self.joint else reduce_rows(np.add.reduce, np.square(x))
 
     def _check_count(self, more):
         if self.count + more > MAX_COUNT:
@@ -73,7 +73,7 @@ class IntegerSums(_Sums):
 
     def _add_block(self, rows):
         x = np.subtract(rows, self.origin, dtype="float32" if self.joint else "float64")
-        first, second = fold(np.add.reduce, x), self._second_moment(x)  # whole numbers all
+        first, second = reduce_rows(np.add.reduce, x), self._second_moment(x)  # whole numbers all
         self._merge(len(rows), first.astype("int64"), second.astype("int64"))
 
     def _merge(self, count, first, second):
@@ -108,7 +108,7 @@ class FloatSums(_Sums):
 
     def _add_block(self, rows):
         x = rows.astype("float64")
-        mean = fold(np.add.reduce, x) / len(x)
+        mean = reduce_rows(np.add.reduce, x) / len(x)
         x -= mean
         self._merge(len(x), mean, self._second_moment(x))
 
@@ -144,7 +144,7 @@ def gram(x):
     return blocks.diagonal(0, 0, 2).sum(-1, dtype="float64") + rest.T @ rest
 
 
-def fold(reduce, rows):
+def reduce_rows(reduce, rows):
     """`reduce` over the rows; short rows lie side by side, for NumPy to be fast."""
     dimension = rows.shape[1]
     group = max(1, 2048 // dimension)

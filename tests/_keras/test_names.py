@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import trainings
 
-from keras_dcnn._keras import fitting, graph, optimizers, variables
+from keras_dcnn._keras import compiling, fitting, graph, optimizers, variables
 
 pytestmark = pytest.mark.every_backend
 
@@ -168,3 +168,41 @@ def test_batches_are_those_that_fit_takes():
     assert seen == [[[0, 1], [0, 1]], [[2, 3], [2, 3]], [[4], [4]]]
     with pytest.raises(ValueError, match="at least one batch"):
         list(fitting.batches_as_fit_takes_them(x[:0], batch_size=2)[1])
+
+
+def test_the_calls_in_a_graph_and_who_uses_what():
+    inputs = keras.Input((3,))
+    first, second = keras.layers.Dense(4), keras.layers.Dense(2)
+    model = keras.Model(inputs, second(first(inputs)))
+    assert isinstance(model, graph.functional())
+    assert not isinstance(dense(), graph.functional())
+    assert [node.operation for node in graph.nodes_of(model)][1:] == [first, second]
+    assert graph.nodes_of(model)[2].input_tensors[0].shape == (None, 4)
+    layer = dense().layers[-1]
+    sequential = keras.Sequential([keras.Input((3,)), layer])
+    assert graph.nodes_of(sequential)[-1].operation is layer
+    assert second in graph.users_of(first)
+    assert graph.users_of(second) == []
+
+
+def test_whether_a_call_is_traced(backend):
+    assert not compiling.is_traced(keras.ops.ones(2))
+    seen = []
+
+    def look(x):
+        seen.append(compiling.is_traced(x))
+        return x
+
+    keras.ops.vectorized_map(look, keras.ops.ones((2, 3)))
+    assert seen == [True]
+
+
+def test_what_a_step_left_and_whether_there_was_one():
+    model = dense()
+    assert not fitting.has_seen_a_batch(model)
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+    assert fitting.has_seen_a_batch(model)
+    before = model.get_weights()
+    fitting.forget_step(model)
+    assert fitting.state_on_jax(model) is None
+    assert trainings.same(model.get_weights(), before)

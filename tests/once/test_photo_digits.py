@@ -31,7 +31,7 @@ def test_the_same_arguments_give_the_same_bytes_and_another_seed_others(data):
 def test_blend_is_the_absolute_difference():
     background = np.array([10, 200, 130], "uint8").reshape(1, 1, 1, 3)
     mask = np.array([100], "uint8").reshape(1, 1, 1)
-    np.testing.assert_array_equal(photo_digits.blend(background, mask).ravel(), [90, 100, 30])
+    np.testing.assert_array_equal(photo_digits.overlay(background, mask).ravel(), [90, 100, 30])
 
 
 def test_parts_share_neither_digits_nor_columns_of_a_photograph(monkeypatch):

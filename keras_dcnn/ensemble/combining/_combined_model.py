@@ -145,7 +145,7 @@ class CombinedModel(MemberOutputs, keras.Model):
         chosen, weights = [*shares], keras.ops.convert_to_tensor([*shares.values()], "float32")
         for batch, results in self._pool.run(chosen, batches):
             outputs = [outputs for outputs, _ in results]
-            combined, nan = _combine(self.combine)(outputs, weights)
+            combined, nan = _compiled_combine(self.combine)(outputs, weights)
             refuse_nan(self._pool, to_numpy(nan), chosen)
             yield batch, combined, [loss for _, losses in results for loss in losses]
 
@@ -162,7 +162,7 @@ def _as_number(value):
 
 
 @functools.cache
-def _combine(how):
+def _compiled_combine(how):
     """Compiled for all ensembles: the combined outputs, and where the members' are NaN."""
 
     def combine_and_look(outputs, weights):

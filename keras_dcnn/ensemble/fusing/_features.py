@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._keras.graph import graphs_in
+from keras_dcnn._keras.graph import nodes_of
 from keras_dcnn.ensemble.combining._combination import has_nan
 from keras_dcnn.ensemble.combining._member_outputs import refuse_nan
 from keras_dcnn.ensemble.combining._members import MembersInMemory
@@ -23,7 +23,7 @@ def cut(network, layer):
             f"{type(network).__name__} with a `call` of its own: give a model that ends where the "
             "features are, and leave `layer` out."
         )
-    nodes, _ = graphs_in(network)[0]
+    nodes = nodes_of(network)
     if layer == "penultimate":
         what = "a Dense layer, before which to cut"
         found = [n.input_tensors for n in nodes if isinstance(n.operation, keras.layers.Dense)]

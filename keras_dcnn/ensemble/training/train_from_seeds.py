@@ -127,7 +127,7 @@ def train_from_seeds(
         write_architecture(probe, folder / ARCHITECTURE)
         shared = Trainings(build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, jobs, n_jobs, verbose, "loss")
-        _check_losses(jobs, results)
+        _check_last_losses(jobs, results)
         _list_members(folder, jobs, results, prints)
         members = [load_member(shared, job, sample) for job in jobs]
     ensemble = Ensemble(members, combine=combine)
@@ -158,7 +158,7 @@ def _check_seeds(seeds):
     return [int(seed) for seed in seeds]
 
 
-def _check_losses(jobs, results):
+def _check_last_losses(jobs, results):
     """Raise ValueError where a training ended in NaN; the others are kept."""
     losses = [history_of(arrays).get("loss", [0.0])[-1] for _, arrays in results]
     bad = [job.label for job, loss in zip(jobs, losses, strict=True) if not np.isfinite(loss)]
