@@ -50,7 +50,7 @@ battery: .venv/dev.stamp  ## a public battery of tests on the raw bits of the no
 	KERAS_BACKEND=jax $(BIN)/python benchmarks/noise_stream.py $(or $(ELEMENTS),1048576) | dieharder -a -k 2 -Y 1 -g 200
 
 clean:
-	rm -rf .venv .venv-newest .venv-oldest .venv-bench .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-newest .venv-oldest .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 .venv/python.stamp .venv-newest/python.stamp .venv-oldest/python.stamp .venv-bench/python.stamp:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "keras_dcnn needs Python 3.11 or newer: make PYTHON=python3.12 …")'
