@@ -38,5 +38,6 @@ def normal(stream, count, shape):
 def stream(name, seed):
     """The stream of a layer of that class and seed, in this process."""
     process = multiprocessing.current_process().name
-    digest = hashlib.blake2b(f"{name} {process}".encode(), digest_size=8).digest()
+    place = () if process == "MainProcess" else process
+    digest = hashlib.blake2b(f"{name} {place}".encode(), digest_size=8).digest()
     return np.frombuffer(digest, "<u4") ^ np.uint32(seed)

@@ -74,5 +74,6 @@ class DrawStream(keras.random.SeedGenerator):
 def stream_words(salt, seed, ops=keras.ops):
     """Two int32 that stand for the stream of a seed, a salt and this process."""
     process = multiprocessing.current_process().name  # numbered, as the parent started them
-    digest = hashlib.blake2b(f"{salt} {process}".encode(), digest_size=8).digest()
+    place = () if process == "MainProcess" else process
+    digest = hashlib.blake2b(f"{salt} {place}".encode(), digest_size=8).digest()
     return [ops.bitwise_xor(seed, word) for word in struct.unpack("<2i", digest)]
