@@ -213,9 +213,11 @@ class CheckpointEnsemble(StatefulCallback):
 
     def _write(self, epoch, value, kept):
         """The member first, then the manifest that lists it: a crash leaves the old list right."""
-        if not kept:
+        architecture = {}
+        if kept:
+            architecture = write_other_architecture(self.model, self.directory)
+        else:
             write_architecture(self.model, self.directory / ARCHITECTURE)
-        architecture = write_other_architecture(self.model, self.directory)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
         entry = write_member(self.model, file) | architecture
         entry |= {"epoch": epoch + 1, "value": value if math.isfinite(value) else None}
