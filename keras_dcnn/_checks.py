@@ -2,7 +2,9 @@
 
 import inspect
 import math
+import os
 import warnings
+from pathlib import Path
 
 import keras
 
@@ -86,6 +88,13 @@ def check_shares(name, values, count, of):
     if not sum(values):
         raise ValueError(f"`{name}` must not all be 0; got {values}.")
     return values
+
+
+def as_path(name, value):
+    """The Path that is given, `~` standing for the home; ValueError for none, such as ""."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError(f"`{name}` must be a path, such as 'runs/first'; got {value!r}.")
+    return Path(value).expanduser()
 
 
 def check_flag(name, value):

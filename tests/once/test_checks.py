@@ -38,3 +38,11 @@ def test_what_is_no_number_of_at_least_zero(value):
 def test_messages(check, message):
     with pytest.raises(ValueError, match=message):
         check()
+
+
+def test_a_path_may_begin_at_home_and_is_not_empty(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert v.as_path("path", "~/runs") == v.as_path("path", tmp_path / "runs") == tmp_path / "runs"
+    for wrong in ("", None, 3, b"runs"):
+        with pytest.raises(ValueError, match=r"`path` must be a path.*got"):
+            v.as_path("path", wrong)
