@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 
 # What every Keras layer takes beside its own arguments.
 LAYER_KEYWORDS = ("activity_regularizer", "autocast", "dtype", "name", "trainable")
@@ -26,7 +27,18 @@ def check_keywords(part, kwargs, allowed=LAYER_KEYWORDS):
 def arguments_of(part):
     """What a part of ours was made with, for `get_config`; each is an attribute of its name."""
     ours = next(c for c in type(part).__mro__ if c.__module__.startswith("keras_dcnn."))
-    return {n: getattr(part, n) for n in inspect.signature(ours).parameters if n != "kwargs"}
+    names = inspect.signature(ours).parameters
+    return {name: _plain(getattr(part, name)) for name in names if name != "kwargs"}
+
+
+def _plain(value):
+    """Numbers of NumPy as Python's, which JSON knows; also in lists, tuples and dicts."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
+    is_numpy = isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0
+    return value.item() if is_numpy else value
 
 
 def check_choice(name, value, choices):
@@ -95,6 +107,13 @@ def as_path(name, value):
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise ValueError(f"`{name}` must be a path, such as 'runs/first'; got {value!r}.")
     return Path(value).expanduser()
+
+
+def check_real(part, x):
+    """Raise TypeError for a tensor of complex numbers, of which a cast would keep one half."""
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if "complex" in dtype:
+        raise TypeError(f"{part} takes real numbers; got {dtype}: pass keras.ops.abs or .real.")
 
 
 def check_flag(name, value):

@@ -3,9 +3,11 @@
 What is asked of a training is read off one per part, and one in half precision: `trained`.
 """
 
+import copy
 import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -41,11 +43,12 @@ def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
+@keras.saving.register_keras_serializable()
 class CountTraces(keras.layers.Layer):
     """Python runs it only where a step is traced; after each epoch it says how often that was."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
         self.traces, self.by_epoch = 0, []
 
     def call(self, x):
@@ -121,6 +124,105 @@ def test_config_makes_the_same_part_again(case):
 def test_unknown_keyword_raises_type_error(case):
     with pytest.raises(TypeError, match="sleectivity"):
         case.make(sleectivity=1)
+
+
+def copies(part):
+    return {"pickle": pickle.loads(pickle.dumps(part)), "deepcopy": copy.deepcopy(part)}
+
+
+@each("layer", "initializer", "constraint", "regularizer", "statistics", "finding")
+def test_pickled_and_copied(case):
+    """Before and after use, and with the state that the use left."""
+    part = case.make()
+    for use in ("before", "after"):
+        for way, other in copies(part).items():
+            assert type(other) is type(part), f"{way} {use}"
+            if hasattr(part, "get_config"):
+                configs = [json.dumps(one.get_config()) for one in (part, other)]
+                assert configs[0] == configs[1], f"{way} {use}"
+            if "layer" in case.tags:
+                x = case.inputs(2)
+                one, two = part(x, training=False), other(x, training=False)
+                np.testing.assert_array_equal(numpy(one), numpy(two))
+                assert same(part.get_weights(), other.get_weights()), f"{way} {use}"
+        if "layer" in case.tags and "random" in case.tags:
+            part(case.inputs(2), training=True)
+
+
+@each("callback", "thawing", "search")
+def test_unused_callbacks_and_searches_are_pickled_and_copied(case):
+    part = case.make(**({"build": keras.Sequential} if "search" in case.tags else {}))
+    for other in copies(part).values():
+        assert type(other) is type(part)
+        for name in inspect.signature(case.part).parameters:
+            if name not in ("data", "members", "files") and hasattr(part, name):
+                assert getattr(other, name) == getattr(part, name)
+
+
+@each("callback")
+def test_used_callbacks_are_pickled_and_copied(case, trained):
+    callback = trained(case).callback
+    state, arrays = pack(callback.get_state())
+    for other in copies(callback).values():
+        again, arrays_again = pack(other.get_state())
+        assert again == state
+        assert same(arrays_again, arrays)
+
+
+@each("model")
+def test_models_are_pickled_and_copied(case, trained):
+    model, x = trained(case).inner, case.inputs(3)
+    for other in copies(model).values():
+        np.testing.assert_allclose(other.predict(x, verbose=0), model.predict(x, verbose=0), 1e-5)
+
+
+@each("layer", "initializer", "constraint", "regularizer")
+def test_numbers_of_numpy_are_numbers(case):
+    config = {**case.make().get_config(), "name": "part"}
+    parameters = inspect.signature(case.part).parameters
+    given = {
+        name: np.array(value)[()]
+        for name, value in config.items()
+        if type(value) in (int, float) and name in parameters
+    }
+    again = case.make(**given).get_config()
+    assert json.dumps({**again, "name": "part"}) == json.dumps(config)
+
+
+@each("random")
+def test_a_seed_generator_is_a_seed(case):
+    """Parts that share one draw apart; a generator of the same seed gives the same parts."""
+    drawn = []
+    for _ in range(2):
+        generator = keras.random.SeedGenerator(3)
+        drawn.append([draw(case, case.make(seed=generator)) for _ in range(2)])
+    assert np.mean(drawn[0][0] != drawn[0][1]) > 0.1
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+
+
+@each("layer")
+def test_lowers_for_gpu_and_tpu(case, backend):
+    """Training and its gradient, with nothing in them that only one machine could do."""
+    if backend != "jax":
+        pytest.skip("JAX lowers for platforms that are not there")
+    import jax
+
+    layer, x = case.make(), case.inputs(4).astype("float32")
+    if not layer.built:
+        layer.build(x.shape)
+    state = [variable.value for variable in layer.non_trainable_variables]
+    training = {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
+
+    def loss(weights, x):
+        outputs, _ = layer.stateless_call(weights, state, x, **training)
+        return keras.ops.sum(outputs)
+
+    step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    weights = [variable.value for variable in layer.trainable_variables]
+    lowered = jax.export.export(step, platforms=["cuda", "tpu"])(weights, x)
+    assert set(lowered.platforms) == {"cuda", "tpu"}
+    assert "custom_call" not in lowered.mlir_module()
+    assert "callback" not in lowered.mlir_module()
 
 
 @each("layer")

@@ -8,6 +8,7 @@ import threading
 
 import keras
 
+from keras_dcnn._checks import check_seed
 from keras_dcnn._random.noise import step_key
 
 _one_at_a_time = threading.Lock()
@@ -20,6 +21,15 @@ def _new_lock():
 
 if hasattr(os, "register_at_fork"):  # a child must not inherit a lock that is held
     os.register_at_fork(after_in_child=_new_lock)
+
+
+def as_seed(seed):
+    """The whole number that is given, or one that a `keras.random.SeedGenerator` draws; or None."""
+    if isinstance(seed, keras.random.SeedGenerator):
+        drawn = keras.ops.convert_to_numpy(seed.next()).astype("int64").tobytes()
+        return int.from_bytes(hashlib.blake2b(drawn, digest_size=4).digest()) >> 1
+    check_seed(seed)
+    return None if seed is None else int(seed)
 
 
 class DrawStream(keras.random.SeedGenerator):

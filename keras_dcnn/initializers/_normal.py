@@ -5,7 +5,8 @@ import random
 import keras
 import numpy as np
 
-from keras_dcnn._checks import arguments_of, check_count
+from keras_dcnn._checks import arguments_of
+from keras_dcnn._random.draws import as_seed
 
 
 class Normal(keras.initializers.Initializer):
@@ -16,9 +17,7 @@ class Normal(keras.initializers.Initializer):
     """
 
     def __init__(self, seed=None):
-        if seed is not None:
-            check_count("seed", seed, minimum=0)
-        self.seed = seed
+        self.seed = seed = as_seed(seed)
         # Python's generator is the one that keras.utils.set_random_seed and Keras's own use.
         self._seeds = np.random.SeedSequence(random.getrandbits(64) if seed is None else seed)
 

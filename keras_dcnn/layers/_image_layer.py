@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_dcnn._checks import check_seed, data_format_or_default
+from keras_dcnn._checks import data_format_or_default
 from keras_dcnn._random import noise as _noise
-from keras_dcnn._random.draws import DrawStream
+from keras_dcnn._random.draws import DrawStream, as_seed
 from keras_dcnn.layers._pixel_layer import PixelLayer
 
 
@@ -27,7 +27,7 @@ class ImageLayer(PixelLayer):
     channels = 3
 
     def __init__(self, data_format=None, seed=None, **kwargs):
-        check_seed(seed)
+        seed = as_seed(seed)
         super().__init__(**kwargs)
         self.data_format = data_format_or_default(data_format)
         self.seed = seed

@@ -230,3 +230,10 @@ def test_bad_arguments(arguments, message):
 def test_shared_axes_that_the_input_does_not_have(axis):
     with pytest.raises(ValueError, match=f"lie between -3 and 2 for inputs of rank 3; got .{axis}"):
         RReLU(shared_axes=[axis])(X)
+
+
+def test_whole_numbers_are_computed_and_complex_ones_refused():
+    out = keras.ops.convert_to_numpy(RReLU(0.5, 0.5)(np.array([[-4, 3]]), training=True))
+    np.testing.assert_array_equal(out, [[-2, 3]])
+    with pytest.raises(TypeError, match=r"RReLU `.*takes real numbers; got complex64"):
+        RReLU()(np.ones((2, 3), "complex64"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_dcnn._checks import check_keywords, data_format_or_default, is_number
+from keras_dcnn._checks import check_keywords, check_real, data_format_or_default, is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -88,6 +88,10 @@ class PReLU(keras.layers.PReLU):
             self.shared_axes = [axis for axis in range(1, rank) if axis != channels]
         super().build(input_shape)
         self.shared_axes = given  # the configuration keeps what was asked, not this input's rank
+
+    def call(self, inputs: Any) -> Any:
+        check_real(f"PReLU `{self.name}`", inputs)
+        return super().call(keras.ops.cast(inputs, self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}

@@ -12,11 +12,11 @@ from keras_dcnn._checks import (
     check_choice,
     check_keywords,
     check_number,
-    check_seed,
+    check_real,
 )
 from keras_dcnn._keras.compiling import fused
 from keras_dcnn._keras.layers import draw_salt
-from keras_dcnn._random.draws import DrawStream
+from keras_dcnn._random.draws import DrawStream, as_seed
 from keras_dcnn._random.noise import uniform
 
 ops = keras.ops
@@ -94,8 +94,9 @@ class RReLU(keras.layers.Layer):
         shared_axes: Axes whose elements share a slope, the batch being axis 0; None for none. With
             channels last `[1, 2]` draws one per image and channel, `[1, 2, 3]` one per image,
             `[0, 1, 2]` one per channel.
-        seed: Whole number in [0, 2³¹) for a reproducible stream of draws, or None. Layers of one
-            seed in one model draw apart.
+        seed: Whole number in [0, 2³¹) for a reproducible stream of draws, a
+            `keras.random.SeedGenerator` that draws one, or None. Layers of one seed in one model
+            draw apart.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
 
     Input shape:
@@ -129,7 +130,7 @@ class RReLU(keras.layers.Layer):
         upper: float = 1 / 3,
         sampling: str = "reciprocal",
         shared_axes: int | Sequence[int] | None = None,
-        seed: int | None = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         **kwargs: Any,
     ) -> None:
         check_keywords(self, kwargs)
@@ -142,7 +143,7 @@ class RReLU(keras.layers.Layer):
                 "sampling='uniform'."
             )
         as_axes("shared_axes", shared_axes)
-        check_seed(seed)
+        seed = as_seed(seed)
         super().__init__(**kwargs)
         self.lower = lower
         self.upper = upper
@@ -181,6 +182,7 @@ class RReLU(keras.layers.Layer):
         return tuple(sorted({axis % rank for axis in axes}))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
+        check_real(f"RReLU `{self.name}`", inputs)
         inputs = ops.cast(inputs, self.compute_dtype)
         if not training:
             return leaky_relu(inputs, self.inference_slope)
