@@ -28,8 +28,18 @@ def curves(history):
 
 
 def curve(history, name):
-    """One curve and its epochs, counted from 1."""
+    """The values of one curve and their epochs, counted from 1.
+
+    Under `fit(validation_freq=k)` a History has a value for every k-th epoch only.
+    """
     logs = curves(history)
-    if name not in logs:
+    if name not in logs or not len(logs[name]):
         raise ValueError(f"the history must hold '{name}'; it holds {', '.join(sorted(logs))}.")
-    return range(1, len(logs[name]) + 1), logs[name]
+    values, epochs = logs[name], max(map(len, logs.values()))
+    every = [k for k in range(1, epochs + 1) if epochs // k == len(values)]
+    if len(every) != 1:
+        raise ValueError(
+            f"'{name}' must have a value for each epoch, or for every k-th; it has {len(values)} "
+            f"for {epochs} epochs: put nan where there is none."
+        )
+    return range(every[0], epochs + 1, every[0]), values

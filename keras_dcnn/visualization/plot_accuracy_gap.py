@@ -40,13 +40,19 @@ def plot_accuracy_gap(
         Karpathy et al.: CS231n, Neural Networks Part 3. https://cs231n.github.io/neural-networks-3/
     """
     epochs, train = curve(history, metric)
-    _, validation = curve(history, f"val_{metric}")
+    validated, validation = curve(history, f"val_{metric}")
     ax = axes(ax, title, metric)
     ax.plot(epochs, train, color=COLOURS["train"], label="training")
-    ax.plot(epochs, validation, color=COLOURS["validation"], label="validation")
-    gap = train[-1] - validation[-1]
+    ax.plot(validated, validation, color=COLOURS["validation"], label="validation")
+    beside = [train[epoch - 1] for epoch in validated]
+    gap = beside[-1] - validation[-1]
     ax.fill_between(
-        epochs, train, validation, color=COLOURS["note"], alpha=0.2, label=f"gap, last {gap:+.3f}"
+        validated,
+        beside,
+        validation,
+        color=COLOURS["note"],
+        alpha=0.2,
+        label=f"gap, last {gap:+.3f}",
     )
     ax.legend(frameon=False, loc="lower right")
     return ax

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_count
+from keras_dcnn._checks import check_count, check_value_range
 from keras_dcnn.visualization._axes import pyplot
 
 
@@ -27,7 +27,7 @@ def plot_augmentation(
         The matplotlib figure.
 
     Raises:
-        ValueError: for images of another shape.
+        ValueError: for images of another shape, and for a range of no width.
         ImportError: without matplotlib.
 
     Example:
@@ -45,6 +45,7 @@ def plot_augmentation(
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
     check_count("draws", draws)
+    check_value_range(value_range)
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] != 3 or not len(images):
         raise ValueError(

@@ -51,6 +51,16 @@ def test_plot_accuracy_gap():
     assert ax.get_title() == "mine"
 
 
+def test_validation_of_every_other_epoch():
+    history = {**HISTORY, "val_loss": [2.2, 1.5], "val_accuracy": [0.3, 0.6]}
+    np.testing.assert_array_equal(lines(plot_loss(history))["validation"], [[2, 2.2], [4, 1.5]])
+    ax = plot_accuracy_gap(history)
+    np.testing.assert_array_equal(lines(ax)["validation"], [[2, 0.3], [4, 0.6]])
+    assert "gap, last +0.300" in [text.get_text() for text in ax.get_legend().get_texts()]
+    with pytest.raises(ValueError, match=r"'val_loss' must have.*it has 1 for 4 epochs: put nan"):
+        plot_loss({**HISTORY, "val_loss": [1.5]})
+
+
 def test_plot_learning_rate():
     rates, losses, smoothed = (0.01, 0.1, 1.0, 10.0), (2.0, 1.6, 0.5, 1e9), (2.0, 1.8, 1.1, 1e8)
     curve = LearningRateCurve(rates, losses, smoothed, 1.0, 0.1, True)
@@ -76,6 +86,8 @@ def test_plot_augmentation_shows_originals_and_draws():
 def test_bad_arguments():
     with pytest.raises(ValueError, match="must hold 'loss'; it holds accuracy"):
         plot_loss({"accuracy": [1.0]})
+    with pytest.raises(ValueError, match=r"low < high.*got \(1, 1\)"):
+        plot_augmentation(RandomHSV(), np.zeros((1, 4, 4, 3)), value_range=(1, 1))
     with pytest.raises(ValueError, match="must hold 'val_accuracy'"):
         plot_accuracy_gap({"accuracy": [1.0]})
     with pytest.raises(ValueError, match=r"\(n, height, width, 3\); got \(4, 4, 3\)"):
