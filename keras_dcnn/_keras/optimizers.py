@@ -1,12 +1,97 @@
-"""Optimizers: those that hold a learning rate, their slots, rates set within an epoch."""
+"""Optimizers: those that a model holds, their slots, rates set within an epoch."""
 
 import contextlib
+import sys
 import weakref
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from keras_dcnn._keras.fitting import state_on_jax, sync
+
+
+class HeldOptimizer(NamedTuple):
+    """An optimizer and where in a model it is, such as "generator.optimizer" or "both['d']"."""
+
+    where: str
+    optimizer: object
+
+
+def held_optimizers(model):
+    """All optimizers that a model holds, each once, that of `compile` first.
+
+    They are looked for in attributes, in lists, tuples and dicts of these, and in the layers and
+    models inside; those of PyTorch are among them. A list that a model itself gives would replace
+    this.
+    """
+    compiled = getattr(model, "optimizer", None)
+    found = [] if compiled is None else [HeldOptimizer("optimizer", compiled)]
+    _look_into(model, "", found, set())
+    each = {}
+    for one in found:
+        each.setdefault(id(one.optimizer), one)
+    return list(each.values())
+
+
+def _look_into(part, where, found, seen):
+    """Add the optimizers that a layer or a container holds, public attributes first."""
+    if id(part) in seen or _is_of_keras(part):
+        return
+    seen.add(id(part))
+    if isinstance(part, keras.Layer):
+        values = {**vars(part), **vars(part).get("_modules", {})}  # layers, on PyTorch
+        # Those of TensorFlow's trackables, "_self_…", are others once more.
+        keys = sorted((k for k in values if k[:6] != "_self_"), key=lambda key: key[0] == "_")
+        items = [(f"{where}.{key}".lstrip("."), values[key]) for key in keys]
+    else:
+        items = part.items() if isinstance(part, dict) else enumerate(part)
+        items = [(f"{where}[{key!r}]", value) for key, value in items]
+    for name, value in items:
+        if isinstance(value, (keras.optimizers.Optimizer, *_optimizers_of_torch())):
+            found.append(HeldOptimizer(name, value))
+        elif isinstance(value, (keras.Layer, dict, list, tuple)):
+            is_listed = isinstance(value, keras.Layer) and "_layers[" in name
+            _look_into(value, value.name if is_listed else name, found, seen)
+
+
+def _is_of_keras(part):
+    """Whether this is one of Keras's own layers, which are many and hold no optimizer."""
+    is_layer = isinstance(part, keras.Layer) and not isinstance(part, keras.Model)
+    return is_layer and type(part).__module__.startswith("keras.")
+
+
+def _optimizers_of_torch():
+    return (sys.modules["torch"].optim.Optimizer,) if "torch" in sys.modules else ()
+
+
+def trains_by_itself(model):
+    """Whether a model has a way of its own to train, in which any optimizer may have a part."""
+    ways = ("train_step", "make_train_function", "fit")
+    return any(
+        getattr(getattr(model, n), "__func__", None) is not getattr(keras.Model, n) for n in ways
+    )
+
+
+def training_optimizers(model):
+    """Those of `held_optimizers` that may train the model: that of `compile`, or all.
+
+    All are meant where the model trains in a way of its own, but for the RMSprop that Keras takes
+    where `compile` is given no optimizer, and that then stands beside those that train.
+    """
+    held = held_optimizers(model)
+    compiled = [one for one in held if one.optimizer is getattr(model, "optimizer", None)]
+    if not trains_by_itself(model):
+        return compiled
+    own = [one for one in held if one not in compiled]
+    return own if own and compiled and _is_default(compiled[0].optimizer) else held
+
+
+def _is_default(optimizer):
+    (given, *others), default = leaf_optimizers(optimizer), keras.optimizers.RMSprop()
+    if others or type(given) is not type(default):
+        return False
+    return given.get_config() == {**default.get_config(), "name": given.name}
 
 
 def leaf_optimizers(optimizer):
