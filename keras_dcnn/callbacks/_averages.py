@@ -66,3 +66,11 @@ class Average:
         self._held.extend(
             [ops.convert_to_tensor(x, x.dtype.name) for x in values] for values in held
         )
+
+    def __getstate__(self):
+        held = self.get_state()
+        return {"arguments": (self._kind, self._decay, self._held.maxlen), "held": held}
+
+    def __setstate__(self, state):
+        self.__init__(*state["arguments"])
+        self.set_state(state["held"])

@@ -1,5 +1,6 @@
 """What our callbacks share: a state that can be restored, and each other's company."""
 
+import copy
 import warnings
 
 import keras
@@ -10,6 +11,7 @@ from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import put_back, snapshot
 
 _RUN = "keras_dcnn_run"  # among the `params`, the one dict that all callbacks of a `fit` get
+_OF_THE_FIT = ("_model", "_given_model", "_trained_model", "_run", "params")
 
 
 class TrainingRun:
@@ -62,10 +64,13 @@ class StatefulCallback(keras.callbacks.Callback):
     The order: `on_train_begin` of all callbacks, which may load a checkpoint; then, before the
     first batch, the state that came with it, or `reset()` where there is none and the model is not
     the one of the last `fit`.
+
+    A pickle holds the arguments and the state, not the model; the next `fit` goes on with it.
     """
 
     excludes = ()  # names of the classes that this one can't work beside
     kept = ()  # names of the attributes, without "_", that make up the state
+    of_the_fit = ()  # names of the attributes that hold something of the model or the run
     verbose = 1
 
     def __init__(self):
@@ -73,6 +78,24 @@ class StatefulCallback(keras.callbacks.Callback):
         self._trained_model = None
         self._state_is_set = False
         self.epochs_ended = 0
+
+    def __getstate__(self):
+        goes_on = self._trained_model is not None and self.goes_on()
+        dropped = dict.fromkeys([*_OF_THE_FIT, *self.of_the_fit])
+        return vars(self) | dropped | {"_state_is_set": self._state_is_set or goes_on}
+
+    def __deepcopy__(self, memo):
+        """A copy that goes on where this one does: with the same model, or its copy in `memo`.
+
+        It has the data of this one, since tf.data and generators can't be copied.
+        """
+        data = getattr(self, "data", None)
+        memo[id(data)] = data
+        memo[id(self)] = other = copy.copy(self)
+        vars(other).update(copy.deepcopy(vars(other), memo), _state_is_set=self._state_is_set)
+        other._model = other._given_model = memo.get(id(self._model), self._model)
+        other._trained_model = memo.get(id(self._trained_model), self._trained_model)
+        return other
 
     def get_state(self):
         """The state as a dict of plain values and NumPy arrays."""

@@ -97,6 +97,7 @@ class CheckpointEnsemble(StatefulCallback):
     """
 
     kept = ("epochs_seen", "turned_out")
+    of_the_fit = ("_schedule",)
 
     def __init__(
         self,

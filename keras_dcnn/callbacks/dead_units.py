@@ -74,6 +74,7 @@ class DeadUnits(StatefulCallback):
     """
 
     kept = ("dead_fraction", "epochs_seen", "has_alarmed")
+    of_the_fit = ("_activity",)
 
     def __init__(
         self,

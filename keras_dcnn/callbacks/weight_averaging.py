@@ -83,6 +83,7 @@ class WeightAveraging(StatefulCallback):
     """
 
     kept = ("epochs_averaged", "raw")
+    of_the_fit = ("_variables", "_is_float", "_averaged", "_statistics")
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class WeightAveraging(StatefulCallback):
     def reset(self) -> None:
         self._averages = Average(self.kind, self.decay, self.window)
         self._epochs_averaged = 0
-        self._raw = None
+        self._raw = self._variables = self._weights = None
 
     def goes_on(self) -> bool:
         return False
@@ -194,10 +195,16 @@ class WeightAveraging(StatefulCallback):
             self._averaged = list(itertools.compress(self._variables, self._is_float))
             self._statistics = batch_norm_statistics(model)
 
+    def __getstate__(self):
+        weights = self.averaged_weights() if self._averages.number else None
+        return super().__getstate__() | {"_weights": weights}
+
     def averaged_weights(self) -> list[np.ndarray]:
         """The average, with the rest of the weights as they are, for `model.set_weights`."""
         if not self._averages.number:
             raise ValueError("there must be an average; nothing was averaged yet: train first.")
+        if self.model is None:  # out of a pickle
+            return self._weights
         self._find_variables()
         averages = dict(zip(map(id, self._averaged), self._averages.value(), strict=True))
         return snapshot(averages.get(id(weight), weight) for weight in self.model.weights)

@@ -1,6 +1,8 @@
 """All our callbacks in one `fit`, with Keras's own, in any order, on one device and on several."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import trainings
 
+from keras_dcnn._files.states import pack
 from keras_dcnn.callbacks import (
     CheckpointEnsemble,
     CurveRecorder,
@@ -73,6 +76,42 @@ def test_a_second_fit_works_with_the_same_callbacks(tmp_path):
         history = trainings.fit(model, parts, epochs=2)
         assert np.isfinite(history["val_loss"]).all()
     assert len(parts[3].points()["loss"]) == 12
+
+
+def state_of(part):
+    return pack(part.get_state())
+
+
+@pytest.mark.every_backend
+def test_pickles_and_copies_have_the_state_but_no_model(tmp_path):
+    model, parts = trainings.compiled(), [*ours(tmp_path), SnapshotSchedule(2, 0.1)]
+    duplicates = [lambda part: pickle.loads(pickle.dumps(part)), copy.deepcopy, copy.copy]
+    before = [duplicate(part) for part in parts for duplicate in duplicates]
+    assert len(before) == 3 * len(parts)
+    trainings.fit(model, parts[:-1], epochs=2)
+    trainings.rehearse(model, parts[-1:], [0, 0])
+    for part in parts:
+        for duplicate in duplicates:
+            other = duplicate(part)
+            assert other.model is (model if duplicate is copy.deepcopy else None)
+            (text, arrays), (same_text, same_arrays) = map(state_of, (other, part))
+            assert text == same_text
+            assert trainings.same(arrays, same_arrays)
+    averaged = pickle.loads(pickle.dumps(parts[2])).averaged_weights()
+    assert trainings.same(averaged, parts[2].averaged_weights())
+
+
+def test_a_pickle_goes_on_and_a_copy_does_so_with_the_same_model():
+    model, other = trainings.compiled(), trainings.compiled()
+    cut = DivideLROnPlateau("score", "min", patience=2, verbose=0)
+    trainings.rehearse(model, [cut], [1, 2])
+    for part, trained, cuts in (
+        (copy.deepcopy(cut), other, 0),
+        (copy.deepcopy(cut), model, 1),
+        (pickle.loads(pickle.dumps(cut)), other, 1),
+    ):
+        trainings.rehearse(trained, [part], [2])
+        assert part.get_state()["reductions"] == cuts
 
 
 @pytest.mark.every_backend
