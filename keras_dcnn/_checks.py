@@ -156,7 +156,10 @@ def check_within(name, bounds, low, high, unit):
 def as_axes(name, axes):
     """The tuple for an axis, a list of axes, or None; ValueError for what is none of these."""
     listed = axes if isinstance(axes, (tuple, list)) else [] if axes is None else [axes]
-    if any(isinstance(axis, bool) or not hasattr(axis, "__index__") for axis in listed):
+    if any(
+        isinstance(axis, bool) or getattr(axis, "ndim", 0) or not hasattr(axis, "__index__")
+        for axis in listed
+    ):
         raise ValueError(f"`{name}` must be whole numbers, as in [1, 2], or None; got {axes!r}.")
     return tuple(listed)
 

@@ -1,17 +1,16 @@
 """CalibratedNormal: unit variance in, unit variance out of a linear layer."""
 
-import math
 from collections.abc import Sequence
 
 import keras
 
 from keras_dcnn._checks import check_choice
-from keras_dcnn._structure.kernels import KERNEL_KINDS, check_kernel_shape, incoming_axes
-from keras_dcnn.initializers._normal import Normal
+from keras_dcnn._structure.kernels import KERNEL_KINDS
+from keras_dcnn.initializers._normal import FanNormal
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
-class CalibratedNormal(Normal):
+class CalibratedNormal(FanNormal):
     """Normal initialisation with variance 1/fan-in, so that a layer keeps its input's variance.
 
     Draws from N(0, 1/n), with n the fan-in: for layers without activation, or with one that is
@@ -19,16 +18,24 @@ class CalibratedNormal(Normal):
 
     Differs from `keras.initializers.LecunNormal` in that the normal is not truncated, that the fan
     of depthwise kernels is theirs (Keras multiplies it by the number of channels), and that one
-    instance given to several layers draws anew for each.
+    instance given to several layers draws anew for each. Kernels of EinsumDense and attention get
+    their fan from the equation. Embeddings have none: take `SmallNormal` for them.
+    `diagnosis.examine` has the whole table, and finds what does not fit its layer.
 
     Args:
-        kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense and convolutions,
-            grouped ones too, `"depthwise"` (…, channels, multiplier), `"transpose"` (…, out, in).
+        kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense, recurrent layers
+            and convolutions, grouped ones too, `"depthwise"` (…, channels, multiplier),
+            `"transpose"` (…, out, in).
         seed: Integer ≥ 0 for a reproducible sequence of draws, or None, which follows
-            `keras.utils.set_random_seed`.
+            `keras.utils.set_random_seed`. The copies of one instance that EinsumDense and attention
+            make draw alike with a seed.
+        input_axes: Axes of the kernel that the layer sums over, in place of those that `kernel`
+            implies. EinsumDense, and so attention, sets them itself.
+        output_axes: The other axes.
 
     Raises:
-        ValueError: for an unknown `kernel`, and for weights that are no kernel.
+        ValueError: for an unknown `kernel`, for weights that are no kernel or no floats, and for
+            one of `input_axes` and `output_axes` without the other.
 
     Example:
 
@@ -46,11 +53,12 @@ class CalibratedNormal(Normal):
         https://doi.org/10.1007/3-540-49430-8_2
     """
 
-    def __init__(self, kernel: str = "standard", seed: int | None = None) -> None:
+    def __init__(
+        self,
+        kernel: str = "standard",
+        seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
         check_choice("kernel", kernel, KERNEL_KINDS)
-        super().__init__(seed)
-        self.kernel = kernel
-
-    def stddev_for(self, shape: Sequence[int]) -> float:
-        check_kernel_shape("CalibratedNormal", self.kernel, shape)
-        return 1 / math.sqrt(math.prod(shape[axis] for axis in incoming_axes(self.kernel, shape)))
+        super().__init__(1.0, "fan_in", kernel, 1, seed, input_axes, output_axes)

@@ -1,24 +1,13 @@
 """HeNormal: the initialisation of He et al., untruncated, for any kernel kind."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
 
 from keras_dcnn._checks import check_choice, check_count, check_number, is_number
-from keras_dcnn._structure.kernels import (
-    KERNEL_KINDS,
-    check_kernel_shape,
-    incoming_axes,
-    outgoing_axes,
-)
-from keras_dcnn.initializers._normal import Normal
-
-
-def he_stddev(fan, negative_slope=0.0):
-    """√(2 / ((1 + a²) · fan)): keeps the variance through layers of leaky rectifiers of slope a."""
-    return math.sqrt(2 / ((1 + negative_slope**2) * fan))
+from keras_dcnn._structure.kernels import KERNEL_KINDS
+from keras_dcnn.initializers._normal import FanNormal
 
 
 def negative_slope_of(activation):
@@ -41,7 +30,7 @@ def negative_slope_of(activation):
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
-class HeNormal(Normal):
+class HeNormal(FanNormal):
     """Normal initialisation that keeps the signal's variance through rectifier layers.
 
     Draws from N(0, 2 / ((1 + a²)·n)), with a the negative slope of the activation that follows and
@@ -50,22 +39,31 @@ class HeNormal(Normal):
 
     Differs from `keras.initializers.HeNormal` where that departs from the paper: the normal is not
     truncated, the slope counts, and the fan of depthwise kernels is theirs (Keras multiplies it by
-    the number of channels). One instance given to several layers draws anew for each.
+    the number of channels). One instance given to several layers draws anew for each. Kernels of
+    EinsumDense and attention get their fan from the equation. Embeddings have none: take
+    `SmallNormal` for them. `diagnosis.examine` has the whole table, and finds what does not fit its
+    layer.
 
     Args:
         negative_slope: a of the activation: 0 for ReLU, 0.25 for PReLU at its start, for RReLU the
             root of the mean square. `HeNormal.for_activation(layer)` reads it off the layer.
         mode: `"fan_in"` keeps the variance forward, `"fan_out"` that of the gradients backward.
-        kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense and convolutions,
-            `"depthwise"` (…, channels, multiplier), `"transpose"` (…, out, in).
+        kernel: What the kernel's axes are: `"standard"` (…, in, out) for Dense, recurrent layers
+            and convolutions, `"depthwise"` (…, channels, multiplier), `"transpose"` (…, out, in).
         groups: Groups of the convolution, ≥ 1. Its kernel does not show them, and `"fan_out"` needs
-            them.
+            them; for an EinsumDense the number of kernels that it holds, one per index of the axes
+            that are in all three of its equation's terms.
         seed: Integer ≥ 0 for a reproducible sequence of draws, or None, which follows
-            `keras.utils.set_random_seed`.
+            `keras.utils.set_random_seed`. The copies of one instance that EinsumDense and attention
+            make draw alike with a seed.
+        input_axes: Axes of the kernel that the layer sums over, in place of those that `kernel`
+            implies. EinsumDense, and so attention, sets them itself.
+        output_axes: The other axes.
 
     Raises:
-        ValueError: for an unknown `mode` or `kernel`, for weights that are no kernel, and for
-            `groups` that the kernel can't have.
+        ValueError: for an unknown `mode` or `kernel`, for weights that are no kernel or no floats,
+            for `groups` that the kernel can't have, and for one of `input_axes` and `output_axes`
+            without the other.
 
     Example:
 
@@ -90,16 +88,16 @@ class HeNormal(Normal):
         kernel: str = "standard",
         groups: int = 1,
         seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         check_number("negative_slope", negative_slope)
         check_choice("mode", mode, ("fan_in", "fan_out"))
         check_choice("kernel", kernel, KERNEL_KINDS)
         check_count("groups", groups)
-        super().__init__(seed)
+        scale = 2 / (1 + negative_slope**2)
+        super().__init__(scale, mode, kernel, groups, seed, input_axes, output_axes)
         self.negative_slope = negative_slope
-        self.mode = mode
-        self.kernel = kernel
-        self.groups = groups
 
     @classmethod
     def for_activation(cls, activation: Any, **arguments: Any) -> Self:
@@ -113,16 +111,3 @@ class HeNormal(Normal):
             ValueError: for another layer, and for a PReLU whose start is not one number.
         """
         return cls(negative_slope_of(activation), **arguments)
-
-    def stddev_for(self, shape: Sequence[int]) -> float:
-        check_kernel_shape("HeNormal", self.kernel, shape)
-        if shape[-1] % self.groups:
-            raise ValueError(
-                f"A kernel of shape {shape} has {shape[-1]} outputs, which are not to be divided "
-                f"into groups={self.groups}."
-            )
-        if self.mode == "fan_in":
-            fan = math.prod(shape[axis] for axis in incoming_axes(self.kernel, shape))
-        else:
-            fan = math.prod(shape[axis] for axis in outgoing_axes(self.kernel, shape)) / self.groups
-        return he_stddev(fan, self.negative_slope)

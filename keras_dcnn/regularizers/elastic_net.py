@@ -4,6 +4,9 @@ import keras
 
 from keras_dcnn._checks import check_number, warn_no_effect
 from keras_dcnn._keras.layers import find_by_string
+from keras_dcnn._structure.kernels import in_floats
+
+ops = keras.ops
 
 
 @find_by_string
@@ -12,7 +15,8 @@ class ElasticNet(keras.regularizers.L1L2):
     """Adds l1·Σ|w| + l2·Σw² to the loss: sparse like L1, stable under correlated inputs like L2.
 
     The formula of `keras.regularizers.L1L2`, whose defaults and string id `"l1l2"`, however, are a
-    penalty of zero, silently.
+    penalty of zero, silently. Computed in float32 for weights of half precision and whole numbers,
+    in float64 for float64.
 
     Args:
         l1: λ₁, ≥ 0.
@@ -20,6 +24,7 @@ class ElasticNet(keras.regularizers.L1L2):
 
     Raises:
         ValueError: for a negative or non-finite number.
+        TypeError: for complex weights.
 
     Example:
 
@@ -41,3 +46,7 @@ class ElasticNet(keras.regularizers.L1L2):
         if l1 == l2 == 0:
             warn_no_effect("ElasticNet", "l1=0 and l2=0")
         super().__init__(float(l1), float(l2))
+
+    def __call__(self, x):
+        x = in_floats("ElasticNet", x)  # times Python's numbers: Keras makes l1 and l2 of float32
+        return self.l1 * ops.sum(ops.abs(x)) + self.l2 * ops.sum(ops.square(x))

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_dcnn._checks import check_number, warn_no_effect
+from keras_dcnn._checks import arguments_of, check_number, warn_no_effect
 from keras_dcnn._keras.layers import find_by_string
+from keras_dcnn._structure.kernels import in_floats
 
 ops = keras.ops
 
@@ -17,13 +18,15 @@ class WeightDecay(keras.regularizers.Regularizer):
 
     This is the scale of the papers and of SGD with weight decay. `keras.regularizers.L2(λ)` has no
     ½ and so decays twice as fast for the same number. With Adam and its kin prefer the optimizer's
-    own `weight_decay`, which is not divided by the gradient's running scale.
+    own `weight_decay`, which is not divided by the gradient's running scale. Computed in float32
+    for weights of half precision and whole numbers, in float64 for float64.
 
     Args:
         decay: λ, ≥ 0. AlexNet's is 0.0005.
 
     Raises:
         ValueError: for a negative or non-finite `decay`.
+        TypeError: for complex weights.
 
     Example:
 
@@ -46,7 +49,7 @@ class WeightDecay(keras.regularizers.Regularizer):
         self.decay = decay
 
     def __call__(self, x):
-        return 0.5 * self.decay * ops.sum(ops.square(x))
+        return 0.5 * float(self.decay) * ops.sum(ops.square(in_floats("WeightDecay", x)))
 
     def get_config(self) -> dict[str, Any]:
-        return {"decay": self.decay}
+        return arguments_of(self)

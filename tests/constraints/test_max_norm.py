@@ -125,7 +125,7 @@ def test_half_precision_keeps_its_dtype():
     ("arguments", "message"),
     [
         ({"max_value": 0}, "`max_value` must be a finite number above 0; got 0"),
-        ({"axis": "rows"}, "`axis` must be an integer, several, or None; got 'rows'"),
+        ({"axis": "rows"}, "`axis` must be whole numbers, as in \\[1, 2\\], or None; got 'rows'"),
         ({"kernel": "conv"}, "`kernel` must be one of 'standard', 'depthwise', 'transpose'"),
     ],
 )
