@@ -260,7 +260,7 @@ def changed(value, member=2, sample=5):
         ({"oof": changed(-0.1), "metric": "brier"}, r"`oof\[2, 5\]` lies between -0.1 and -0.1"),
         ({"metric": "auc"}, "`metric` must be one of 'accuracy'"),
         ({"metric": lambda y, p: np.nan}, "`metric` must return a finite number; got nan"),
-        ({"metric": "mse"}, r"size 60 into shape \(60,4\)"),
+        ({"metric": "mse"}, r"a member predicts, \(60, 4\), .* got shape \(60,\)"),
         ({"metric": lambda y, p: 0.0, "y": Y[1:]}, "as many samples as `oof`, 60; got 59"),
         ({"with_replacement": 1}, "must be True or False"),
         ({"bags": 0}, "`bags` must be a whole number of at least 1"),

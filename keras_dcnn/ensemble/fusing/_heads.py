@@ -1,14 +1,23 @@
 """Heads: what answers on top of the features or predictions of several networks."""
 
 import keras
+import numpy as np
 
 from keras_dcnn._checks import check_count
 from keras_dcnn._keras.fitting import compile_arguments
+from keras_dcnn._keras.graph import output_layer
+from keras_dcnn._reading.batches import as_array
+from keras_dcnn.ensemble.judging._task import (
+    Task,
+    check_labels,
+    task_of_activation,
+    task_of_labels,
+)
 
 
-def output_layer_for(classes):
-    """A softmax over the classes; for one, a sigmoid. In float32, also in mixed precision."""
-    activation = "sigmoid" if classes == 1 else "softmax"
+def output_layer_for(classes, several_labels=False):
+    """A softmax over the classes; sigmoids for one or for labels. In float32 in any precision."""
+    activation = "sigmoid" if classes == 1 or several_labels else "softmax"
     return keras.layers.Dense(classes, activation, dtype="float32", name="head")
 
 
@@ -23,6 +32,55 @@ def keras_head(head, num_features, layer_for):
     return head
 
 
+def hidden_head(member, classes):
+    """A function that makes, of a number of hidden units, a head for members like this one."""
+
+    def with_hidden(units):
+        hidden = keras.layers.Dense(units, "relu", name="hidden")
+        several = task_of_last_layer(member, classes) is Task.SEVERAL_LABELS
+        return keras.Sequential([hidden, output_layer_for(classes, several)], name="head")
+
+    return with_hidden
+
+
+def task_of_last_layer(model, columns):
+    """The `Task` that the last activation of a model, or of a layer, shows, or None."""
+    last = (output_layer(model) if isinstance(model, keras.Model) else None) or model
+    if isinstance(last, keras.layers.Softmax):
+        return Task.ONE_CLASS
+    return task_of_activation(getattr(getattr(last, "activation", None), "__name__", None), columns)
+
+
+def check_targets(model, num_features, y):
+    """Raise ValueError for labels that the head of a compiled model can't mean, on every backend.
+
+    Labels outside the classes of a sparse cross-entropy, which JAX takes for others; targets
+    outside [0, 1] of a binary one; and rows of several labels for a softmax.
+    """
+    loss = compile_arguments(model)["loss"]
+    if y is None or loss is None or isinstance(loss, (dict, list, tuple)):
+        return
+    loss, y = keras.losses.get(loss), as_array(y)
+    name = getattr(loss, "name", getattr(loss, "__name__", None))
+    shape = model.head.compute_output_spec(keras.KerasTensor((None, num_features))).shape
+    if name == "sparse_categorical_crossentropy":
+        ignored = getattr(loss, "ignore_class", None)
+        check_labels("y", np.where(y == ignored, 0, y) if ignored is not None else y, shape[-1])
+    elif name == "binary_crossentropy" and not ((y >= 0) & (y <= 1)).all():
+        raise ValueError(
+            f"`y` must lie between 0 and 1 for a binary cross-entropy; got numbers from {y.min()} "
+            f"to {y.max()}: number the two classes 0 and 1."
+        )
+    elif (
+        task_of_labels(y, shape) is Task.SEVERAL_LABELS
+        and task_of_last_layer(model.head, shape[-1]) is Task.ONE_CLASS
+    ):
+        raise ValueError(
+            "a head with a softmax says one class for each sample; `y` has rows of several labels, "
+            f'or of none: give `head` as a layer, keras.layers.Dense({shape[-1]}, "sigmoid").'
+        )
+
+
 def train_head(model, features, y, fit_arguments):
     """Train the head of a compiled model on features; returns the History, as `fit`."""
     if not model.compiled or model.optimizer is None:
@@ -30,6 +88,7 @@ def train_head(model, features, y, fit_arguments):
             f"a Keras head needs a loss and an optimizer to be trained; `{model.name}` has none: "
             'call `compile`, as in `compile("adam", "sparse_categorical_crossentropy")`.'
         )
+    check_targets(model, features.shape[1], y)
     alone = keras.Sequential([keras.Input((features.shape[1],)), model.head])
     alone.compile(**compile_arguments(model))
     model.history = alone.fit(features, y, **fit_arguments)

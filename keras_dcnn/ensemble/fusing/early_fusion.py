@@ -8,9 +8,16 @@ import numpy as np
 
 from keras_dcnn._checks import check_flag, check_keywords
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
+from keras_dcnn._reading.rows import are_arrays
 from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.fusing._features import Features
-from keras_dcnn.ensemble.fusing._heads import keras_head, output_layer_for, train_head
+from keras_dcnn.ensemble.fusing._heads import (
+    check_targets,
+    keras_head,
+    output_layer_for,
+    train_head,
+)
+from keras_dcnn.ensemble.fusing._held_out import batches_that_count
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -102,6 +109,13 @@ class EarlyFusion(keras.Model):
         rows = self._features(inputs, training=training and self.train_networks)
         return self.head(rows, training=training)
 
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
+        if self.compiled and are_arrays(y):
+            check_targets(self, self._features.size, y)
+        return super().fit(x, y, *args, **kwargs)
+
     def features(
         self, x: Any, batch_size: int | None = None, steps: int | None = None
     ) -> np.ndarray:
@@ -147,7 +161,7 @@ class EarlyFusion(keras.Model):
 
         def read(*data):
             batches = batches_as_fit_takes_them(*data, batch_size=batch_size)[1]
-            return self._features.read(batches)
+            return self._features.read(batches_that_count(batches))
 
         if validation_data is not None:
             given = validation_data if isinstance(validation_data, tuple) else (validation_data,)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
-import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_dcnn._checks import check_keywords
@@ -13,10 +12,10 @@ from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining._members import MembersInMemory
 from keras_dcnn.ensemble.combining._models import config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.combining.ensemble import check_members
-from keras_dcnn.ensemble.fusing._estimator_head import estimator_head
+from keras_dcnn.ensemble.fusing._estimator_head import estimator_head, replace_head
 from keras_dcnn.ensemble.fusing._features import Features, num_features
-from keras_dcnn.ensemble.fusing._heads import keras_head, output_layer_for, train_head
-from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches, members_predictions
+from keras_dcnn.ensemble.fusing._heads import hidden_head, keras_head, train_head
+from keras_dcnn.ensemble.fusing._held_out import counted_rows, held_out, held_out_batches
 
 _WAY_OUT = "call `fit_predictions` with out-of-fold predictions, or `fit` with held-out images"
 _NOT_FITTED = f"the head is not fitted yet: {_WAY_OUT}."
@@ -75,8 +74,7 @@ class StackedEnsemble(CombinedModel):
 
     ```python
     import keras
-    import numpy as np
-    import keras_dcnn
+        import keras_dcnn
 
     def build():
         return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
@@ -109,11 +107,10 @@ class StackedEnsemble(CombinedModel):
                 f"`{members[0].name}` predicts {shape}: use Ensemble."
             )
 
-        def with_hidden(units):
-            hidden = keras.layers.Dense(units, "relu", name="hidden")
-            return keras.Sequential([hidden, output_layer_for(classes)], name="head")
-
-        learner = estimator_head(head, classes, layer is not None)
+        learner, with_hidden = (
+            estimator_head(head, classes, layer),
+            hidden_head(members[0], classes),
+        )
         head = learner.learner if learner else keras_head(head, features.size, with_hidden)
         super().__init__(**kwargs)
         self.members, self.head, self.layer, self.estimator = members, head, layer, None
@@ -149,8 +146,9 @@ class StackedEnsemble(CombinedModel):
                 "`fit_predictions` needs a head on predictions; this one takes features of "
                 f"{self.layer!r}: call `fit` with held-out images."
             )
-        predictions = members_predictions(self.members, predictions)
-        self._fit_rows(np.concatenate(predictions, axis=1), y, fit_arguments)
+        weights = fit_arguments.pop("sample_weight", None)
+        counted = counted_rows(self.members, predictions, y, weights)
+        self._fit_rows(*counted, fit_arguments)
         return self
 
     def fit(
@@ -178,9 +176,10 @@ class StackedEnsemble(CombinedModel):
             This ensemble; `history` has what a Keras head recorded.
         """
         check = held_out(trained_on, _WAY_OUT)
-        rows, y, weights = self._features.read(held_out_batches(x, y, batch_size, check))
-        given = {} if weights is None else {"sample_weight": weights}
-        self._fit_rows(rows, y, {**given, **fit_arguments})
+        weights = fit_arguments.pop("sample_weight", None)
+        batches = held_out_batches(x, y, batch_size, check, weights)
+        rows, y, weights = self._features.read(batches)
+        self._fit_rows(rows, y, weights, fit_arguments)
         return self
 
     def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
@@ -207,14 +206,15 @@ class StackedEnsemble(CombinedModel):
     def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**keras.saving.deserialize_keras_object(config))
 
-    def _fit_rows(self, rows, y, fit_arguments):
+    def _fit_rows(self, rows, y, weights, fit_arguments):
+        given = fit_arguments if weights is None else {**fit_arguments, "sample_weight": weights}
         if self._learner is None:
-            train_head(self, rows, y, fit_arguments)
+            train_head(self, rows, y, given)
             return
-        self._learner.fit(rows, y, fit_arguments)
+        self._learner.fit(rows, y, given)
         self.estimator, layer = self._learner.fitted, self._learner.as_keras(rows)
-        if layer is not None and self.built:
-            self.head.set_weights(layer.get_weights())
+        if isinstance(self.head, keras.layers.Layer):
+            replace_head(self.head, layer)
         elif layer is not None:
             self.head = layer
             self.build(shapes_of(self.members[0])[0])

@@ -42,7 +42,10 @@ def greedy_path(judge, members, with_replacement, num_steps):
 
 def finite_score(metric, y, prediction):
     """What the metric says, a finite number."""
-    score = float(metric(y, prediction))
+    score = metric(y, prediction)
+    if np.size(score) != 1:
+        raise ValueError(f"`metric` must return one number; got shape {np.shape(score)}.")
+    score = float(np.reshape(score, ()))
     if not np.isfinite(score):
         raise ValueError(f"`metric` must return a finite number; got {score}.")
     return score

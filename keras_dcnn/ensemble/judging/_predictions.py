@@ -1,78 +1,86 @@
-"""Checks of labels and of what models predicted for them."""
+"""Checks of labels, of what models predicted for them, and of weights."""
 
 import numpy as np
 
 from keras_dcnn._reading.batches import as_array
+from keras_dcnn.ensemble.judging._task import as_numbers
 
-_SUM_TOLERANCE = 0.01  # float16 probabilities of many classes come no nearer to a sum of 1
 
+def as_weights(sample_weight, shape, rows=False):
+    """Weights of samples, of places, or with `rows` of labels, as float64, or None for None.
 
-def as_labels(y, samples, columns):
-    """Integer labels (samples,) of integers or one-hot rows, for so many samples and columns."""
-    y = as_array(y)
-    if y.dtype.kind not in "biuf":
-        raise ValueError(f"`y` must be whole numbers or one-hot rows; got dtype {y.dtype}.")
-    if y.ndim == 2 and y.shape[1] == columns > 1:
-        wrong = np.flatnonzero(((y != 0) & (y != 1)).any(1) | (y.sum(1) != 1))
-        if len(wrong):
-            raise ValueError(
-                f"`y` must be labels or one-hot rows; got {y[wrong[0]]} for sample {wrong[0]}: for "
-                "soft labels, as of mixup, give the labels before mixing."
-            )
-        y = y.argmax(1)
-    elif y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.shape != (samples,):
+    `shape` is that of the predictions, (samples, …, columns).
+    """
+    if sample_weight is None:
+        return None
+    weights = as_array(sample_weight)
+    fit = [shape[:i] for i in range(1, len(shape) + rows)] + [(*shape[:-1], 1)]
+    if weights.dtype.kind not in "biuf" or weights.shape not in fit:
         raise ValueError(
-            f"`y` must be one label for each of {samples} samples, or one-hot rows of {columns} "
-            f"columns; got shape {y.shape}."
+            f"`sample_weight` must be numbers of shape {' or '.join(map(str, dict.fromkeys(fit)))}"
+            f"; got dtype {weights.dtype}, shape {weights.shape}."
         )
-    wrong = np.flatnonzero(~((y >= 0) & (y < max(columns, 2)) & (y == np.floor(y))))
-    if len(wrong):
+    weights = weights.astype("float64")
+    if weights.shape not in fit[:-1]:
+        weights = weights[..., 0]
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise ValueError(
-            f"`y` must be whole numbers from 0 to {max(columns, 2) - 1}, for that many outputs; "
-            f"got {y[wrong[0]]} for sample {wrong[0]}."
+            "`sample_weight` must be finite numbers of at least 0, not all 0; got numbers from "
+            f"{weights.min()} to {weights.max()}."
         )
-    return y.astype("int64")
+    return weights
 
 
-def as_predictions(name, predictions, axes=("members", "samples", "classes")):
+def as_predictions(name, predictions, axes):
     """The predictions as an array with these axes, finite, none of them empty."""
+    predictions = numbers_of_shape(name, predictions, axes)
+    wrong = ~np.isfinite(predictions)
+    if wrong.any():
+        raise_not_finite(name, place_in(name, wrong))
+    return predictions
+
+
+def place_in(name, wrong):
+    """The first place that is wrong, as one writes it in NumPy."""
+    return f"`{name}[{', '.join(map(str, np.argwhere(wrong)[0]))}]`"
+
+
+def raise_not_finite(name, place):
+    raise ValueError(
+        f"`{name}` must be finite; {place} is the first that is NaN or infinite: leave out what "
+        "predicts that, or give a sample that is not to count the weight 0."
+    )
+
+
+def numbers_of_shape(name, predictions, axes):
+    """An array of real numbers with these axes, of which "…" may be any number or none."""
     predictions = as_array(predictions)
-    kind, shape = predictions.dtype, predictions.shape
-    if kind.kind not in "biuf" or len(shape) != len(axes) or 0 in shape:
+    kind, shape, some = predictions.dtype, predictions.shape, "…" in axes
+    fits = len(shape) >= len(axes) - 1 if some else len(shape) == len(axes)
+    if kind.kind not in "biuf" or not fits or 0 in shape:
+        listed = ", ".join(axis for axis in axes if axis != "…")
         raise ValueError(
-            f"`{name}` must be numbers of shape ({', '.join(axes)}), none of these 0; got dtype "
-            f"{kind}, shape {shape}."
-        )
-    finite = np.isfinite(predictions)
-    if not finite.all():
-        raise ValueError(
-            f"`{name}` must be finite; {_place(name, ~finite)} is the first that is NaN or "
-            "infinite: leave out what predicts that."
+            f"`{name}` must be numbers of shape ({listed}), none of these 0; got dtype {kind}, "
+            f"shape {shape}."
         )
     return predictions
 
 
-def check_probabilities(name, predictions, what):
-    """Raise ValueError unless all lie in [0, 1] and those of a sample sum to 1, if there are more.
-
-    `what` says who needs them.
-    """
-    lowest, highest = predictions.min(-1), predictions.max(-1)
-    sums = predictions.sum(-1, dtype="float32")
-    wrong = (lowest < -1e-5) | (highest > 1 + 1e-5)
-    if predictions.shape[-1] > 1:
-        wrong |= np.abs(sums - 1) > _SUM_TOLERANCE
-    if wrong.any():
+def labels_of_shape(y, shape):
+    """Labels (samples, …), or rows of as many columns as the predictions of this shape have."""
+    y, places = as_numbers("y", y), shape[:-1]
+    if y.shape == (*places, 1):
+        return y[..., 0]
+    if y.shape != places and not (y.shape == shape and shape[-1] > 1):
+        of = f"{places[0]} samples" if len(places) == 1 else f"{places} places"
         raise ValueError(
-            f"{what} needs probabilities, from 0 to 1 and with a sum of 1 over the classes; "
-            f"{_place(name, wrong)} lies between {lowest[wrong][0]:.4g} and "
-            f"{highest[wrong][0]:.4g} with a sum of {sums[wrong][0]:.4g}: apply a softmax or "
-            "sigmoid first."
+            f"`y` must be one label for each of {of}, or rows of {shape[-1]} columns, one-hot or "
+            f"of several labels; got shape {y.shape}."
         )
+    return y
 
 
-def _place(name, wrong):
-    """The first place that is wrong, as one writes it in NumPy."""
-    return f"`{name}[{', '.join(map(str, np.argwhere(wrong)[0]))}]`"
+def for_each(weights, shape):
+    """Weights of samples or of places for each question of this shape."""
+    weights = weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
+    return np.broadcast_to(weights, shape)

@@ -1,6 +1,7 @@
 """How good class probabilities are, by integer labels: each score a few lines of NumPy.
 
-`y` is (samples,), `p` (samples, classes), or (samples, 1) for two classes with one sigmoid output.
+`y` is (samples,), `p` (samples, classes), or (samples, 1) for two classes with one sigmoid output;
+`weights` are those of the samples, or None for equal ones.
 """
 
 import numpy as np
@@ -15,37 +16,38 @@ def two_columns(p):
     return np.concatenate([1 - p, p], axis=-1) if p.shape[-1] == 1 else p
 
 
-def accuracy(y, p):
+def accuracy(y, p, weights=None):
     """Share of the samples whose highest probability, the first in a tie, is the label's."""
-    return float(np.mean(two_columns(p).argmax(-1) == y))
+    return float(np.average(two_columns(p).argmax(-1) == y, weights=weights))
 
 
-def balanced_accuracy(y, p):
-    """Mean over the classes that occur of the share of their samples that is right."""
-    right = two_columns(p).argmax(-1) == y
-    counts = np.bincount(y)
-    return float(np.mean((np.bincount(y, right) / np.maximum(counts, 1))[counts > 0]))
+def balanced(kinds, weights=None):
+    """Weights of samples by which each kind of them that occurs counts alike."""
+    counts = np.bincount(kinds, weights)
+    return (1.0 if weights is None else weights) / counts[kinds]
 
 
-def log_loss(y, p):
+def log_loss(y, p, weights=None):
     """Mean −log of the label's probability, which is taken to be at least `EPSILON`."""
-    return float(-np.log(np.maximum(two_columns(p)[np.arange(len(y)), y], EPSILON)).mean())
+    of_label = np.maximum(two_columns(p)[np.arange(len(y)), y], EPSILON)
+    return float(-np.average(np.log(of_label), weights=weights))
 
 
-def brier(y, p):
+def brier(y, p, weights=None):
     """Mean Σₖ (pₖ − [k is the label])²; of two classes one, as scikit-learn: from 0 to 1."""
     error = two_columns(p)
     error = error - np.eye(error.shape[-1])[y]
-    return float(np.square(error).sum(-1).mean() / (2 if error.shape[-1] == 2 else 1))
+    square = np.average(np.square(error).sum(-1), weights=weights)
+    return float(square / (2 if error.shape[-1] == 2 else 1))
 
 
-def expected_calibration_error(y, p, bins=15):
+def expected_calibration_error(y, p, weights=None, bins=15):
     """Σ over bins of the highest probability, of equal width, of |share right − its mean| · share.
 
     A bin holds its upper end, not its lower one.
     """
-    p = two_columns(p)
+    p, weights = two_columns(p), np.ones(len(y)) if weights is None else weights
     highest = p.max(-1)
     which = np.clip(np.ceil(highest * bins) - 1, 0, bins - 1).astype(int)
-    surplus = np.bincount(which, (p.argmax(-1) == y) - highest)
-    return float(np.abs(surplus).sum() / len(y))
+    surplus = np.bincount(which, weights * ((p.argmax(-1) == y) - highest))
+    return float(np.abs(surplus).sum() / weights.sum())

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_dcnn._reading.batches import as_array
 
-SUM_TOLERANCE = 0.01  # float16 probabilities of many classes come no nearer to a sum of 1
+_SUM_TOLERANCE = 0.01  # float16 probabilities of many classes come no nearer to a sum of 1
 
 
 class Task(enum.Enum):
@@ -71,8 +71,12 @@ def task_of_outputs(outputs):
         return Task.NUMBERS
     if outputs.shape[-1] == 1:
         return Task.TWO_CLASSES
-    near = np.abs(outputs.sum(-1, dtype="float32") - 1) <= SUM_TOLERANCE
-    return Task.ONE_CLASS if near.mean() >= 0.5 else Task.SEVERAL_LABELS
+    return Task.ONE_CLASS if sum_to_1(outputs).mean() >= 0.5 else Task.SEVERAL_LABELS
+
+
+def sum_to_1(outputs):
+    """For each row of outputs (…, columns) whether it sums to 1."""
+    return np.abs(outputs.sum(-1, dtype="float32") - 1) <= _SUM_TOLERANCE
 
 
 def has_rows(y, shape):
@@ -86,12 +90,7 @@ def check_labels(name, y, columns):
     For labels of any shape; one output has two classes. Booleans are 0 and 1. To be called where
     nothing is trained or computed yet, as JAX takes every number for a class.
     """
-    y, classes = as_array(y), max(columns, 2)
-    if y.dtype.kind not in "biuf":
-        raise ValueError(
-            f"`{name}` must be whole numbers or one-hot rows; got dtype {y.dtype}: number the "
-            "classes, as `np.unique(y, return_inverse=True)[1]` does."
-        )
+    y, classes = as_numbers(name, y), max(columns, 2)
     wrong = np.argwhere(~((y >= 0) & (y < classes) & (y == np.floor(y))))
     if len(wrong):
         of = (
@@ -102,3 +101,14 @@ def check_labels(name, y, columns):
             f"`{name}` must be whole numbers from 0 to {classes - 1}, {of}; got {value} for "
             f"sample {place}: number the classes from 0, and leave out samples of none."
         )
+
+
+def as_numbers(name, y):
+    """Labels as an array of real numbers; ValueError for others, such as names of classes."""
+    y = as_array(y)
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"`{name}` must be whole numbers or one-hot rows; got dtype {y.dtype}: number the "
+            "classes, as `np.unique(y, return_inverse=True)[1]` does."
+        )
+    return y

@@ -17,16 +17,18 @@ from keras_dcnn.ensemble.judging._greedy import (
     first_best,
     greedy_path,
 )
-from keras_dcnn.ensemble.judging._predictions import as_labels, as_predictions, check_probabilities
+from keras_dcnn.ensemble.judging._judged import judged
+from keras_dcnn.ensemble.judging._predictions import as_predictions, as_weights
+from keras_dcnn.ensemble.judging._task import Task
 from keras_dcnn.ensemble.judging.selection import Selection
 
 _AT_A_TIME = 1 << 20  # errors, of all members
 _METRICS = {
     "accuracy": _scores.accuracy,
-    "balanced_accuracy": _scores.balanced_accuracy,
-    "log_loss": lambda y, p: -_scores.log_loss(y, p),
-    "brier": lambda y, p: -_scores.brier(y, p),
-    "mse": lambda y, p: -float(np.square(p - y).mean()),
+    "balanced_accuracy": _scores.accuracy,  # with weights by which classes count alike
+    "log_loss": lambda y, p, weights: -_scores.log_loss(y, p, weights),
+    "brier": lambda y, p, weights: -_scores.brier(y, p, weights),
+    "mse": lambda y, p, weights: -_mean_square(p - y, weights),
 }
 
 
@@ -38,6 +40,7 @@ def select_members(
     bags: int = 20,
     num_steps: int = 50,
     seed: int = 0,
+    sample_weight: ArrayLike | None = None,
 ) -> Selection:
     """Choose, step by step, the members whose mean prediction is best on held-out data.
 
@@ -52,11 +55,17 @@ def select_members(
     chosen by, thus too good: measure the ensemble on other data. Each step calls the metric once
     per member, for "brier" and "mse" never: those take products of the members' errors.
 
+    Where a sample may have several labels, `y` is rows of 0 and 1, and `oof` what sigmoids predict,
+    which does not sum to 1: the scores are then means over all labels of all samples, for
+    "balanced_accuracy" over what each label can be.
+
     Args:
         oof: (members, samples, classes): what the members predicted for samples that they were not
             trained on, out of fold or held out; (members, samples, 1) for two classes with one
-            sigmoid output; for "mse" (members, samples) or (members, samples, outputs).
-        y: Labels, whole numbers or one-hot rows; for "mse" the values.
+            sigmoid output; (members, samples, height, width, classes) for a class in each place;
+            for "mse" (members, samples) or (members, samples, outputs).
+        y: Labels, whole numbers, one-hot rows, or for several labels rows of 0 and 1; for "mse" the
+            values.
         metric: `"accuracy"`; `"balanced_accuracy"`, the mean over classes, if some are rare;
             `"log_loss"`; `"brier"`; `"mse"` for regression; or a function of `(y, prediction)`
             that returns a number, higher is better, called for each member in each step.
@@ -64,6 +73,9 @@ def select_members(
         bags: Number of bags, ≥ 1; 1 means all members, once.
         num_steps: Picks per bag, ≥ 1; without replacement at most as many as the bag has members.
         seed: Whole number ≥ 0 that draws the bags, or None.
+        sample_weight: A number ≥ 0 for each sample, or for each place or label; what has 0 is not
+            looked at, and may be NaN. A function gets those that are left as `sample_weight`,
+            unless all are 1. None for equal weights.
 
     Returns:
         A `Selection`: weights, members, score, the best single member, and the trace.
@@ -95,11 +107,11 @@ def select_members(
     check_count("bags", bags)
     check_count("num_steps", num_steps)
     check_seed(seed)
-    y, oof = _labels_and_predictions(metric, y, oof)
-    count, score = len(oof), metric if callable(metric) else _METRICS[metric]
+    y, oof, sample_weight = _labels_and_predictions(metric, y, oof, sample_weight)
+    count, score = len(oof), _score(metric, sample_weight)
     judge = partial(MetricOfMean, score, y, oof)
     if metric in ("brier", "mse"):
-        judge = partial(SquaredErrorOfMean, _error_products(metric, y, oof))
+        judge = partial(SquaredErrorOfMean, _error_products(metric, y, oof, sample_weight))
     random = np.random.default_rng(seed)
     trace = tuple(
         greedy_path(judge, members, with_replacement, num_steps)
@@ -134,34 +146,68 @@ def _shares_of_picks(steps, count):
     return np.bincount(picks, minlength=count) / len(picks)
 
 
-def _labels_and_predictions(metric, y, oof):
-    """The labels or values, and the predictions, as arrays that fit each other and the metric."""
-    if not callable(metric) and metric != "mse":
-        oof = as_predictions("oof", oof)
-        if metric in ("log_loss", "brier") or oof.shape[2] == 1:
-            check_probabilities("oof", oof, f"metric={metric!r}")
-        return as_labels(y, *oof.shape[1:]), oof
-    axes = ("members", "samples", "outputs")[: 2 if np.ndim(oof) == 2 else 3]
-    y, oof = as_array(y), as_predictions("oof", oof, axes)
-    if len(y) != oof.shape[1]:
-        raise ValueError(f"`y` must have as many samples as `oof`, {oof.shape[1]}; got {len(y)}.")
+def _labels_and_predictions(metric, y, oof, sample_weight):
+    """The labels or values, the predictions, and the weights that fit each other and the metric."""
+    if callable(metric) or metric == "mse":
+        return _values_and_predictions(metric, y, oof, sample_weight)
+    found = judged("oof", oof, y, sample_weight, members=True)
+    if metric in ("log_loss", "brier") or found.task is not Task.ONE_CLASS:
+        found.check_probabilities(f"metric={metric!r}")
+    weights = found.weights
+    if metric == "balanced_accuracy":
+        weights = _scores.balanced(found.kinds(), weights)
+    return found.y, found.predictions, weights
+
+
+def _values_and_predictions(metric, y, oof, sample_weight):
+    y, oof = as_array(y), as_array(oof)
+    axes = ("members", "samples", "outputs")[: 2 if oof.ndim == 2 else 3]
+    if oof.ndim > 1 and y.shape[:1] != oof.shape[1:2]:
+        got = len(y) if y.ndim else "no array"
+        raise ValueError(f"`y` must have as many samples as `oof`, {oof.shape[1]}; got {got}.")
+    weights = as_weights(sample_weight, (*y.shape[:1], 1))
+    if weights is not None:
+        counts = weights > 0
+        y, oof, weights = y[counts], oof[:, counts], weights[counts]
+    oof = as_predictions("oof", oof, axes)
     if callable(metric):
-        return y, oof
-    return as_predictions("y", y.reshape(oof.shape[1:]), axes[1:]), oof
+        return y, oof, weights
+    if y.size != oof[0].size:
+        raise ValueError(
+            f"`y` must be values of the shape of what a member predicts, {oof.shape[1:]}, for "
+            f"metric='mse'; got shape {y.shape}."
+        )
+    return as_predictions("y", y.reshape(oof.shape[1:]), axes[1:]), oof, weights
 
 
-def _error_products(metric, y, oof):
+def _score(metric, weights):
+    """The metric as a function of labels and predictions."""
+    if not callable(metric):
+        return partial(_METRICS[metric], weights=weights)
+    if weights is None or (weights == 1).all():
+        return metric
+    return partial(metric, sample_weight=weights)
+
+
+def _mean_square(errors, weights):
+    return float(np.average(np.square(errors), weights=weights, axis=0).mean())
+
+
+def _error_products(metric, y, oof, weights):
     """Products of the errors of each two members, whose mean or halved mean the metric is.
 
     In blocks of samples, as the errors of all in float64 would be more than `oof`.
     """
-    divide_by, classes = y.size, oof.shape[-1]
+    divide_by, classes = y[0].size, oof.shape[-1]
     if metric == "brier":
-        divide_by *= 2 if classes == 2 else 1
+        divide_by = 2 if classes == 2 else 1
         y = y[:, None] if classes == 1 else np.eye(classes)[y]
+    weights = np.ones(len(y)) if weights is None else weights
     gram, samples = 0, max(1, _AT_A_TIME // oof[:, 0].size)
     for start in range(0, len(y), samples):
         block = slice(start, start + samples)
-        errors = (oof[:, block] - y[block].astype("float64")).reshape(len(oof), -1)
+        errors = oof[:, block] - y[block].astype("float64")
+        errors *= np.sqrt(weights[block]).reshape(-1, *(1,) * (errors.ndim - 2))
+        errors = errors.reshape(len(oof), -1)
         gram += errors @ errors.T
-    return gram / divide_by
+    return gram / (divide_by * weights.sum())

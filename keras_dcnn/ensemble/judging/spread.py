@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_dcnn.ensemble.judging._scores import two_columns
+from keras_dcnn.ensemble.judging._task import Task, task_of_outputs
 
 
 class Spread(NamedTuple):
@@ -13,7 +14,10 @@ class Spread(NamedTuple):
     The members agree about what they learnt and part where they did not: on rare classes and on
     images unlike those of the training. `Ensemble.predict_spread` measures it. Entropies are in
     nats; for members of raw outputs they and the disagreement are of their softmax (one output:
-    sigmoid), and for regression `standard_deviation` alone has a meaning.
+    sigmoid). For several labels, of sigmoids that do not sum to 1, they are means over the labels,
+    each with the classes "no" and "yes", and for a class in each place means over the places. Of
+    numbers that are no probabilities, as in regression, there is `standard_deviation` alone, and
+    the others are NaN.
 
     Args:
         standard_deviation: (samples, …) of the members' outputs, weighted.
@@ -48,16 +52,24 @@ class Spread(NamedTuple):
     mutual_information: np.ndarray
 
 
-def spread(outputs, probabilities, weights):
-    """The `Spread` of members' outputs (members, samples, …) and what they say in probabilities."""
-    outputs, p = np.asarray(outputs, "float64"), two_columns(probabilities)
-    p = p.reshape(*p.shape[:2], -1, p.shape[-1])
+def spread(outputs, probabilities, weights, task=None):
+    """The `Spread` of members' outputs (members, samples, …) and what they say in probabilities.
+
+    The `Task` is that of the last activation, or None to tell it by the outputs.
+    """
+    outputs, p = np.asarray(outputs, "float64"), np.asarray(probabilities, "float64")
     around = outputs - np.tensordot(weights, outputs, 1)
+    deviation = np.sqrt(np.tensordot(weights, around**2, 1))
+    task = task or task_of_outputs(p)
+    if task is Task.NUMBERS:
+        return Spread(deviation, *np.full((3, p.shape[1]), np.nan))
+    p = two_columns(p[..., None] if task is Task.SEVERAL_LABELS else p)
+    p = p.reshape(*p.shape[:2], -1, p.shape[-1])
     mean = np.tensordot(weights, p, 1)
     other = p.argmax(-1) != mean.argmax(-1)
     of_mean, of_each = _entropy(mean), np.tensordot(weights, _entropy(p), 1)
     return Spread(
-        np.sqrt(np.tensordot(weights, around**2, 1)),
+        deviation,
         np.tensordot(weights, other, 1).mean(-1),
         of_mean.mean(-1),
         np.maximum(of_mean - of_each, 0).mean(-1),
