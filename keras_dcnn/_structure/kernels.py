@@ -1,13 +1,6 @@
 """Which layer holds which kernel, and what the axes of a kernel mean. The shape cannot tell.
 
-| layers of Keras | argument | axes of the kernel |
-|---|---|---|
-| Dense, Conv1D, 2D, 3D (grouped too), pointwise of SeparableConv | `kernel_…` | `standard` |
-| DepthwiseConv1D, 2D, depthwise of SeparableConv | `depthwise_…` | `depthwise` |
-| Conv1DTranspose, 2D, 3D | `kernel_…` | `transpose` |
-| EinsumDense; query, key, value, gate and output of attention | `kernel_…` | by equation |
-| SimpleRNN, GRU, LSTM, ConvLSTM1D, 2D, 3D and their cells | `kernel_…`, `recurrent_…` | `standard` |
-| Embedding, ReversibleEmbedding | `embeddings_…` | (rows, numbers of a row) |
+The table of Keras's layers is in the docstring of `diagnosis.examine`.
 """
 
 import dataclasses
@@ -66,6 +59,12 @@ class LayerKernel:
         return next((one for one in found if isinstance(one, keras.Variable)), None)
 
     @property
+    def noun(self):
+        """What it is called in sentences."""
+        names = {"embeddings": "embeddings", "recurrent": "recurrent kernel"}
+        return names.get(self.prefix, "kernel" if self.kind else self.prefix)
+
+    @property
     def axes(self):
         """Those that the weights of one unit, or of one embedding, run over; None for no kernel."""
         if self.kind == "einsum":
@@ -111,6 +110,12 @@ def all_kernels(layer):
     """The kernels of floats that a built layer has itself, recurrent ones and embeddings too."""
     more = [LayerKernel(layer, prefix, kind) for prefix, kind in _MORE.items()]
     return layer_kernels(layer) + list(filter(_is_kernel, more))
+
+
+def no_kernels(layer):
+    """The biases, slopes, shifts and scales of a built layer."""
+    found = [LayerKernel(layer, prefix, None) for prefix in ("alpha", "beta", "bias", "gamma")]
+    return list(filter(_is_made_by_argument, found))
 
 
 def other_weights(layer):

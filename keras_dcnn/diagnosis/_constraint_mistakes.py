@@ -2,8 +2,9 @@
 
 import math
 
+from keras_dcnn._checks import as_axes
 from keras_dcnn._keras.graph import walk_layers
-from keras_dcnn._structure.kernels import incoming_axes, layer_kernels
+from keras_dcnn._structure.kernels import all_kernels, incoming_axes, no_kernels
 from keras_dcnn.constraints import MaxNorm
 from keras_dcnn.diagnosis.finding import Finding
 
@@ -13,14 +14,14 @@ def find_wrong_constraint_axes(model):
     return [
         Finding(
             "wrong_constraint_axes",
-            f"{type(constraint).__name__} on axes {list(axes)} of the kernel of shape "
-            f"{kernel.variable.shape} takes {_count(kernel, axes)} weights together, but a unit "
-            f"has {_count(kernel, kernel.axes)}",
+            f"{type(constraint).__name__} on axes {list(axes)} of the {kernel.noun} of shape "
+            f"{kernel.variable.shape} takes {_count(kernel, axes)} weights together, but "
+            f"{_unit(kernel)} has {_count(kernel, kernel.axes)}",
             f"give it axis={list(kernel.axes)}, or use constraints.MaxNorm({_argument(kernel)})",
             path,
         )
-        for path, kernel in _kernels(model)
-        if (axes := _axes_of(constraint := kernel.variable.constraint, kernel))
+        for path, kernel in _constrained(model, all_kernels)
+        if (axes := _axes_of(constraint := kernel.variable.constraint, kernel)) is not None
         if set(axes) != set(kernel.axes)
     ]
 
@@ -30,23 +31,35 @@ def find_mismatched_max_norm(model):
     return [
         Finding(
             "mismatched_max_norm",
-            f"MaxNorm is for kernels of the kind {constraint.kernel!r}, and this one of shape "
-            f"{kernel.variable.shape} is {kernel.kind!r}",
-            f"make it MaxNorm({_argument(kernel)}), or let regularizers.regularize() choose",
+            f"MaxNorm is for kernels of the kind {constraint.kernel!r}, and this {kernel.noun} of "
+            f"shape {kernel.variable.shape} {_what_it_is(kernel)}",
+            _advice(kernel),
             path,
         )
-        for path, kernel in _kernels(model)
+        for path, kernel in _constrained(model, all_kernels, no_kernels)
         if isinstance(constraint := kernel.variable.constraint, MaxNorm)
         if constraint.axis is None
-        if set(incoming_axes(constraint.kernel, kernel.variable.shape)) != set(kernel.axes)
+        if kernel.axes is None
+        or set(incoming_axes(constraint.kernel, kernel.variable.shape)) != set(kernel.axes)
     ]
 
 
-def _kernels(model):
+def _what_it_is(kernel):
+    return f"is {kernel.kind!r}" if kernel.kind else "is no kernel"
+
+
+def _advice(kernel):
+    if kernel.kind is None:
+        return "take it off, or give it an axis"
+    return f"make it MaxNorm({_argument(kernel)}), or let regularizers.regularize() choose"
+
+
+def _constrained(model, *lists):
     return [
         (path, kernel)
         for path, layer in walk_layers(model)
-        for kernel in layer_kernels(layer)
+        for kernels in lists
+        for kernel in kernels(layer)
         if kernel.variable.constraint is not None
     ]
 
@@ -57,14 +70,18 @@ def _axes_of(constraint, kernel):
     if axis is None:
         return None
     rank = len(kernel.variable.shape)
-    return tuple(one % rank for one in (axis if isinstance(axis, (list, tuple)) else [axis]))
+    return tuple(one % rank for one in as_axes("axis", axis))
 
 
 def _argument(kernel):
     """What a MaxNorm for this kernel is made with."""
-    if kernel.kind == "einsum":
+    if kernel.kind in ("einsum", "embedding"):
         return f"axis={list(kernel.axes)}"
     return f"kernel={kernel.kind!r}"
+
+
+def _unit(kernel):
+    return "an embedding" if kernel.kind == "embedding" else "a unit"
 
 
 def _count(kernel, axes):

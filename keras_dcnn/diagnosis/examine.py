@@ -8,6 +8,7 @@ from keras_dcnn.diagnosis._constraint_mistakes import (
     find_wrong_constraint_axes,
 )
 from keras_dcnn.diagnosis._decay_mistakes import find_decayed_slopes, find_double_decay
+from keras_dcnn.diagnosis._initializer_mistakes import find_wrong_fans
 from keras_dcnn.diagnosis._symmetry import find_symmetric_kernels
 from keras_dcnn.diagnosis.finding import Finding
 
@@ -15,6 +16,7 @@ _RULES = (
     find_symmetric_kernels,
     find_wrong_constraint_axes,
     find_mismatched_max_norm,
+    find_wrong_fans,
     find_decayed_slopes,
     find_double_decay,
 )
@@ -30,11 +32,35 @@ def examine(model: keras.Model) -> list[Finding]:
     - `symmetric_kernel`: a hidden layer whose units all start with the same weights, such as zeros;
     - `wrong_constraint_axes`: a constraint on other axes than those of a unit's inputs, as Keras's
       default of axis 0 on a convolution;
-    - `mismatched_max_norm`: a `MaxNorm` for another kind of kernel than the layer's;
+    - `mismatched_max_norm`: a `MaxNorm` for another kind of kernel than the layer's, or on a bias
+      or slopes;
+    - `wrong_fan`: a kernel that is as `HeNormal` or `CalibratedNormal` drew it, taking it for
+      another kind, so that its standard deviation is that of another fan;
     - `decayed_slopes`: weight decay on the slopes of PReLU, which pulls them towards ReLU;
     - `double_decay`: L2 as a penalty, and again as the optimizer's weight decay.
 
     Kernels of zeros that end a residual branch, and of output layers, are no mistake.
+
+    What to tell `MaxNorm`, `HeNormal` and `CalibratedNormal` for the kernels of Keras's layers,
+    which are the same inside TimeDistributed, Bidirectional, RNN and SpectralNormalization:
+
+    | layer and kernel | its axes | MaxNorm | initializers |
+    |---|---|---|---|
+    | Dense, Conv1D, 2D, 3D | (…, in, out) | | ¹ |
+    | SeparableConv1D, 2D: pointwise | (…, in, out) | | |
+    | … depthwise, and DepthwiseConv1D, 2D | (…, channels, multiplier) | ² | ² |
+    | Conv1DTranspose, 2D, 3D | (…, out, in) | ³ | ³ |
+    | SimpleRNN, GRU, LSTM, ConvLSTM1D, 2D, 3D, cells: both | (…, in, gates·units) | | |
+    | EinsumDense | by its equation | ⁴ | ¹ |
+    | attention: query, key, value, gate | (in, heads, out) | `axis=0` ⁵ | |
+    | attention: output | (heads, in, out) | `axis=[0, 1]` ⁵ | |
+    | Embedding, ReversibleEmbedding | (rows, numbers of a row) | `axis=-1` | ⁶ |
+
+    ¹ With `mode="fan_out"` also `groups=`, of the convolution, or the size of the axes that all
+    three terms of the equation have. ² `kernel="depthwise"`. ³ `kernel="transpose"`. ⁴ `axis=`
+    those of the kernel that are summed over. ⁵ MultiHeadAttention and GroupQueryAttention have one
+    constraint for all: let `regularizers.regularize` give each its own. ⁶ `SmallNormal`: a row is
+    read alone, so these have no fan.
 
     Args:
         model: A built Keras model; the optimizer is looked at where it is compiled.

@@ -6,37 +6,55 @@ import keras
 
 from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._structure.copies import custom_classes
-from keras_dcnn._structure.kernels import layer_kernels, other_weights
+from keras_dcnn._structure.kernels import KERNEL_KINDS, layer_kernels, other_weights
 from keras_dcnn._structure.layers import is_graph
 from keras_dcnn.constraints import MaxNorm
 
 
 def put_on(layer, named, regularizer, constraint):
     """Give these, where not None, to the weights of a built layer."""
-    for weight in weights_of(layer, named):
+    for weight in weights_of(layer, named, regularizer, constraint):
         _set(layer, weight, "regularizer", regularizer)
         _set(layer, weight, "constraint", fitted(constraint, weight))
 
 
-def weights_of(layer, named):
-    """The kernels of a layer, and its other weights if `where` names it."""
-    return layer_kernels(layer) + (other_weights(layer) if named else [])
+def weights_of(layer, named, regularizer, constraint):
+    """Those that take one of these: kernels, and other weights if `where` names the layer."""
+    return [
+        weight
+        for weight in layer_kernels(layer) + (other_weights(layer) if named else [])
+        if regularizer is not None or fitted(constraint, weight) is not None
+    ]
 
 
 def fitted(constraint, weight):
     """The constraint, a MaxNorm for the kind of this kernel; None for what is no kernel."""
-    if not weight.axes:
+    if weight.axes is None:
         return None
     if not isinstance(constraint, MaxNorm) or constraint.axis is not None:
         return constraint
-    fit = {"axis": weight.axes} if weight.kind == "einsum" else {"kernel": weight.kind}
+    fit = {"kernel": weight.kind} if weight.kind in KERNEL_KINDS else {"axis": weight.axes}
     return type(constraint).from_config({**constraint.get_config(), **fit})
 
 
+def check_adapted(layers, constraint):
+    """Raise ValueError for a constraint on layers adapted by LoRA, which Keras would not load."""
+    adapted = [path for path, layer in layers if getattr(layer, "lora_enabled", False)]
+    if adapted and constraint is not None:
+        raise ValueError(
+            "Keras takes no constraint on layers that are adapted by LoRA; got "
+            f"{', '.join(adapted)}: let `where` leave them out, or give a regularizer alone."
+        )
+
+
 def _set(layer, weight, role, value):
-    if value is not None:
-        setattr(layer, f"{weight.prefix}_{role}", value)  # what is saved
-        setattr(weight.variable, role, value)  # what acts
+    if value is None:
+        return
+    setattr(layer, f"{weight.prefix}_{role}", value)  # what is saved
+    setattr(weight.variable, role, value)  # what acts
+    if role == "regularizer" and getattr(layer, "lora_enabled", False):  # as Keras does
+        for part in ("a", "b"):
+            getattr(layer, f"lora_{weight.prefix}_{part}").regularizer = value
 
 
 def warn_if_lost(model, takers):

@@ -9,7 +9,7 @@ from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._structure.copies import copy_model
 from keras_dcnn._structure.where import check_where, is_chosen, is_named
 from keras_dcnn.regularizers._dropout import insert_dropout
-from keras_dcnn.regularizers._penalties import put_on, warn_if_lost, weights_of
+from keras_dcnn.regularizers._penalties import check_adapted, put_on, warn_if_lost, weights_of
 
 _FOR_DROPOUT = "Dense layer of a sequential or functional model, with weights before it"
 _LISTED = 20  # layers in an error
@@ -37,7 +37,8 @@ def regularize(
         kernel_regularizer: A regularizer or Keras's name for one, or None to leave them as they
             are.
         kernel_constraint: A constraint or Keras's name for one, or None to leave them as they are.
-            A `MaxNorm` without an `axis` gets the kind of each layer's kernel.
+            A `MaxNorm` without an `axis` gets the kind of each layer's kernel, or the axes that the
+            equation of an EinsumDense, as those in attention, sums over.
         dropout: Share of the inputs of Dense layers that training drops, above 0 and below 1 (½ in
             VGG); None for no more dropout. It comes in front of each of the Dense layers in
             sequential and functional models, nested ones too, but not where all before it has no
@@ -47,14 +48,16 @@ def regularize(
             models, such as `"block5_*"` or `"backbone/*"`; a function that takes a layer and
             returns a bool; or a list of these. None for all that have kernels. Slopes of PReLU,
             scales of normalizations and embeddings get the regularizer where the class or the name
-            in full says so, as in `where=keras.layers.PReLU`.
+            in full says so, as in `where=keras.layers.PReLU`; embeddings the constraint too, for
+            each row.
 
     Returns:
         The copy, not compiled, with the same names of layers. What is put on is saved with it.
 
     Raises:
         ValueError: for a model that is not built or can't be copied, if nothing is to be put on, if
-            `where` matches no layer that takes it, and for a `dropout` that is not between 0 and 1.
+            `where` matches no layer that takes it, for a constraint on a layer adapted by LoRA, and
+            for a `dropout` that is not between 0 and 1.
         TypeError: for what is not a Keras model, and an unknown kind of `where`.
 
     Example:
@@ -81,15 +84,16 @@ def regularize(
     }
     layers = list(walk_layers(model))
     chosen = [is_chosen(where, path, layer) for path, layer in layers]
-    named = [
-        kernel_regularizer is not None and is_named(where, path, layer) for path, layer in layers
-    ]
+    named = [is_named(where, path, layer) for path, layer in layers]
     takers = [
-        take and bool(weights_of(layer, name))
+        take and bool(weights_of(layer, name, **penalties))
         for take, name, (_, layer) in zip(chosen, named, layers, strict=True)
     ]
     if any(penalties.values()) and not any(takers):
         raise ValueError(_nothing_matched(model, where, "layer with a kernel"))
+    check_adapted(
+        [one for one, take in zip(layers, takers, strict=True) if take], kernel_constraint
+    )
     copy = copy_model(model, "regularize()")
     for take, name, (_, layer) in zip(takers, named, walk_layers(copy), strict=True):
         if take:
