@@ -42,6 +42,22 @@ def walk_layers(model):
     return walk(model, "")
 
 
+def walk_paths(model):
+    """(path, layer) for every way to a layer, of which one that is shared has several.
+
+    Other layers may have the same path: the layer itself is the identity. By the list of
+    `walk_layers`.
+    """
+
+    def walk(holders, prefix):
+        for layer in holders[-1]._layers:
+            if not any(layer is one for one in holders):
+                yield prefix + layer.name, layer
+                yield from walk([*holders, layer], f"{prefix}{layer.name}/")
+
+    return walk([model], "")
+
+
 def all_layers(model):
     """The model and the layers in it, at any depth, each once."""
     return [model, *(layer for _, layer in walk_layers(model))]

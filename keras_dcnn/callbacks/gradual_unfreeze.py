@@ -2,19 +2,23 @@
 
 import contextlib
 import functools
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_dcnn._checks import check_built_model, check_count
-from keras_dcnn._keras.graph import all_layers, walk_layers
-from keras_dcnn._keras.optimizers import leaf_optimizers, reset_slots
+from keras_dcnn._keras.grouped_optimizer import (
+    check_can_be_grouped,
+    find_grouped_optimizer,
+    grouped_optimizer,
+)
+from keras_dcnn._keras.optimizers import leaf_optimizers, reset_slots, training_optimizers
 from keras_dcnn._state.layer_calls import shadowed
 from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
 from keras_dcnn._structure.batch_norm import batch_norm_layers
-from keras_dcnn._structure.where import check_where, is_chosen
+from keras_dcnn._structure.groups import groups_of_layers, groups_of_variables
+from keras_dcnn._structure.where import check_where
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 _HELD = "_keras_dcnn_held_norms"
@@ -32,13 +36,18 @@ class GradualUnfreeze(StatefulCallback):
     batch, over `ramp` epochs to that of the layers that learn from the start. Layers in no group
     learn from the start. It works beside `DivideLROnPlateau`, which divides all rates. At each thaw
     the training step is compiled once more. Gradients of waiting groups are computed all the same,
-    so no time is saved; constraints act on them too. After a `fit` that was interrupted BatchNorm
-    of the groups that waited stays held until the next `fit` with a GradualUnfreeze.
+    so no time is saved; constraints act on them too, and `global_clipnorm` clips by the norm over
+    all groups, those that wait as well. After a `fit` that was interrupted BatchNorm of the groups
+    that waited stays held until the next `fit` with a GradualUnfreeze.
+
+    Groups are of layers and their variables, whatever other layers bear the same names; a model
+    that is saved keeps them, and to load it compiled `keras_dcnn` must be imported.
 
     Args:
         groups: For each group which layers, the first to thaw first: a layer class, a pattern for
             names or paths such as `"block5_*"`, a function that takes a layer, or a list of these.
-            A layer's own inner layers go with it. The first group that a layer fits has it.
+            A layer's own inner layers go with it. A layer that fits several groups, itself or by
+            the models that it is in, is in the first of them.
         every: Epochs from one thaw to the next, ≥ 1.
         ramp: Epochs in which the rate of a group rises, ≥ 0.
         verbose: 1 prints a line at each thaw, 0 nothing, as in `fit(verbose=0)`.
@@ -46,8 +55,10 @@ class GradualUnfreeze(StatefulCallback):
     Raises:
         TypeError: for groups that can't pick layers.
         ValueError: for an argument outside the ranges above; from `optimizer()`, when a group has
-            no weights; at the start of `fit`, when the model is not compiled with the optimizer
-            that `optimizer()` made, and beside a warm-up that is longer than `every`.
+            no weights, and for an optimizer that was used, follows a schedule, or is Ftrl, which
+            divides by the rate; at the start of `fit`, when the model is not compiled with the
+            optimizer that `optimizer()` made for these groups, or trains with others besides, and
+            beside a warm-up that is longer than `every`.
 
     Example:
 
@@ -93,53 +104,62 @@ class GradualUnfreeze(StatefulCallback):
         """An optimizer to compile the model with, in which each group has a rate of its own.
 
         Args:
-            model: The built Keras model.
-            optimizer: The Keras optimizer for the layers that learn from the start; the groups get
-                their own, with the same settings.
+            model: The built Keras model, each layer's `trainable` as it is to be.
+            optimizer: The new Keras optimizer for the layers that learn from the start; the groups
+                get their own, with the same settings.
 
         Returns:
             A `keras.optimizers.MultiOptimizer`.
         """
         check_built_model(model)
-        if leaf_optimizers(optimizer) != [optimizer] or not hasattr(optimizer, "get_config"):
-            raise ValueError(
-                "`optimizer` must be a single Keras optimizer, such as keras.optimizers.SGD(0.01), "
-                f"which Keras wraps for loss scaling by itself; got {optimizer!r}."
-            )
-        waiting = {}
-        for number, layers in enumerate(self._layers_of_groups(model), 1):
-            paths = {w.path for layer in layers for w in layer.trainable_variables}
-            if not paths:
+        check_can_be_grouped(optimizer)
+        variables, groups = groups_of_variables(model, self.groups)
+        for number, group in enumerate(self.groups):
+            if number not in groups:
                 raise ValueError(
-                    "each of `groups` must have weights that are trained; group "
-                    f"{number} ({self.groups[number - 1]!r}) has none: see the names in "
+                    "each of `groups` must have weights that are trained and in no group before "
+                    f"it; group {number + 1} ({group!r}) has none: see the names in "
                     "model.summary(), and that `trainable` is True."
                 )
-            config = {**optimizer.get_config(), "learning_rate": 0.0, "name": f"group{number}"}
-            # Keras begins the paths in a Sequential with its name, but not in one that was loaded.
-            own = f"{model.name}/"
-            tails = "|".join(re.escape(path.removeprefix(own)) for path in sorted(paths))
-            pattern = f"({re.escape(own)})?({tails})"
-            waiting[pattern] = type(optimizer).from_config(config)
-        return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, waiting))
+        return grouped_optimizer(optimizer, variables, groups, [0.0] * len(self.groups))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._release()
+        self._check_optimizer()
         check_rates_can_be_set("GradualUnfreeze", self.model)
-        names = [one.name for one in leaf_optimizers(self.model.optimizer)]
-        if names[:-1] != [f"group{i + 1}" for i in range(len(self.groups))]:
-            raise ValueError(
-                "the model must be compiled with the optimizer that this callback makes; its "
-                f"optimizer holds {', '.join(names)}: model.compile(thaw.optimizer(model, "
-                "keras.optimizers.SGD(0.01)), …)."
-            )
         warmup = max(getattr(one, "warmup", 0) for one in self._run.callbacks.values())
         if warmup > self.every:
             raise ValueError(
                 "the warm-up of DivideLROnPlateau must end before the first group thaws; got "
                 f"warmup={warmup} and every={self.every}: shorten the one or lengthen the other."
             )
+
+    def _check_optimizer(self):
+        """Raise ValueError unless the model is trained by the groups of this callback alone."""
+        others = [
+            held.where
+            for held in training_optimizers(self.model)
+            if held.optimizer is not self.model.optimizer
+        ]
+        if others:
+            raise ValueError(
+                "GradualUnfreeze needs a model that the optimizer of `compile` trains alone; "
+                f"`{self.model.name}` has {', '.join(others)} besides: leave GradualUnfreeze out."
+            )
+        optimizer = find_grouped_optimizer(self.model)
+        variables, groups = groups_of_variables(self.model, self.groups)
+        expected = [len(self.groups) if group is None else group for group in groups]
+        if optimizer is None or len(optimizer.optimizers) != len(self.groups) + 1:
+            found = getattr(self.model.optimizer, "name", "none")
+        elif optimizer.groups_of(variables) not in (expected, [None] * len(variables)):
+            found = f"{optimizer.name} of other groups"
+        else:
+            return
+        raise ValueError(
+            "the model must be compiled with the optimizer that this callback makes; it has "
+            f"{found}: model.compile(thaw.optimizer(model, keras.optimizers.SGD(0.01)), …)."
+        )
 
     def goes_on(self) -> bool:
         return False
@@ -199,27 +219,13 @@ class GradualUnfreeze(StatefulCallback):
         """Have BatchNorm in the groups that wait run as at inference, from the next trace on."""
         self._release()
         held = vars(self.model)[_HELD] = contextlib.ExitStack()
-        groups = self._layers_of_groups(self.model)
-        for layer in [one for group in groups[len(groups) - waiting :] for one in group]:
-            for norm in batch_norm_layers(layer):
+        groups = groups_of_layers(self.model, self.groups)
+        for norm in batch_norm_layers(self.model):
+            if groups.get(id(norm), -1) >= len(self.groups) - waiting:
                 call = functools.partial(_as_at_inference, norm.call)
                 held.enter_context(shadowed(norm, call=call))
         self._waiting = waiting
         self.model.make_train_function(force=True)  # traced again at its next call
-
-    def _layers_of_groups(self, model):
-        """The layers of each group; a layer that is inside another goes with it."""
-        groups = [[] for _ in self.groups]
-        taken = set()
-        for path, layer in walk_layers(model):
-            if id(layer) in taken:
-                continue
-            for group, where in zip(groups, self.groups, strict=True):
-                if is_chosen(where, path, layer):
-                    group.append(layer)
-                    taken.update(id(inner) for inner in all_layers(layer))
-                    break
-        return groups
 
 
 def risen(epochs, ramp):

@@ -156,6 +156,90 @@ def test_nested_models_go_as_a_whole():
     assert not trainings.same(head, model.layers[-1].get_weights())
 
 
+def branch(name, layers):
+    """A nested model whose layers may have the names of another's."""
+    inputs = x = keras.Input((4,))
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def branches(*shared, name="both"):
+    """Two nested models, alike to the paths of their weights."""
+    inputs = keras.Input((4,))
+    a, b = (
+        branch(name, [*shared, keras.layers.Dense(4, name="d"), keras.layers.BatchNormalization()])
+        for name in ("a", "b")
+    )
+    joined = keras.layers.Concatenate()([a(inputs), b(inputs)])
+    return keras.Model(inputs, keras.layers.Dense(3, "softmax", name="head")(joined), name=name)
+
+
+def learn(model, thaw):
+    """Which of the layers changed in two epochs, statistics too."""
+    x = np.random.default_rng(0).normal(size=(8, 4))
+    before = [layer.get_weights() for layer in model.layers]
+    model.fit(x, np.arange(8) % 3, epochs=2, callbacks=[thaw], verbose=0)
+    pairs = zip(model.layers, before, strict=True)
+    return {layer.name for layer, old in pairs if not trainings.same(old, layer.get_weights())}
+
+
+def test_what_has_the_same_path_is_not_the_same(tmp_path):
+    """Nor after saving, loading, another name and in a Sequential."""
+    model, thaw = branches(name="b"), GradualUnfreeze(["b"], every=5, verbose=0)
+    compile_(model, thaw.optimizer(model, keras.optimizers.SGD(0.5)))
+    assert model.get_layer("a").weights[0].path == model.get_layer("b").weights[0].path
+    model.name = "another"
+    assert learn(model, thaw) == {"a", "head"}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert learn(loaded, thaw) == {"a", "head"}
+    with pytest.raises(ValueError, match=r"it has .* of other groups: model.compile"):
+        learn(loaded, GradualUnfreeze(["a"], verbose=0))
+
+
+def test_layers_of_one_path_are_told_apart_by_a_function():
+    twins = [branch("twin", [keras.layers.Dense(4, name="d*[b")]) for _ in range(2)]
+
+    class Stacked(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [*twins, keras.layers.Dense(3, "softmax", name="head")]
+
+        def call(self, x):
+            for part in self.parts:
+                x = part(x)
+            return x
+
+    model, thaw = Stacked(), GradualUnfreeze([lambda one: one is twins[1]], every=5, verbose=0)
+    model(np.zeros((1, 4)))
+    compile_(model, thaw.optimizer(model, keras.optimizers.SGD(0.5)))
+    before = [one.get_weights() for one in twins]
+    assert learn(model, thaw) == {"twin", "head"}
+    assert not trainings.same(before[0], twins[0].get_weights())
+    assert trainings.same(before[1], twins[1].get_weights())
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (["b", "a"], [0, 0, 1, 1, 0, 0, 2]),
+        (["a", "b"], [0, 0, 0, 0, 1, 1, 2]),
+        (["b"], [0, 0, 1, 1, 0, 0, 1]),
+        (["b/shared"], [0, 0, 1, 1, 1, 1, 1]),
+        (["a/d", "a"], [1, 1, 0, 0, 2, 2, 2]),
+    ],
+)
+def test_a_shared_layer_is_in_the_first_group_that_it_fits(groups, expected):
+    shared, inputs = keras.layers.Dense(4, name="shared"), keras.Input((4,))
+    parts = [branch(name, [shared, keras.layers.Dense(4, name="d")]) for name in ("a", "b")]
+    added = keras.layers.Add()([part(inputs) for part in parts])
+    head = keras.layers.Dense(3, use_bias=False)
+    model = keras.Model(inputs, head(added))
+    optimizer = GradualUnfreeze(groups).optimizer(model, keras.optimizers.SGD(0.1))
+    assert optimizer.groups_of(model.trainable_variables) == expected
+
+
 def test_after_the_training_norms_learn_as_ever():
     model, thaw = thawing(every=9, graph=True)
     start = model.get_weights()
@@ -216,9 +300,32 @@ def test_thaws_are_told(capsys):
     assert capsys.readouterr().out == "\nEpoch 3: group 2 of 2 learns from now.\n"
 
 
-def test_another_optimizer_is_refused():
-    with pytest.raises(ValueError, match=r"compiled with the optimizer that this callback makes"):
-        trainings.rehearse(trainings.compiled(), [GradualUnfreeze(["features"])], [0])
+@pytest.mark.parametrize("optimizer", ["sgd", None])
+def test_another_optimizer_is_refused(optimizer):
+    model = trainings.network()
+    model.compile(optimizer, "mse")
+    with pytest.raises(ValueError, match=r"optimizer that this callback makes; it has (sgd|none)"):
+        trainings.rehearse(model, [GradualUnfreeze(["features"])], [0])
+
+
+def test_a_model_with_optimizers_of_its_own_is_refused():
+    class Rivals(keras.Model):
+        def train_step(self, data):
+            """Not come to."""
+
+    inputs = keras.Input((4,))
+    model = Rivals(inputs, keras.layers.Dense(3, name="d")(inputs))
+    model.rival = keras.optimizers.Adam()
+    thaw = GradualUnfreeze(["d"], verbose=0)
+    model.compile(thaw.optimizer(model, keras.optimizers.SGD(0.1)), "mse")
+    with pytest.raises(ValueError, match=r"trains alone; `.*` has rival besides"):
+        trainings.rehearse(model, [thaw], [0])
+
+
+def used():
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(trainings.network().trainable_variables)
+    return optimizer
 
 
 @pytest.mark.parametrize(
@@ -245,6 +352,9 @@ def test_bad_arguments(arguments, error, message):
             keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)),
             "must be a single Keras optimizer, .* got <keras.*LossScaleOptimizer",
         ),
+        (keras.optimizers.Ftrl(0.1), "at a learning rate of 0, and Ftrl divides by it"),
+        (keras.optimizers.SGD(lambda: 0.1), "a number as its learning rate; .* schedule"),
+        (used(), "must be new; got .*, which is built"),
     ],
 )
 def test_bad_optimizers_and_groups(optimizer, message):
