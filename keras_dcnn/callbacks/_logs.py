@@ -4,7 +4,7 @@ import math
 import warnings
 
 from keras_dcnn._checks import check_choice
-from keras_dcnn._keras.fitting import infer_mode
+from keras_dcnn._keras.fitting import infer_mode, variables_of_fit
 
 
 class Monitor:
@@ -18,21 +18,33 @@ class Monitor:
         self._warned = False
 
     def read(self, model, logs):
-        """The value as a float; None when it is missing (warns once) or not finite."""
+        """The value as a float; None when it is NaN or missing.
+
+        Warns, once, where it is missing, but not of an epoch that others are validated in.
+        """
         if self.name not in logs:
-            if not self._warned:
-                warnings.warn(
-                    f"{self.owner} monitors '{self.name}', which is not among the logs "
-                    f"({', '.join(sorted(logs))}), so it does nothing here: pass "
-                    "`validation_data` to fit, or correct `monitor`.",
-                    stacklevel=2,
-                )
-                self._warned = True
+            self._warn_if_missing(model, logs)
             return None
         if self.mode == "auto":
             self.mode = infer_mode(model, self.name)
         value = float(logs[self.name])
-        return value if math.isfinite(value) else None
+        return None if math.isnan(value) else value
+
+    def _warn_if_missing(self, model, logs):
+        of_validation = self.name.startswith("val_")
+        not_validated = of_validation and not any(name.startswith("val_") for name in logs)
+        data = variables_of_fit(model).get("validation_data") if not_validated else None
+        if self._warned or data is not None:
+            return
+        advice = "correct `monitor`, or put the callback that logs it before this one"
+        if not_validated:
+            advice = "pass `validation_data` to fit, or correct `monitor`"
+        warnings.warn(
+            f"{self.owner} monitors '{self.name}', which is not among the logs "
+            f"({', '.join(sorted(logs))}), so it does nothing here: {advice}.",
+            stacklevel=2,
+        )
+        self._warned = True
 
     def cost(self, value):
         """The value with the sign that makes lower better."""

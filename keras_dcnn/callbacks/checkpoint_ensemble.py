@@ -4,12 +4,11 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 
-from keras_dcnn._checks import check_choice, check_count
+from keras_dcnn._checks import as_path, check_choice, check_count
 from keras_dcnn._files.atomic import remove_leftovers
 from keras_dcnn._files.members import (
     ARCHITECTURE,
@@ -20,24 +19,12 @@ from keras_dcnn._files.members import (
     write_member,
     write_other_architecture,
 )
+from keras_dcnn.callbacks._kept_members import as_float, leaving, plain, why_turned_away
 from keras_dcnn.callbacks._logs import Monitor
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import EnsembleOnDisk
 
 _MEMBERS = "member-*.weights.h5"
-
-
-def leaving(members, value, keep, max_members, cost):
-    """The members that leave when one of this value comes; None turns that one away."""
-    if value is None:
-        return None
-    if keep == "all" or len(members) < max_members:
-        return []
-    if keep != "best":
-        return members[:1]
-    # The last of equals is the one to go, so that in a tie the earlier epoch stays.
-    worst = max(members, key=lambda m: (cost(m["value"]), m["file"]))
-    return [worst] if cost(value) < cost(worst["value"]) else None
 
 
 class CheckpointEnsemble(StatefulCallback):
@@ -58,10 +45,10 @@ class CheckpointEnsemble(StatefulCallback):
 
     Args:
         directory: Where to write; made if missing. Must not hold the members of another run.
-        keep: `"best"` keeps the `max_members` best by `monitor`, the earlier one in a tie, and
-            none whose value is NaN or missing; `"last"` keeps the last `max_members`; `"all"`
-            keeps all; `"cycle"` the last `max_members` of those that `SnapshotSchedule`, also in
-            the callbacks, ends its cycles with.
+        keep: `"best"` keeps the `max_members` best by `monitor`, the earlier one in a tie, none
+            whose value is NaN or missing, an infinite one as the worst or the best; `"last"` keeps
+            the last `max_members`; `"all"` keeps all; `"cycle"` the last `max_members` of those
+            that `SnapshotSchedule`, also in the callbacks, ends its cycles with.
         max_members: Number of members but for "all", ≥ 1. There is at most one more on disk.
         monitor: Quantity of the logs that ranks the members.
         every: Epochs from one candidate to the next, ≥ 1; not for "cycle".
@@ -113,17 +100,20 @@ class CheckpointEnsemble(StatefulCallback):
         check_count("max_members", max_members)
         check_count("every", every)
         self._monitor = Monitor("CheckpointEnsemble", monitor, mode)
-        self.directory = Path(directory)
+        self.directory = as_path("directory", directory)
         self.keep = keep
         self.max_members = max_members
         self.monitor = monitor
         self.every = every
         self.mode = mode
-        self._epochs_seen, self._turned_out = 0, []
+        self._epochs_seen, self._turned_out, self._why_none = 0, [], None
 
     @property
-    def members(self) -> list[str]:
+    def members(self) -> list[dict[str, Any]]:
         """Entries of the manifest, in the order of training: file, epoch, value, sha256."""
+        return [entry | {"value": as_float(entry["value"])} for entry in self._entries()]
+
+    def _entries(self):
         written = (self.directory / MANIFEST).is_file()
         return read_manifest(self.directory)["members"] if written else []
 
@@ -134,12 +124,12 @@ class CheckpointEnsemble(StatefulCallback):
                 f"`directory` must not hold the members of another run; {self.directory} holds "
                 f"{found}: choose another directory, or delete them."
             )
-        self._epochs_seen, self._turned_out = 0, []
+        self._epochs_seen, self._turned_out, self._why_none = 0, [], None
         self._monitor.mode = self.mode
         self._keep_only([])
 
     def get_state(self) -> dict[str, Any]:
-        return {**super().get_state(), "mode": self._monitor.mode, "members": self.members}
+        return {**super().get_state(), "mode": self._monitor.mode, "members": self._entries()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
@@ -178,7 +168,10 @@ class CheckpointEnsemble(StatefulCallback):
         value = float(logs.get(self.monitor, math.nan))
         if self.keep == "best":
             value = self._monitor.read(self.model, logs)
-        members = self.members
+            self._why_none = (
+                None if value is not None else why_turned_away(self.monitor, epoch, logs)
+            )
+        members = self._entries()
         gone = leaving(members, value, self.keep, self.max_members, self._monitor.cost)
         if gone is None:
             return
@@ -187,6 +180,7 @@ class CheckpointEnsemble(StatefulCallback):
         try:
             self._write(epoch, value, kept)
         except OSError as error:
+            self._why_none = f"that of epoch {epoch + 1} could not be written ({error})"
             warnings.warn(
                 f"Epoch {epoch + 1}: CheckpointEnsemble could not write a member ({error}); the "
                 "training goes on.",
@@ -221,7 +215,7 @@ class CheckpointEnsemble(StatefulCallback):
             write_architecture(self.model, self.directory / ARCHITECTURE)
         file = self.directory / f"member-{self._epochs_seen:04d}.weights.h5"
         entry = write_member(self.model, file) | architecture
-        entry |= {"epoch": epoch + 1, "value": value if math.isfinite(value) else None}
+        entry |= {"epoch": epoch + 1, "value": plain(value)}
         try:
             write_manifest(self.directory, [*kept, entry], monitor=self.monitor)
         except OSError:
@@ -240,8 +234,16 @@ class CheckpointEnsemble(StatefulCallback):
         `keras_dcnn.ensemble.EnsembleOnDisk` of the directory keeps them on disk.
         """
         if not self.members:
-            raise ValueError(
-                f"there must be at least one member; {self.directory} holds none: train with this "
-                f"callback first, and see that '{self.monitor}' is among the logs."
-            )
+            rule = "there must be at least one member"
+            raise ValueError(f"{rule}; {self.directory} holds none: {self._reason()}.")
         return EnsembleOnDisk(self.directory, combine, weights, damaged=damaged).load()
+
+    def _reason(self):
+        """Why there is no member."""
+        if not self._epochs_seen:
+            return "train with this callback first"
+        if self.keep == "cycle":
+            return self._why_none or "no cycle of SnapshotSchedule has ended"
+        if self._epochs_seen < self.every:
+            return f"`every` is {self.every}, and it has seen {self._epochs_seen} epochs"
+        return self._why_none or f"it has seen {self._epochs_seen} epochs, and lost its members"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from keras_dcnn._files.members import write_manifest, write_member
 from keras_dcnn.callbacks import CheckpointEnsemble, checkpoint_ensemble
-from keras_dcnn.callbacks.checkpoint_ensemble import leaving
+from keras_dcnn.callbacks._kept_members import leaving
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.arange(8) % 3
@@ -79,6 +79,60 @@ def test_best_are_the_first_of_a_stable_sort(values, max_members):
             members = [*rest, {"file": f"{i:04d}", "value": value, "i": i}]
     expected = sorted(np.argsort(values, kind="stable")[:max_members])
     assert [member["i"] for member in members] == expected
+
+
+def test_infinite_values_are_the_worst_and_the_best(tmp_path):
+    """Regression: they were turned away like NaN."""
+    callback = CheckpointEnsemble(tmp_path, "best", 2, "score", 1, "min")
+    train(callback, [np.inf, 3.0, -np.inf, np.nan, 2.0])
+    assert [one["value"] for one in callback.members] == [-np.inf, 2.0]
+    assert "Infinity" not in (tmp_path / "manifest.json").read_text()  # strict JSON
+    again = CheckpointEnsemble(tmp_path, "best", 2, "score", 1, "min")
+    again.set_state(callback.get_state())
+    assert again.members == callback.members
+
+
+@pytest.mark.parametrize(
+    ("values", "arguments", "why"),
+    [
+        ([], {}, "train with this callback first"),
+        ([np.nan] * 2, {}, "in epoch 2, the last that it saw, 'score' was NaN"),
+        ([1.0], {"monitor": "other"}, "'other' was missing from the logs"),
+        ([1.0], {"every": 3}, "`every` is 3, and it has seen 1 epochs"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:CheckpointEnsemble monitors 'other'")
+def test_why_there_is_no_member(tmp_path, values, arguments, why):
+    """Regression: of NaN it said that the quantity was not among the logs."""
+    callback = CheckpointEnsemble(tmp_path, mode="min", **{"monitor": "score", **arguments})
+    if values:
+        train(callback, values)
+    with pytest.raises(ValueError, match=re.escape(why)):
+        callback.ensemble()
+
+
+@pytest.mark.every_backend
+def test_epochs_without_validation_are_passed_over(tmp_path):
+    """Regression: with `validation_freq=2` it said that it did nothing."""
+    callback, data = CheckpointEnsemble(tmp_path, monitor="val_loss"), (X, Y)
+    classifier().fit(
+        X, Y, epochs=4, validation_data=data, validation_freq=2, callbacks=[callback], verbose=0
+    )
+    assert [member["epoch"] for member in callback.members] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "data", "advice"),
+    [
+        ("val_loss", None, "pass `validation_data` to fit, or correct `monitor`"),
+        ("val_acc", (X, Y), "correct `monitor`, or put the callback that logs it before"),
+        ("acc", (X, Y), "correct `monitor`, or put the callback that logs it before"),
+    ],
+)
+def test_what_a_missing_quantity_is_told_of(tmp_path, monitor, data, advice):
+    callback = CheckpointEnsemble(tmp_path, monitor=monitor)
+    with pytest.warns(UserWarning, match=rf"'{monitor}', which is not .* nothing here: {advice}"):
+        classifier().fit(X, Y, validation_data=data, callbacks=[callback], verbose=0)
 
 
 def test_members_answer_as_the_model_did_and_average(tmp_path):
