@@ -1,6 +1,5 @@
 """compare_ensembles: the ways to use a pool of models, side by side."""
 
-import dataclasses
 import timeit
 import warnings
 from typing import Any
@@ -14,7 +13,7 @@ from keras_dcnn._structure.copies import copy_model
 from keras_dcnn.ensemble.averaging.soup import soup
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
 from keras_dcnn.ensemble.ensemble_comparison import COLUMNS, EnsembleComparison
-from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches
+from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches, that_count
 from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
 from keras_dcnn.ensemble.judging.calibration import calibration
 from keras_dcnn.ensemble.judging.select_members import select_members
@@ -49,11 +48,13 @@ def compare_ensembles(
 
     Args:
         pool: A list of trained Keras classifiers with the same inputs and classes, or an
-            `Ensemble` of them.
-        data: To choose on: `(x, y)` of arrays, or tf.data, PyDataset, DataLoader with labels, which
-            can be read again and again.
+            `Ensemble`, of which those of a weight above 0 are compared.
+        data: To choose on: `(x, y)` or `(x, y, sample_weight)` of arrays, or tf.data, PyDataset,
+            DataLoader with labels, which can be read again and again. Samples of weight 0 are left
+            out. Where a sample may have several labels, `y` is rows of 0 and 1.
         report_data: To report on, of the same kinds; None reports on `data`, with a warning.
-        metric: By what single and greedy are chosen: as in `select_members`, one for classes.
+        metric: By what single and greedy are chosen: as in `select_members`, but not "mse", as the
+            columns are of classes.
         trained_on: What the models were trained on, the images or
             `EnsembleOnDisk(directory).trained_on`, as in `StackedEnsemble.fit`. None warns.
         batch_size: Samples at a time; None for 32, or as the data come.
@@ -89,7 +90,13 @@ def compare_ensembles(
         Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 8.
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
-    members = pool.members if isinstance(pool, Ensemble) else pool
+    if metric == "mse":
+        raise ValueError(
+            "`metric` must be one for classes, or a function; got 'mse': of models that predict "
+            'numbers, choose by `select_members(…, metric="mse")`.'
+        )
+    numbers = [*pool.shares()] if isinstance(pool, Ensemble) else range(len(pool))
+    members = [pool.members[i] for i in numbers] if isinstance(pool, Ensemble) else pool
     uniform = Ensemble(members)
     check = held_out(trained_on, "give samples that were held out of the training")
     chosen_on = report = _HeldOut(uniform, data, batch_size, check)
@@ -102,10 +109,14 @@ def compare_ensembles(
             "samples to report on are among those to choose on: give others as `report_data`.",
             stacklevel=2,
         )
-    selection = select_members(chosen_on.outputs, chosen_on.y, metric)
+    selection = select_members(
+        chosen_on.outputs, chosen_on.y, metric, sample_weight=chosen_on.weights
+    )
     best, count = selection.single_best, len(members)
     ways = {
-        "single": lambda: _weighted(report, members, np.eye(count)[best], f"member {best}"),
+        "single": lambda: _weighted(
+            report, members, np.eye(count)[best], f"member {numbers[best]}"
+        ),
         "uniform": lambda: _weighted(report, members, np.full(count, 1 / count)),
         "greedy": lambda: _weighted(report, members, selection.weights),
         "soup": lambda: _souped(report, members, data),
@@ -140,6 +151,7 @@ def _souped(report, members, data):
         raise ValueError("the members are not compiled, with a loss to choose by.")
     model = copy_model(members[0], "a soup")
     model.compile(optimizer=None, loss=compile_arguments(members[0])["loss"])
+    data = that_count(*data) if isinstance(data, tuple) and len(data) == 3 else data
     kept = sum(trial.stayed for trial in soup(model, list(members), data).tried)
     alone = Ensemble([model])
     again = _HeldOut(alone, report.source, report.batch_size)
@@ -147,9 +159,13 @@ def _souped(report, members, data):
 
 
 def _stacked(report, members, chosen_on):
-    stacked = StackedEnsemble(members).fit_predictions(chosen_on.outputs, chosen_on.y)
+    weights = {} if chosen_on.weights is None else {"sample_weight": chosen_on.weights}
+    stacked = StackedEnsemble(members).fit_predictions(chosen_on.outputs, chosen_on.y, **weights)
     p = to_numpy(stacked.head(np.concatenate(report.outputs, axis=1)))
-    return report.row(stacked, p, type(stacked.estimator).__name__)
+    estimator, each = stacked.estimator, ""
+    if isinstance(estimator, tuple):
+        estimator, each = estimator[0], " for each label"
+    return report.row(stacked, p, type(estimator).__name__ + each)
 
 
 class _HeldOut:
@@ -157,15 +173,21 @@ class _HeldOut:
 
     def __init__(self, ensemble, source, batch_size, check=fingerprints):
         self.source, self.batch_size = source, batch_size
-        labels, outputs, prints, first = [], [], [], []
-        x, y = source if isinstance(source, tuple) else (source, None)
-        for x_batch, y_batch, _ in held_out_batches(x, y, batch_size, check):
+        labels, outputs, prints, first, weights = [], [], [], [], []
+        x, y, weight = (
+            (*source, None, None)[:3] if isinstance(source, tuple) else (source, None, None)
+        )
+        batches = held_out_batches(x, y, batch_size, check, weight)
+        for x_batch, y_batch, weight in batches:
             labels.append(to_numpy(y_batch))
+            weights.append(weight)
             outputs.append(ensemble.predict_members(x_batch, batch_size=len(y_batch)))
             if sum(map(len, prints)) < _TIMED:
                 first.append(keras.tree.map_structure(to_numpy, x_batch))
             prints.append(fingerprints(x_batch))
         self.y, self.prints = np.concatenate(labels), np.concatenate(prints)
+        weighted = weights[0] is not None
+        self.weights = np.concatenate([*map(to_numpy, weights)]) if weighted else None
         self.outputs = np.concatenate(outputs, axis=1)
         self._first = keras.tree.map_structure(lambda *x: np.concatenate(x)[:_TIMED], *first)
 
@@ -176,8 +198,9 @@ class _HeldOut:
             number=1,
             repeat=4,  # of which the first compiles
         )
+        found = calibration(self.y, probabilities, sample_weight=self.weights)
         return {
-            **dataclasses.asdict(calibration(self.y, probabilities)),
+            **{name: getattr(found, name) for name in ("accuracy", "nll", "ece", "brier")},
             "seconds": min(seconds) * 1000 / min(len(self.y), _TIMED),
             "parameters": int(model.count_params()),
             "note": note,

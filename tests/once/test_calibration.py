@@ -1,6 +1,9 @@
 """calibration: the numbers of scikit-learn, and of the ECE's definition."""
 
+import copy
 import dataclasses
+import json
+import pickle
 
 import numpy as np
 import pytest
@@ -86,6 +89,110 @@ def test_balanced_accuracy_is_scikit_learns():
     assert found == pytest.approx(metrics.balanced_accuracy_score(y, guess))
 
 
+def of_labels(samples=200, labels=3):
+    """Probabilities of several labels, and rows of 0 and 1; some rows have none."""
+    draw = np.random.default_rng(7)
+    p = draw.uniform(size=(samples, labels)) ** 2
+    return (draw.uniform(size=p.shape) < p).astype(int), p
+
+
+@pytest.mark.parametrize("dtype", [int, float, bool, "uint8"])
+def test_several_labels_are_questions_each_against_scikit_learn(dtype):
+    y, p = of_labels()
+    assert (y.sum(1) == 0).any()
+    found = calibration(y.astype(dtype), p)
+    flat, q = y.ravel(), p.ravel()
+    assert found.accuracy == pytest.approx(1 - metrics.hamming_loss(y, p > 0.5))
+    assert found.nll == pytest.approx(metrics.log_loss(flat, q))
+    assert found.brier == pytest.approx(metrics.brier_score_loss(flat, q))
+    confidence, right = np.maximum(q, 1 - q), (q > 0.5) == flat
+    assert found.ece == pytest.approx(reference_ece(flat, confidence, right, 15))
+
+
+def test_one_hot_rows_are_one_class_where_predictions_sum_to_1_and_labels_where_not():
+    y, p = predictions(4)
+    rows = np.eye(4)[y]
+    assert calibration(rows, p) == calibration(y, p)
+    sigmoids = np.clip(1.5 * p, 0, 1)
+    found = calibration(rows, sigmoids)
+    assert found.accuracy == pytest.approx(np.mean((sigmoids > 0.5) == rows))
+    assert found.nll == pytest.approx(metrics.log_loss(rows.ravel(), sigmoids.ravel()))
+    broken = p.copy()
+    broken[5] = 0.9  # one row that does not sum to 1 is no other task
+    with pytest.raises(ValueError, match=r"`probabilities\[5\]` .* with a sum of 3.6"):
+        calibration(rows, broken)
+
+
+def test_a_class_in_each_place():
+    rng = np.random.default_rng(0)
+    p, y = rng.dirichlet(np.ones(3), (5, 4, 3)), rng.integers(0, 3, (5, 4, 3))
+    expected = calibration(y.ravel(), p.reshape(-1, 3))
+    for labels in (y, y[..., None], np.eye(3)[y]):
+        assert calibration(labels, p) == expected
+    weights = rng.integers(0, 2, (5, 4, 3))
+    p[weights == 0] = np.nan
+    masked = calibration(np.where(weights, y, 255).astype("uint8"), p, sample_weight=weights)
+    assert masked == calibration(y[weights == 1], p[weights == 1])
+
+
+@pytest.mark.parametrize("classes", [1, 4])
+def test_weights_are_scikit_learns_and_what_has_0_may_be_anything(classes):
+    y, p = predictions(classes)
+    weights = np.random.default_rng(1).integers(0, 4, 300) / 2
+    columns = np.hstack([1 - p, p]) if classes == 1 else p
+    guess, of_two = columns.argmax(1), p[:, -1] if classes == 1 else p
+    y, p = np.where(weights > 0, y, -1), np.where(weights[:, None] > 0, p, np.nan)
+    found, counts = calibration(y, p, sample_weight=weights), weights > 0
+    y, weights = y[counts], weights[counts]
+    given = {"sample_weight": weights}
+    assert found.accuracy == pytest.approx(metrics.accuracy_score(y, guess[counts], **given))
+    assert found.nll == pytest.approx(metrics.log_loss(y, columns[counts], **given))
+    assert found.brier == pytest.approx(metrics.brier_score_loss(y, of_two[counts], **given))
+    times = (2 * weights).astype(int)  # a weight is as so many samples
+    repeated = calibration(np.repeat(y, times), np.repeat(p[counts], times, axis=0))
+    assert found.ece == pytest.approx(repeated.ece)
+
+
+def test_labels_that_are_masked_count_for_nothing():
+    y, p = of_labels()
+    mask = np.random.default_rng(2).random(y.shape) < 0.7
+    found = calibration(np.where(mask, y, -1), np.where(mask, p, np.nan), sample_weight=mask)
+    assert found.nll == pytest.approx(metrics.log_loss(y[mask], p[mask]))
+    assert found.accuracy == pytest.approx(np.mean((p > 0.5)[mask] == y[mask]))
+
+
+def test_classes_by_name():
+    y, p = predictions(3)
+    found = calibration(y, p, class_names=np.array(["cat", "dog", "eel"]))
+    assert list(found.classes) == ["cat", "dog", "eel"]
+    for k, one in enumerate(found.classes.values()):
+        assert one == calibration(y == k, p[:, k])
+    assert str(found).splitlines()[2] == f"dog: {found.classes['dog']}"
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["classes"]["eel"]["classes"] is None
+    assert pickle.loads(pickle.dumps(found)) == copy.deepcopy(found) == found
+    hash(found)
+    y, p = of_labels()
+    for k, one in enumerate(calibration(y, p, class_names=["a", "b", "c"]).classes.values()):
+        alone = calibration(y[:, k], p[:, k])
+        assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(alone))
+    y, p = predictions(1)
+    no, yes = calibration(y, p, class_names=["no", "yes"]).classes.values()
+    assert (yes.nll, yes.ece) == pytest.approx((no.nll, no.ece))
+    assert yes == calibration(y, p)
+
+
+def test_narrow_types_are_computed_as_wide_ones():
+    y = np.arange(3000) % 3
+    p = np.where(np.eye(3)[y] == 1, 0.5, 0.25)
+    expected = calibration(y, p)
+    assert calibration(y.astype("uint8"), p.astype("float16")) == expected
+    assert calibration(np.eye(3, dtype="uint8")[y], p.astype("float32")) == expected
+    sure = np.eye(3, dtype="int8")[y]
+    assert dataclasses.astuple(calibration(y, sure)) == (1, 0, 0, 0, None)
+    with pytest.raises(ValueError, match="got dtype complex128"):
+        calibration(y, p + 0j)
+
+
 def test_printed_it_is_one_line():
     assert str(Calibration(0.9, 0.31234, 0.02, 0.15)) == (
         "accuracy 0.9, NLL 0.3123, ECE 0.02, Brier 0.15"
@@ -109,8 +216,41 @@ def test_printed_it_is_one_line():
         ([0, 1], [[0.5, 0.5], [1.5, -0.5]], 15, r"`probabilities\[1\]` lies between -0.5 and 1.5"),
         ([0, 1], [[0.5, 0.5], [0.5, 0.2]], 15, "with a sum of 0.7: apply a softmax"),
         ([[0.3, 0.7], [1, 0]], np.eye(2), 15, "must be labels or one-hot rows; got .* sample 0"),
+        ([[1, 0], [0, 0.5]], np.eye(2), 15, "several labels rows of 0 and 1; got .* no shares"),
+        ([[1, 0], [0, -1]], np.eye(2), 15, "several labels rows .* the `sample_weight` 0"),
+        (
+            [[1, 0], [1, 1]],
+            np.eye(2),
+            15,
+            r"sum to 1, as of a softmax.*`y` has \[1 1\] for sample 1",
+        ),
+        ([[1, 1], [0, 0]], [[2, 0.5], [0, 0]], 15, r"from 0 to 1; `probabilities\[0, 0\]` is 2"),
+        ([0, 1], [[1.5], [0.5]], 15, r"`probabilities\[0\]` is 1.5: apply a sigmoid"),
+        ([0, 1], [[0.9, 0.8], [0.7, 0.9]], 15, "several labels are rows of 0 and 1"),
+        ([0, 1.5], np.eye(2), 15, "from 0 to 1, the classes of 2 outputs; got 1.5 for sample 1"),
+        ([0, -1], np.eye(2), 15, "got -1 for sample 1"),
+        ([1, 2], [[0.5], [0.5]], 15, "the two classes of one output; got 2 for sample 1"),
+        ([0, np.nan], np.eye(2), 15, "got nan for sample 1"),
+        (["cat", "dog"], np.eye(2), 15, "number the classes, as `np.unique"),
     ],
 )
 def test_bad_arguments(y, p, bins, message):
     with pytest.raises(ValueError, match=message):
         calibration(y, p, bins)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"class_names": ["a"]}, "one for each of 2 classes; got"),
+        ({"class_names": "ab"}, "one for each of 2 classes"),
+        ({"class_names": ["a", "a"]}, "must be different names"),
+        ({"sample_weight": [1]}, r"`sample_weight` must be numbers of shape \(2,\) or \(2, 1\)"),
+        ({"sample_weight": [0, 0]}, "not all 0; got numbers from 0.0 to 0.0"),
+        ({"sample_weight": [1, -1]}, "of at least 0"),
+        ({"sample_weight": [1, np.nan]}, "must be finite numbers"),
+    ],
+)
+def test_bad_names_and_weights(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        calibration([0, 1], np.eye(2), **arguments)

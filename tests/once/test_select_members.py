@@ -1,6 +1,8 @@
 """select_members: the same choice as a plain loop, in little time; and refuses what can't be."""
 
+import copy
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -163,6 +165,61 @@ def test_one_member():
     assert select_members(oof, y).weights == (1.0,)
 
 
+LABELS = {
+    "accuracy": lambda y, p: 1 - metrics.hamming_loss(y, p > 0.5),
+    "balanced_accuracy": lambda y, p: np.mean(
+        [metrics.balanced_accuracy_score(*one) for one in zip(y.T, p.T > 0.5, strict=True)]
+    ),
+    "log_loss": lambda y, p: -metrics.log_loss(y.ravel(), p.ravel()),
+    "brier": lambda y, p: -metrics.brier_score_loss(y.ravel(), p.ravel()),
+}
+
+
+@pytest.mark.parametrize("metric", LABELS)
+def test_several_labels_are_chosen_by_as_scikit_learn_judges_them(metric):
+    rng = np.random.default_rng(4)
+    y = (rng.random((50, 3)) < [0.5, 0.3, 0.1]).astype("uint8")
+    oof = 1 / (1 + np.exp(-rng.normal(2.0 * y - 1, 2, (6, 50, 3))))
+    (steps,) = select_members(oof, y, metric, bags=1, num_steps=8).trace
+    expected = plain_greedy(LABELS[metric], y, oof, range(6), num_steps=8)
+    assert [step.member for step in steps] == [member for member, _ in expected]
+    np.testing.assert_allclose([s.score for s in steps], [score for _, score in expected])
+    with pytest.raises(ValueError, match=r"needs probabilities, from 0 to 1; `oof\[0, 0, 0\]`"):
+        select_members(oof - 3, y, metric)
+
+
+@pytest.mark.parametrize("metric", [*SKLEARN, "mse", "function"])
+def test_samples_of_weight_0_count_for_nothing_and_others_as_often_as_they_say(metric):
+    oof, y = pool(samples=40)
+    weights = np.arange(40) % 3
+    score = metric
+    if metric == "mse":
+        y = oof[2] / 2
+    if metric == "function":
+        score = lambda y, p, sample_weight=None: metrics.accuracy_score(  # noqa: E731
+            y, p.argmax(-1), sample_weight=sample_weight
+        )
+    repeated = select_members(oof.repeat(weights, axis=1), y.repeat(weights, axis=0), score, bags=2)
+    oof[:, weights == 0], y[weights == 0] = np.nan, -7
+    found = select_members(oof, y, score, bags=2, sample_weight=weights)
+    assert found.weights == pytest.approx(repeated.weights)
+    assert found.score == pytest.approx(repeated.score)
+    for one, other in zip(found.trace[0], repeated.trace[0], strict=True):
+        assert one.tried == pytest.approx(other.tried)
+
+
+def test_a_mask_reaches_no_function():
+    oof, y = pool(samples=40)
+    mask = np.arange(40) % 3 > 0
+    found = select_members(oof, y, SKLEARN["accuracy"], sample_weight=mask)
+    assert found.weights == select_members(oof[:, mask], y[mask], SKLEARN["accuracy"]).weights
+
+
+def test_pickled_and_copied():
+    chosen = select_members(*pool())
+    assert pickle.loads(pickle.dumps(chosen)) == copy.deepcopy(chosen) == chosen
+
+
 def of_type(dtype, probabilities):
     """Predictions that use much of a type's range, or that are 0 or 1 in it; and labels."""
     rng = np.random.default_rng(3)
@@ -260,6 +317,10 @@ def changed(value, member=2, sample=5):
         ({"oof": changed(-0.1), "metric": "brier"}, r"`oof\[2, 5\]` lies between -0.1 and -0.1"),
         ({"metric": "auc"}, "`metric` must be one of 'accuracy'"),
         ({"metric": lambda y, p: np.nan}, "`metric` must return a finite number; got nan"),
+        ({"metric": lambda y, p: p[0]}, r"`metric` must return one number; got shape \(4,\)"),
+        ({"y": np.eye(4)[Y] + np.eye(4)[Y - 1]}, "sum to 1, as of a softmax"),
+        ({"y": np.float64(1), "metric": "mse"}, "as many samples as `oof`, 60; got no array"),
+        ({"sample_weight": Y[1:], "metric": "mse"}, r"`sample_weight` .* got .* \(59,\)"),
         ({"metric": "mse"}, r"a member predicts, \(60, 4\), .* got shape \(60,\)"),
         ({"metric": lambda y, p: 0.0, "y": Y[1:]}, "as many samples as `oof`, 60; got 59"),
         ({"with_replacement": 1}, "must be True or False"),

@@ -120,6 +120,15 @@ def replace_head(head, layer):
     head.set_weights(layer.get_weights())
 
 
+def unpickled(kind, arguments, learner, head, compile_config):
+    """A StackedEnsemble, by its class, whose head is an estimator, which Keras can't save."""
+    stacked = kind(head=learner.learner, **arguments)
+    stacked._take(learner, head)
+    if compile_config:
+        stacked.compile_from_config(compile_config)
+    return stacked
+
+
 def _check_occur(found):
     """Raise ValueError unless each class has samples, and of several labels each both ways."""
     several = found.task is Task.SEVERAL_LABELS

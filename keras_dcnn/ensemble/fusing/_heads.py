@@ -93,3 +93,12 @@ def train_head(model, features, y, fit_arguments):
     alone.compile(**compile_arguments(model))
     model.history = alone.fit(features, y, **fit_arguments)
     return model.history
+
+
+def answer_of(head, learner, rows):
+    """What a Keras head, or the learner where it is none, says, and the losses of regularizers."""
+    if not isinstance(head, keras.layers.Layer):
+        return keras.ops.convert_to_tensor(learner.answer(rows), "float32"), []
+    values = head.trainable_variables, head.non_trainable_variables
+    outputs, _, losses = head.stateless_call(*values, rows, training=False, return_losses=True)
+    return keras.ops.stop_gradient(outputs), losses  # or PyTorch would keep the rows

@@ -43,7 +43,8 @@ class EarlyFusion(keras.Model):
     Args:
         networks: Built Keras models, at least one, with the same input shape.
         head: A number of classes, for a Dense layer with a softmax (1: sigmoid), or a Keras layer
-            or model that takes `(batch, features)`.
+            or model that takes `(batch, features)`; where a sample may have several labels
+            `Dense(labels, "sigmoid")`.
         layer: Where the features are: None, the output of each network; the name of a layer that
             each has; or `"penultimate"`, what goes into the last Dense layer of each. Layers inside
             a model inside a network can't be named. What comes after is cut off.
@@ -141,7 +142,7 @@ class EarlyFusion(keras.Model):
             x: As `fit` takes it: arrays, or tf.data, PyDataset, DataLoader with the labels, which
                 must end.
             y: Labels; None where they are in `x`.
-            sample_weight: As in `fit`.
+            sample_weight: As in `fit`; samples of 0 are left out.
             validation_data: As in `fit`.
             batch_size: Samples at a time, of images and of features; None for 32.
             **fit_arguments: What `fit` takes more, such as `epochs`; callbacks get the head as
@@ -151,7 +152,8 @@ class EarlyFusion(keras.Model):
             The `History`, as `fit`.
 
         Raises:
-            ValueError: with `train_networks=True`; for a fusion that is not compiled; for NaN.
+            ValueError: with `train_networks=True`; for a fusion that is not compiled; for NaN; for
+                labels outside the classes.
         """
         if self.train_networks:
             raise ValueError(

@@ -12,9 +12,9 @@ from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining._members import MembersInMemory
 from keras_dcnn.ensemble.combining._models import config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.combining.ensemble import check_members
-from keras_dcnn.ensemble.fusing._estimator_head import estimator_head, replace_head
+from keras_dcnn.ensemble.fusing._estimator_head import estimator_head, replace_head, unpickled
 from keras_dcnn.ensemble.fusing._features import Features, num_features
-from keras_dcnn.ensemble.fusing._heads import hidden_head, keras_head, train_head
+from keras_dcnn.ensemble.fusing._heads import answer_of, hidden_head, keras_head, train_head
 from keras_dcnn.ensemble.fusing._held_out import counted_rows, held_out, held_out_batches
 
 _WAY_OUT = "call `fit_predictions` with out-of-fold predictions, or `fit` with held-out images"
@@ -34,15 +34,17 @@ class StackedEnsemble(CombinedModel):
     - `fit(x, y, trained_on=x_train)` on held-out images, on which it runs the members once; it
       refuses those that the members were trained on.
 
-    `y = head([p₁(x), …, p_M(x)])`. With `layer` it is the stacked network of the tutorial (S-NN):
+    `y = head([p₁(x), …, p_M(x)])`. Where a sample may have several labels, of members that end in
+    sigmoids and `y` in rows of 0 and 1, a classifier is fitted for each label. `estimator` is then
+    a tuple of them. With `layer` it is the stacked network of the tutorial (S-NN):
     the head sees the members' features in place of their predictions. `EarlyFusion` computes the
     same; but there the head is trained like any network, on any data, also end to end.
 
     A linear head of scikit-learn's (LogisticRegression, LinearRegression, Ridge, Lasso and the
     like), also behind a StandardScaler or another scaler, becomes a Keras layer once it is fitted,
     so that the ensemble saves, loads and exports like any model. Others, such as forests and
-    searches, predict in NumPy, and can't be saved, since their only format is executable.
-    `estimator` is the fitted one.
+    searches, predict in NumPy, and can be pickled but not saved, since their only format is
+    executable. `estimator` is the fitted one.
 
     A StackedEnsemble of compiled members is compiled with their loss and metrics, for `evaluate`;
     to train a Keras head, call `compile` with an optimizer.
@@ -134,9 +136,10 @@ class StackedEnsemble(CombinedModel):
         Args:
             predictions: (members, samples, classes), such as the `oof_predictions` of a
                 `CrossValidationEnsemble`, of which `bags()` are the members.
-            y: Labels, whole numbers or one-hot; for a regressor the values; for a Keras head what
-                its loss takes.
-            **fit_arguments: What `fit` of the head takes more, such as `epochs` of Keras's.
+            y: Labels, whole numbers, one-hot rows, or for several labels rows of 0 and 1; for a
+                regressor the values; for a Keras head what its loss takes.
+            **fit_arguments: What `fit` of the head takes more, such as `epochs` of Keras's; of
+                `sample_weight`, samples of 0 are left out, and may be NaN.
 
         Returns:
             This ensemble; `history` has what a Keras head recorded.
@@ -147,8 +150,7 @@ class StackedEnsemble(CombinedModel):
                 f"{self.layer!r}: call `fit` with held-out images."
             )
         weights = fit_arguments.pop("sample_weight", None)
-        counted = counted_rows(self.members, predictions, y, weights)
-        self._fit_rows(*counted, fit_arguments)
+        self._fit_rows(*counted_rows(self.members, predictions, y, weights), fit_arguments)
         return self
 
     def fit(
@@ -178,13 +180,19 @@ class StackedEnsemble(CombinedModel):
         check = held_out(trained_on, _WAY_OUT)
         weights = fit_arguments.pop("sample_weight", None)
         batches = held_out_batches(x, y, batch_size, check, weights)
-        rows, y, weights = self._features.read(batches)
-        self._fit_rows(rows, y, weights, fit_arguments)
+        self._fit_rows(*self._features.read(batches), fit_arguments)
         return self
 
     def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         self._check_keras_head("save")  # Keras would empty the file before it asks for the config
         super().save(filepath, *args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        if self._learner is None:
+            return super().__reduce__()
+        arguments = {"members": list(self.members), "layer": self.layer, "name": self.name}
+        head = self.head if isinstance(self.head, keras.layers.Layer) else None
+        return unpickled, (type(self), arguments, self._learner, head, self.get_compile_config())
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         if config.get("optimizer") is None:
@@ -212,7 +220,11 @@ class StackedEnsemble(CombinedModel):
             train_head(self, rows, y, given)
             return
         self._learner.fit(rows, y, given)
-        self.estimator, layer = self._learner.fitted, self._learner.as_keras(rows)
+        self._take(self._learner, self._learner.as_keras(rows))
+
+    def _take(self, learner, layer):
+        """Answer with an estimator, and with the layer of its coefficients, if there is one."""
+        self._learner, self.estimator = learner, learner.fitted
         if isinstance(self.head, keras.layers.Layer):
             replace_head(self.head, layer)
         elif layer is not None:
@@ -224,16 +236,8 @@ class StackedEnsemble(CombinedModel):
         if self._learner is not None and self.estimator is None:
             raise ValueError(_NOT_FITTED)
         for batch, rows, losses in self._features.run(batches):
-            outputs, more = self._answer(rows)
+            outputs, more = answer_of(self.head, self._learner, rows)
             yield batch, outputs, [*losses, *more]
-
-    def _answer(self, rows):
-        head = self.head
-        if not isinstance(head, keras.layers.Layer):
-            return keras.ops.convert_to_tensor(self._learner.answer(rows), "float32"), []
-        values = head.trainable_variables, head.non_trainable_variables
-        outputs, _, losses = head.stateless_call(*values, rows, training=False, return_losses=True)
-        return keras.ops.stop_gradient(outputs), losses  # or PyTorch would keep the rows
 
     def _check_keras_head(self, method):
         if not isinstance(self.head, keras.layers.Layer):
