@@ -1,4 +1,4 @@
-"""Optimizers: those that a model holds, their slots, rates set within an epoch."""
+"""Optimizers: those that a model holds, those that they hold, their variables."""
 
 import contextlib
 import sys
@@ -6,9 +6,8 @@ import weakref
 from typing import NamedTuple
 
 import keras
-import numpy as np
 
-from keras_dcnn._keras.fitting import state_on_jax, sync
+_DEFAULTS = weakref.WeakKeyDictionary()
 
 
 class HeldOptimizer(NamedTuple):
@@ -28,10 +27,19 @@ def held_optimizers(model):
     compiled = getattr(model, "optimizer", None)
     found = [] if compiled is None else [HeldOptimizer("optimizer", compiled)]
     _look_into(model, "", found, set())
+    inside = {id(inner) for one in found for inner in _inside(one.optimizer)}
     each = {}
     for one in found:
-        each.setdefault(id(one.optimizer), one)
+        if id(one.optimizer) not in inside:
+            each.setdefault(id(one.optimizer), one)
     return list(each.values())
+
+
+def _inside(optimizer):
+    """The optimizers inside one of loss scaling or a MultiOptimizer, and inside those."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    for one in [inner] if inner is not None else getattr(optimizer, "optimizers", []):
+        yield from (one, *_inside(one))
 
 
 def _look_into(part, where, found, seen):
@@ -79,19 +87,27 @@ def training_optimizers(model):
     All are meant where the model trains in a way of its own, but for the RMSprop that Keras takes
     where `compile` is given no optimizer, and that then stands beside those that train.
     """
-    held = held_optimizers(model)
-    compiled = [one for one in held if one.optimizer is getattr(model, "optimizer", None)]
+    compiled = getattr(model, "optimizer", None)
     if not trains_by_itself(model):
-        return compiled
-    own = [one for one in held if one not in compiled]
-    return own if own and compiled and _is_default(compiled[0].optimizer) else held
+        return [] if compiled is None else [HeldOptimizer("optimizer", compiled)]
+    held = held_optimizers(model)
+    own = [one for one in held if one.optimizer is not compiled]
+    return own if own and len(own) < len(held) and _is_default(compiled) else held
 
 
 def _is_default(optimizer):
-    (given, *others), default = leaf_optimizers(optimizer), keras.optimizers.RMSprop()
-    if others or type(given) is not type(default):
-        return False
-    return given.get_config() == {**default.get_config(), "name": given.name}
+    """Whether this was the RMSprop that `compile` takes for none, when it was first asked for.
+
+    Later its rate may be another, and in the middle of an epoch JAX has it.
+    """
+    if optimizer not in _DEFAULTS:
+        given, default = leaf_optimizers(optimizer), keras.optimizers.RMSprop()
+        _DEFAULTS[optimizer] = (
+            len(given) == 1
+            and type(given[0]) is type(default)
+            and given[0].get_config() == {**default.get_config(), "name": given[0].name}
+        )
+    return _DEFAULTS[optimizer]
 
 
 def leaf_optimizers(optimizer):
@@ -106,53 +122,6 @@ def leaf_optimizers(optimizer):
 def has_fixed_rate(optimizer):
     """False where the learning rate is a schedule or a callable, so that it can't be set."""
     return isinstance(optimizer.learning_rate, keras.Variable)
-
-
-class _StepWithNewRates:
-    """JAX's training step, which first puts learning rates into the state that it is given."""
-
-    def __init__(self, step, model):
-        self._step = step
-        self._model = weakref.ref(model)
-        self._fit, self._rates = None, {}
-
-    def set_rate(self, place, rate):
-        if self._fit is not self._model().history:  # a `fit` was interrupted before its step
-            self._fit, self._rates = self._model().history, {}
-        self._rates[place] = rate
-
-    def __call__(self, state, iterator):
-        rates, self._rates = self._rates, {}
-        if rates and self._fit is self._model().history:
-            state = list(state)
-            state[2] = self._with_rates(state[2], rates)
-        return self._step(state, iterator)
-
-    def _with_rates(self, optimizer_variables, rates):
-        import jax
-
-        values = list(optimizer_variables)
-        for place, rate in rates.items():
-            old = values[place]
-            values[place] = jax.device_put(np.asarray(rate, old.dtype), old.sharding)
-        return values
-
-
-def set_rate(model, optimizer, rate):
-    """Set a learning rate, also between two batches.
-
-    There JAX's trainer holds them, and gives them to the step in the third of four lists, so they
-    are changed on the way; the public way, where its state is not found, makes JAX wait.
-    """
-    if not state_on_jax(model):
-        sync(model)
-        optimizer.learning_rate = rate
-        return
-    if not isinstance(model.train_function, _StepWithNewRates):
-        model.train_function = _StepWithNewRates(model.train_function, model)
-    variables = model.optimizer.variables
-    (place,) = [i for i, v in enumerate(variables) if v is optimizer.learning_rate]
-    model.train_function.set_rate(place, rate)
 
 
 def slots(optimizer):
@@ -174,12 +143,18 @@ def reset_slots(optimizer):
             variable.assign(value)
 
 
-def build_optimizer(model):
-    """Give the optimizer its variables, where it has none yet."""
+def build_optimizer(model, optimizer=None, variables=None):
+    """Give the optimizer of `compile`, or another, its variables, where it has none yet."""
     strategy = getattr(model, "distribute_strategy", None)
-    if not model.optimizer.built:
+    optimizer = optimizer or getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
         with strategy.scope() if strategy else contextlib.nullcontext():
-            model.optimizer.build(model.trainable_variables)
+            optimizer.build(model.trainable_variables if variables is None else variables)
+
+
+def trained_by(optimizer):
+    """The variables that an optimizer was built for, or None; their list is private."""
+    return list(optimizer._trainable_variables) if optimizer.built else None
 
 
 def decaying_optimizer(optimizer, variable):

@@ -17,6 +17,12 @@ def put_back(variables, values):
         variable.assign(value)
 
 
+def fits(variables, values):
+    """Whether the values may be of these variables: one for each, of its shape."""
+    shapes = [tuple(variable.shape) for variable in variables]
+    return values is not None and shapes == [np.shape(value) for value in values]
+
+
 @contextlib.contextmanager
 def variables_kept(variables, only_on_error=False):
     """Put the values, which it yields, back at the end of the block, or only where it fails."""

@@ -10,8 +10,13 @@ from keras_dcnn._keras.fitting import infer_mode, variables_of_fit
 class Monitor:
     """Reads one quantity of the logs and knows which direction is better."""
 
-    def __init__(self, owner, name, mode):
+    def __init__(self, owner, name, mode, of_batches=False):
         check_choice("mode", mode, ("auto", "min", "max"))
+        if of_batches and name.startswith("val_"):
+            raise ValueError(
+                "`monitor` must be in the logs of batches, such as 'loss', when `every` is a "
+                f"number of batches; got '{name}', which is of epochs."
+            )
         self.owner = owner
         self.name = name
         self.mode = mode
@@ -67,3 +72,32 @@ class BatchSums:
         value, number = total - self._sum, count - self._count
         self._count, self._sum = count, total
         return value, number
+
+
+class BlockMeans:
+    """The means over blocks of at least `size` batches, also across the ends of epochs."""
+
+    def __init__(self, size):
+        self._size = size
+        self._sum, self._count = 0.0, 0
+
+    def begin_epoch(self):
+        self._sums = BatchSums()
+
+    def step(self, batch, mean):
+        """The mean over the block that this batch fills, or None."""
+        total, count = self._sums.step(batch, mean)
+        self._sum, self._count = self._sum + total, self._count + count
+        if self._count < self._size:
+            return None
+        mean, self._sum, self._count = self._sum / self._count, 0.0, 0
+        return mean
+
+    @property
+    def state(self):
+        return [self._sum if math.isfinite(self._sum) else None, self._count]
+
+    @state.setter
+    def state(self, state):
+        total, self._count = state
+        self._sum = math.nan if total is None else total

@@ -1,5 +1,6 @@
 """The decisions of DivideLROnPlateau: pure functions of numbers."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -36,3 +37,14 @@ def divided(rates, divisor, min_lr):
         new if np.float32(new) < np.float32(old) else None
         for old, new in zip(rates, lower, strict=True)
     ]
+
+
+def warn_of_short_looks(every, batches):
+    """Warn where an update of the optimizer takes more batches than one looks at."""
+    if batches > every:
+        warnings.warn(
+            f"DivideLROnPlateau looks every {every} batches, and the optimizer makes one update of "
+            f"{batches}, so that it sees the same model several times: pass every={batches}, or a "
+            "multiple.",
+            stacklevel=2,
+        )

@@ -1,19 +1,19 @@
 """DivideLROnPlateau: divides the learning rate when the validation curve stops improving."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_number
-from keras_dcnn._keras.optimizers import slots
-from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
-from keras_dcnn._state.snapshot import put_back, snapshot
-from keras_dcnn.callbacks._logs import BatchSums, Monitor
-from keras_dcnn.callbacks._plateau import PlateauState, divided, plateau_step
-from keras_dcnn.callbacks._stateful_callback import StatefulCallback
+from keras_dcnn._state.rates import batches_of_an_update, rates_of, set_rates, without_rates
+from keras_dcnn._state.snapshot import fits, put_back, snapshot
+from keras_dcnn.callbacks._logs import BlockMeans, Monitor
+from keras_dcnn.callbacks._plateau import PlateauState, divided, plateau_step, warn_of_short_looks
+from keras_dcnn.callbacks._rate_callback import RateCallback
 
 
-class DivideLROnPlateau(StatefulCallback):
+class DivideLROnPlateau(RateCallback):
     """Divides the learning rate by 2 (or 5) when a monitored quantity stops improving.
 
     The tutorial's schedule: begin at about 0.1 (SGD), divide when validation stalls, go on.
@@ -25,8 +25,9 @@ class DivideLROnPlateau(StatefulCallback):
     `learning_rate`, and so to the History.
 
     Unlike `keras.callbacks.ReduceLROnPlateau` it goes on where it stopped when `fit` is called
-    again on the same model or a killed run is resumed, divides the rate of every optimizer in a
-    `MultiOptimizer`, and with `cooldown=1` spares one epoch (there: none).
+    again on the same model (with another optimizer it begins anew, with a warning) or a killed run
+    is resumed; divides the rate of every optimizer in a `MultiOptimizer`, and of all in attributes
+    of a model with a `train_step` of its own; and with `cooldown=1` spares one epoch (there: none).
 
     Args:
         monitor: Quantity of the logs to watch, such as `"val_loss"`.
@@ -45,17 +46,18 @@ class DivideLROnPlateau(StatefulCallback):
             `"weights"` (BatchNorm's statistics among them), or `"state"`, the weights and the
             optimizer's slots and iterations. Kept in memory. Random seeds go on, so that no draw
             is repeated. With `every` batches JAX's compiled training stops at each improvement.
-        every: `"epoch"`, or a number of batches ≥ 1. Then the value is the mean of the monitor over
-            these batches; it must be a mean over samples that is in the logs of batches, such as
-            `"loss"` or `"accuracy"`.
+        every: `"epoch"`, or a number of batches ≥ 1 that are seen, at the end of the step in which
+            they are full. Then the value is the mean of the monitor over these batches; it must be
+            a mean over samples that is in the logs of batches, such as `"loss"`. It warns where
+            they are fewer than those of one update (`gradient_accumulation_steps`).
         warmup: Epochs, ≥ 0, at the beginning of the run in which the rate rises linearly from 0,
             batch by batch, and nothing is counted.
         verbose: 1 prints one line per cut, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
-        ValueError: for an argument outside the ranges above; at the start of `fit`, when the
-            optimizer's rate is a schedule or another callback of ours sets the rate; at the first
-            look, when `mode="auto"` and Keras does not know the metric's direction.
+        ValueError: for an argument outside the ranges above; at the start of `fit`, when a rate is
+            a schedule or can't be set, or another callback of ours sets it; at the first look, when
+            `mode="auto"` and Keras does not know the metric's direction.
 
     Example:
 
@@ -78,6 +80,7 @@ class DivideLROnPlateau(StatefulCallback):
 
     excludes = ("DivideLROnPlateau",)
     kept = ("plateau", "reductions", "best", "goes_back", "epochs_seen", "full_rates")
+    of_each_rate = "full_rates"
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class DivideLROnPlateau(StatefulCallback):
         if every != "epoch":
             check_count("every", every)
         check_count("warmup", warmup, minimum=0)
-        self._monitor = Monitor("DivideLROnPlateau", monitor, mode)
+        self._monitor = Monitor("DivideLROnPlateau", monitor, mode, every != "epoch")
         self.monitor = monitor
         self.mode = mode
         self.divisor = divisor
@@ -135,29 +138,26 @@ class DivideLROnPlateau(StatefulCallback):
         self._reductions = self._epochs_seen = 0
         self._best = self._full_rates = None
         self._goes_back = False
-        self._sum, self._count = 0.0, 0
+        self._blocks = BlockMeans(self.every)
 
     def get_state(self) -> dict[str, Any]:
-        return {
-            **super().get_state(),
-            "mode": self._monitor.mode,
-            "block": [self._sum if np.isfinite(self._sum) else None, self._count],
-        }
+        more = {"mode": self._monitor.mode, "block": self._blocks.state}
+        return {**super().get_state(), **more}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self._monitor.mode = state["mode"]
         self._plateau = PlateauState(*self._plateau)  # a list in the file
-        total, self._count = state["block"]
-        self._sum = np.nan if total is None else total
+        self._blocks.state = state["block"]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
-        check_rates_can_be_set("DivideLROnPlateau", self.model)
+        if self.every != "epoch":
+            warn_of_short_looks(self.every, batches_of_an_update(self.model))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
-        self._batch_sums = BatchSums()
+        self._blocks.begin_epoch()
         self._go_back()
         if self._warming and self._full_rates is None:
             self._full_rates = rates_of(self.model)
@@ -180,24 +180,19 @@ class DivideLROnPlateau(StatefulCallback):
         if self.every == "epoch" or self._warming:
             return
         value = self._monitor.read(self.model_in_step, logs)
-        total, count = self._batch_sums.step(batch, np.nan if value is None else value)
-        self._sum, self._count = self._sum + total, self._count + count
-        if self._count >= self.every:
-            mean = self._sum / self._count
-            self._sum, self._count = 0.0, 0
-            if np.isfinite(mean):
-                self._decide(mean, f"Epoch {self.epochs_ended + 1}, batch {batch + 1}")
+        mean = self._blocks.step(batch, np.nan if value is None else value)
+        if mean is not None and np.isfinite(mean):
+            self._decide(mean, f"Epoch {self.epochs_ended + 1}, batch {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
-        log_rates(self.model, logs)
         warming = self._warming
         self._epochs_seen += 1
         if warming:  # steps of several batches, or fewer batches than were said, end below
             self._warm_to(self.model, self._epochs_seen)
         if self.every == "epoch" and not warming:
             value = self._monitor.read(self.model, logs)
-            if value is not None:
+            if value is not None and np.isfinite(value):
                 self._decide(value, f"Epoch {epoch + 1}")
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -240,11 +235,16 @@ class DivideLROnPlateau(StatefulCallback):
 
     def _go_back(self):
         """To the best look, where there was a cut."""
-        if self._goes_back:
+        if self._goes_back and fits(self._watched(), self._best):
             put_back(self._watched(), self._best)
+        elif self._goes_back:
+            self._best = None
+            warnings.warn(
+                f"DivideLROnPlateau forgets the best {self.restore}, which is of other variables.",
+                stacklevel=2,
+            )
         self._goes_back = False
 
     def _watched(self):
-        """The variables that go back to the best look's values."""
-        state = slots(self.model.optimizer) if self.restore == "state" else []
-        return [*self.model.weights, *state]
+        """The variables that go back to the best look's values; the rates do not."""
+        return without_rates(self.model, with_slots=self.restore == "state")

@@ -5,8 +5,8 @@ import math
 from typing import Any
 
 from keras_dcnn._checks import check_count, check_number
-from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
-from keras_dcnn.callbacks._stateful_callback import StatefulCallback
+from keras_dcnn._state.rates import rates_of, set_rates
+from keras_dcnn.callbacks._rate_callback import RateCallback
 
 
 def cosine(progress, lr_max, lr_min):
@@ -19,7 +19,7 @@ def cycle_ends(epochs, cycles):
     return [(i * epochs + cycles // 2) // cycles for i in range(1, cycles + 1)]
 
 
-class SnapshotSchedule(StatefulCallback):
+class SnapshotSchedule(RateCallback):
     """Lowers the learning rate along a cosine, batch by batch, and begins anew several times.
 
     Each cycle ends in a minimum of its own, of which `CheckpointEnsemble(keep="cycle")` takes a
@@ -67,6 +67,7 @@ class SnapshotSchedule(StatefulCallback):
 
     excludes = ("DivideLROnPlateau", "GradualUnfreeze", "SnapshotSchedule")
     kept = ("proportions", "steps")
+    of_each_rate = "proportions"
     async_safe = True  # only the setting of the rate must come in its turn, and it does
 
     def __init__(self, cycles: int, lr_max: float, lr_min: float = 0.0) -> None:
@@ -85,7 +86,6 @@ class SnapshotSchedule(StatefulCallback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
-        check_rates_can_be_set("SnapshotSchedule", self.model)
         if self.params["epochs"] < self.cycles:
             raise ValueError(
                 f"`cycles` must be at most the epochs of the training; got {self.cycles} cycles "
@@ -111,7 +111,6 @@ class SnapshotSchedule(StatefulCallback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         self._steps = self._steps or self._batches
-        log_rates(self.model, logs)
 
     def ends_cycle(self, epochs: int) -> bool:
         """Whether a cycle ends after so many epochs."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import trainings
 
-from keras_dcnn._keras import compiling, fitting, graph, optimizers, variables
+from keras_dcnn._keras import compiling, fitting, graph, learning_rates, optimizers, variables
 
 pytestmark = pytest.mark.every_backend
 
@@ -34,7 +34,7 @@ def test_optimizers_that_hold_a_rate():
 
 def test_a_rate_set_outside_a_training():
     model = dense()
-    optimizers.set_rate(model, model.optimizer, 0.25)
+    learning_rates.set_rate(model, model.optimizer, 0.25)
     assert float(model.optimizer.learning_rate) == 0.25
 
 
@@ -78,7 +78,7 @@ def test_rates_and_values_between_two_batches(monkeypatch, is_known):
     """With what JAX's trainer holds, and by the public way where that is not to be found."""
     if not is_known:
         monkeypatch.setattr(fitting, "state_on_jax", lambda model: None)
-        monkeypatch.setattr(optimizers, "state_on_jax", lambda model: None)
+        monkeypatch.setattr(learning_rates, "state_on_jax", lambda model: None)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     # A constant gradient of 1, so that a step is as long as the rate.
     model.compile(keras.optimizers.SGD(0.5), lambda y, p: keras.ops.mean(p) + 0 * y)
@@ -89,7 +89,7 @@ def test_rates_and_values_between_two_batches(monkeypatch, is_known):
             self.given = model
 
         def on_train_batch_begin(self, batch, logs=None):
-            optimizers.set_rate(self.given, self.given.optimizer, 0.5 ** (batch + 1))
+            learning_rates.set_rate(self.given, self.given.optimizer, 0.5 ** (batch + 1))
 
         def on_train_batch_end(self, batch, logs=None):
             (value,) = fitting.live_values(self.given, self.given.trainable_variables)
