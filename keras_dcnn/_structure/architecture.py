@@ -2,13 +2,13 @@
 
 import json
 import re
-import types
 import warnings
 
 import keras
 
 from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._structure.settings import FUNCTIONS, is_ours, owner
 
 # What holds more than its configuration and variables: code, vocabularies, others' modules.
 _HOLD_MORE = (
@@ -27,7 +27,7 @@ def architecture(model):
     layers, variables = all_layers(model), state_variables(model)
     held = [value for layer in layers for value in vars(layer).values()]
     # A configuration names a function, and a user's may have the name of one of Keras's.
-    if not all(_is_ours(one.__module__) for one in held if isinstance(one, types.FunctionType)):
+    if not all(is_ours(owner(one)) for one in held if isinstance(one, FUNCTIONS)):
         return None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
@@ -55,16 +55,12 @@ def without_names(config):
     return json.dumps(_anonymous(config, {}), sort_keys=True)
 
 
-def _is_ours(module):
-    return module.partition(".")[0] in ("keras", "keras_dcnn")
-
-
 def _tells_all(config):
     if isinstance(config, list):
         return all(map(_tells_all, config))
     if not isinstance(config, dict):
         return True
-    ours = _is_ours(config.get("module", "keras") or "")  # null for what a script defines
+    ours = is_ours(config.get("module", "keras") or "")  # null for what a script defines
     known = ours and config.get("class_name") not in _HOLD_MORE
     return known and all(map(_tells_all, config.values()))
 

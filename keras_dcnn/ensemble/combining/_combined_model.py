@@ -7,7 +7,7 @@ import keras
 
 from keras_dcnn._keras.compiling import compile_function
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them, is_distributed
-from keras_dcnn.ensemble.combining._combination import combine, has_nan
+from keras_dcnn.ensemble.combining._combination import as_weights, combine, has_nan
 from keras_dcnn.ensemble.combining._member_outputs import MemberOutputs, joined_batches, refuse_nan
 
 to_numpy = keras.ops.convert_to_numpy
@@ -142,12 +142,36 @@ class CombinedModel(MemberOutputs, keras.Model):
     def _combined(self, batches):
         """Each batch, its combined outputs, and the members' losses of regularizers."""
         shares = self.shares()
-        chosen, weights = [*shares], keras.ops.convert_to_tensor([*shares.values()], "float32")
+        chosen = [*shares]
         for batch, results in self._pool.run(chosen, batches):
-            outputs = [outputs for outputs, _ in results]
+            outputs = [_where_it_counts(outputs, batch[2]) for outputs, _ in results]
+            weights = as_weights(shares, outputs)
             combined, nan = _compiled_combine(self.combine)(outputs, weights)
             refuse_nan(self._pool, to_numpy(nan), chosen)
             yield batch, combined, [loss for _, losses in results for loss in losses]
+
+
+def _where_it_counts(outputs, sample_weight):
+    """The outputs, with a number in place of NaN of weight 0, as their product is NaN."""
+    if sample_weight is None:
+        return outputs
+
+    def one(output, weight):
+        if weight is None:
+            return output
+        weight = keras.ops.convert_to_tensor(weight)
+        missing = len(output.shape) - len(weight.shape)
+        weight = keras.ops.reshape(weight, (*weight.shape, *[1] * missing))
+        ignored = keras.ops.logical_and(weight == 0, keras.ops.isnan(output))
+        some = 1 / max(2, output.shape[-1])  # a probability whose logarithm is finite
+        return keras.ops.where(ignored, keras.ops.full_like(output, some), output)
+
+    flat, weights = keras.tree.flatten(outputs), keras.tree.flatten(sample_weight)
+    weights = weights * len(flat) if len(weights) == 1 else weights
+    if len(flat) != len(weights):
+        return outputs
+    kept = [one(*pair) for pair in zip(flat, weights, strict=True)]
+    return keras.tree.pack_sequence_as(outputs, kept)
 
 
 def _announced(batches, begin):

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 
+from keras_dcnn._checks import check_shares
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
-from keras_dcnn.ensemble.combining._combination import COMBINE, has_nan
+from keras_dcnn.ensemble.combining._combination import COMBINE, common_dtype, has_nan
 from keras_dcnn.ensemble.judging.calibration import calibration
 from keras_dcnn.ensemble.judging.spread import Spread, spread
 
@@ -16,15 +17,19 @@ class MemberOutputs:
 
     def shares(self):
         """{number of a member: its weight} of those that have one; the weights sum to 1."""
-        weights = self.member_weights or (1.0,) * len(self._pool)
+        count = len(self._pool)
+        weights = check_shares("member_weights", self.member_weights, count, "member")
+        weights = weights or (1.0,) * count
         return {i: weight / sum(weights) for i, weight in enumerate(weights) if weight}
 
     def predict_members(self, x, batch_size=None, steps=None):
-        """The members' own outputs, stacked: (members, samples, …) in float32.
+        """The members' own outputs, stacked: (members, samples, …) in float32, or float64.
 
-        Takes `x` as `predict` does, and memory for all outputs. Raises ValueError for NaN.
+        Also of those of weight 0. Takes `x` as `predict` does, and memory for all outputs. Raises
+        ValueError for NaN of a member that counts.
         """
-        parts = [stacked for _, stacked in self._stacked(x, None, batch_size, steps)]
+        every = range(len(self._pool))
+        parts = [stacked for _, stacked in self._stacked(x, None, batch_size, steps, every)]
         return joined_batches(parts, axis=1)
 
     def predict_spread(self, x, batch_size=None, steps=None):
@@ -66,7 +71,7 @@ class MemberOutputs:
         """
         last = "logit" if self.combine == "logit" else "geometric"
         shares = self.shares()
-        weights = np.array([*shares.values()], "float32")
+        weights = np.array([*shares.values()])
         labels, parts = [], {"probability": [], last: [], "vote": []}
         for batch, stacked in self._stacked(x, y, batch_size, steps, [*shares]):
             if not isinstance(stacked, np.ndarray):
@@ -80,7 +85,8 @@ class MemberOutputs:
             p = keras.ops.convert_to_tensor(self._probabilities(stacked))
             for how, part in parts.items():
                 combined = stacked if how == "logit" else p
-                combined = COMBINE[how](keras.ops.convert_to_tensor(combined), weights)
+                own = keras.ops.convert_to_tensor(weights.astype(stacked.dtype))
+                combined = COMBINE[how](keras.ops.convert_to_tensor(combined), own)
                 combined = self._probabilities(combined) if how == "logit" else combined
                 part.append(to_numpy(combined))
         labels = np.concatenate(labels)
@@ -93,14 +99,14 @@ class MemberOutputs:
         one_unit = outputs.shape[-1] == 1
         return to_numpy((keras.ops.sigmoid if one_unit else keras.ops.softmax)(outputs))
 
-    def _stacked(self, x, y, batch_size, steps, chosen=None):
-        """Each batch, and the chosen or all members' outputs on it, stacked, in NumPy arrays."""
+    def _stacked(self, x, y, batch_size, steps, chosen):
+        """Each batch, and the chosen members' outputs on it, stacked, in NumPy arrays."""
         _, batches = batches_as_fit_takes_them(x, y, batch_size=batch_size, steps=steps)
-        chosen = range(len(self._pool)) if chosen is None else chosen
+        counts = np.isin(chosen, [*self.shares()])
         for batch, results in self._pool.run(chosen, batches):
-            outputs = [keras.tree.map_structure(_float32, one) for one, _ in results]
-            refuse_nan(self._pool, to_numpy(has_nan(outputs)), chosen)
-            yield batch, keras.tree.map_structure(lambda *one: np.stack(one), *outputs)
+            outputs = [outputs for outputs, _ in results]
+            refuse_nan(self._pool, to_numpy(has_nan(outputs)) & counts[:, None], chosen)
+            yield batch, keras.tree.map_structure(_stack, *outputs)
 
 
 def refuse_nan(pool, nan, chosen):
@@ -113,8 +119,9 @@ def refuse_nan(pool, nan, chosen):
         )
 
 
-def _float32(output):
-    return to_numpy(keras.ops.cast(output, "float32"))
+def _stack(*outputs):
+    dtype = common_dtype(outputs)
+    return np.stack([to_numpy(keras.ops.cast(output, dtype)) for output in outputs])
 
 
 def joined_batches(parts, axis=0):

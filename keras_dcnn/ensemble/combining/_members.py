@@ -5,9 +5,9 @@ import contextlib
 import keras
 
 from keras_dcnn._keras.compiling import InferenceStep
-from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._structure.architecture import architecture
+from keras_dcnn._structure.settings import settings_of_all
 
 ops = keras.ops
 
@@ -22,16 +22,16 @@ class Member:
         self.model = model
         self.variables = state_variables(model)
         self.step = step or InferenceStep(model, self.variables)
-        self._weights_inside = _weights_inside(model)
+        self._settings = settings_of_all(model)
 
     def is_as_it_was(self):
         """Whether the model still has the variables it had, as after `quantize` it has not.
 
-        And the weights of ensembles in it, which the graph holds as constants.
+        And the attributes of layers, such as activations, which the graph holds as constants.
         """
         now = {id(variable) for variable in state_variables(self.model)}
         same = now == {id(variable) for variable in self.variables}
-        return same and self._weights_inside == _weights_inside(self.model)
+        return same and self._settings == settings_of_all(self.model)
 
     @contextlib.contextmanager
     def running(self):
@@ -54,15 +54,16 @@ class Member:
 class MembersInMemory:
     """Models that are there, run in turn."""
 
-    def __init__(self, models):
+    def __init__(self, models, names=None):
         self._models = models
+        self._names = names or [model.name for model in models]
         self._members = []
 
     def __len__(self):
         return len(self._models)
 
     def name(self, i):
-        return f"member {i} `{self._models[i].name}`"
+        return f"member {i} `{self._names[i]}`"
 
     def run(self, chosen, batches):
         """Each batch, (x, y, sample_weight), with the (outputs, losses) of the chosen members."""
@@ -77,10 +78,6 @@ class MembersInMemory:
 
 def tensors(x):
     return keras.tree.map_structure(ops.convert_to_tensor, x)
-
-
-def _weights_inside(model):
-    return [getattr(layer, "member_weights", None) for layer in all_layers(model)]
 
 
 def _members(models):

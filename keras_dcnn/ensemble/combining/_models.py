@@ -1,5 +1,7 @@
 """What the models of an ensemble have in common."""
 
+from collections.abc import Mapping
+
 import keras
 
 from keras_dcnn._checks import check_built_model
@@ -9,6 +11,28 @@ def config_without_optimizer(model):
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
     return config
+
+
+def split_names(argument, given):
+    """The names of what is given as a dict, or None, and what is given as it was."""
+    if not isinstance(given, Mapping):
+        return None, given
+    for name in given:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"the names of `{argument}` must be texts; got {name!r}.")
+    return tuple(given), list(given.values())
+
+
+def in_order(argument, given, names):
+    """What is given as a dict of these names, as a list in their order; all else as it is."""
+    if not isinstance(given, Mapping):
+        return given
+    if names is None or set(given) != set(names):
+        raise ValueError(
+            f"`{argument}` as a dict must have the members' names, {', '.join(names or ['none'])}; "
+            f"got {', '.join(map(str, given))}."
+        )
+    return [given[name] for name in names]
 
 
 def shapes_of(model):

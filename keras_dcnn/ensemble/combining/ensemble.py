@@ -1,16 +1,23 @@
 """Ensemble: several models that answer as one."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
 
-from keras_dcnn._checks import check_choice, check_keywords, check_shares
+from keras_dcnn._checks import as_path, check_choice, check_keywords, check_shares
 from keras_dcnn._keras.graph import output_layer
-from keras_dcnn.ensemble.combining._combination import COMBINE, combine
+from keras_dcnn.ensemble.combining._combination import COMBINE, as_weights, combine, common_dtype
 from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining._members import MembersInMemory
-from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
+from keras_dcnn.ensemble.combining._models import (
+    check_models,
+    config_without_optimizer,
+    in_order,
+    shapes_of,
+    split_names,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -27,13 +34,15 @@ class Ensemble(CombinedModel):
     made of trained models.
 
     Args:
-        members: Built Keras models, at least one, with the same input and output shapes.
+        members: Built Keras models, at least one, with the same input and output shapes and outputs
+            of real numbers. A list, or a dict of names, by which `named_members` has them.
         combine: `"probability"` averages the members' probabilities; `"logit"` their raw outputs,
             for members without a softmax and for regression; `"geometric"` multiplies
             probabilities; `"vote"` counts the members' choices. The last two take an image to have
             one class; where it may have several, use the first two.
-        weights: One number ≥ 0 per member, or None for equal weights; divided by their sum. Members
-            of weight 0 are not run.
+        weights: One number ≥ 0 per member, a list or a dict of their names, or None for equal
+            weights; divided by their sum. Members of weight 0 are not run, and not exported. Kept
+            as `member_weights`, which may be set.
         **kwargs: Keras's own model arguments, such as `name`.
 
     Input shape:
@@ -46,7 +55,8 @@ class Ensemble(CombinedModel):
     Raises:
         ValueError: for no members, members that differ in shapes, one model given twice, weights
             that don't fit, and a `combine` that contradicts the members' last activation.
-        TypeError: for a member that is not a Keras model, and for an unknown keyword.
+        TypeError: for a member that is not a Keras model or gives other than floating-point
+            numbers, and for an unknown keyword.
 
     Example:
 
@@ -61,8 +71,10 @@ class Ensemble(CombinedModel):
             keras.Input((4,)), keras.layers.Dense(3, "softmax", kernel_initializer=init)
         ])
 
-    ensemble = keras_dcnn.ensemble.Ensemble([build(0), build(1)], combine="geometric")
+    members = {"first": build(0), "second": build(1)}
+    ensemble = keras_dcnn.ensemble.Ensemble(members, weights={"first": 2, "second": 1})
     print(ensemble.predict(np.ones((2, 4)), verbose=0).sum(axis=1))
+    print(ensemble.named_members["first"].count_params())
     ```
 
     Reference:
@@ -72,29 +84,39 @@ class Ensemble(CombinedModel):
 
     def __init__(
         self,
-        members: Sequence[keras.Model],
+        members: Sequence[keras.Model] | Mapping[str, keras.Model],
         combine: str = "probability",
-        weights: Sequence[float] | None = None,
+        weights: Sequence[float] | Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         check_keywords(self, kwargs)
         check_choice("combine", combine, tuple(COMBINE))
+        names, members = split_names("members", members)
         members = check_members(members, combine)
         super().__init__(**kwargs)
+        self.autocast = False  # the members cast what they are given, each to its own precision
         self.members = members
+        self.member_names = names
         self.combine = combine
+        weights = in_order("weights", weights, names)
         self.member_weights = check_shares("weights", weights, len(members), "member")
-        self._pool = MembersInMemory(members)
+        self._pool = MembersInMemory(members, names)
         self.name_outputs(getattr(members[0], "output_names", None))
         self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
             self.compile_for_evaluation(members[0].get_compile_config())
 
+    @property
+    def named_members(self) -> dict[str, keras.Model]:
+        """The members by the names that they were given."""
+        if self.member_names is None:
+            raise ValueError("these members have no names: give `members` as a dict of them.")
+        return dict(zip(self.member_names, self.members, strict=True))
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         shares = self.shares()
         outputs = [self.members[i](inputs, training=training) for i in shares]
-        weights = keras.ops.convert_to_tensor([*shares.values()], "float32")
-        return combine(self.combine, outputs, weights)
+        return combine(self.combine, outputs, as_weights(shares, outputs))
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         if self.compiled and self.optimizer is None:
@@ -104,8 +126,23 @@ class Ensemble(CombinedModel):
             )
         return super().fit(*args, **kwargs)
 
+    def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Write all members and their weights into one `.keras` file."""
+        path = as_path("filepath", filepath)
+        if path.suffix in (".h5", ".hdf5"):
+            raise ValueError(
+                f"an Ensemble is saved in Keras's own format, of which HDF5 knows nothing; got "
+                f"{path}: name it {path.with_suffix('.keras').name}."
+            )
+        super().save(path, *args, **kwargs)
+
     def export(self, *args: Any, **kwargs: Any) -> None:
-        """Write a SavedModel or what else `keras.Model.export` writes, of all members in one."""
+        """Write a SavedModel or what else `keras.Model.export` writes, of all that count in one."""
+        shares = self.shares()
+        if len(shares) < len(self.members):
+            members = [self.members[i] for i in shares]
+            Ensemble(members, self.combine, [*shares.values()]).export(*args, **kwargs)
+            return
         first = self.members[0]
         if hasattr(first, "input"):
             self(
@@ -116,9 +153,10 @@ class Ensemble(CombinedModel):
         super().export(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
+        configs, names = [config_without_optimizer(m) for m in self.members], self.member_names
         return {
             **super().get_config(),
-            "members": [config_without_optimizer(m) for m in self.members],
+            "members": configs if names is None else dict(zip(names, configs, strict=True)),
             "combine": self.combine,
             "weights": self.member_weights,
         }
@@ -126,7 +164,9 @@ class Ensemble(CombinedModel):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         config = {key: value for key, value in config.items() if key != "vectorize"}  # till 0.1.0
-        members = [keras.saving.deserialize_keras_object(m) for m in config["members"]]
+        names, configs = split_names("members", config["members"])
+        members = [keras.saving.deserialize_keras_object(m) for m in configs]
+        members = dict(zip(names, members, strict=True)) if names else members
         return cls(**{**config, "members": members})
 
 
@@ -134,6 +174,8 @@ def check_members(members, combine):
     """The members as a list; raises unless they are models alike that can be combined so."""
     check_models("members", members, "use `weights` to count it more")
     for i, member in enumerate(members):
+        if getattr(member, "outputs", None):  # subclassed models have none
+            common_dtype(member.outputs)
         _check_last_activation(i, member, combine)
     return list(members)
 
@@ -151,6 +193,13 @@ def _check_last_activation(i, member, combine):
         raise ValueError(
             f"combine={combine!r} needs probabilities; member {i} `{member.name}` ends in a linear "
             "layer: use combine='logit', or add a softmax or sigmoid."
+        )
+    several = activation is keras.activations.sigmoid and shapes_of(member)[1][-1] != 1
+    if combine in ("vote", "geometric") and several:
+        raise ValueError(
+            f"combine={combine!r} takes an image to have one class; member {i} `{member.name}` "
+            f"ends in {shapes_of(member)[1][-1]} sigmoids, one for each of several labels "
+            "(multi-label): use combine='probability'."
         )
     if combine == "logit" and activation in (keras.activations.softmax, keras.activations.sigmoid):
         raise ValueError(

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_choice, check_count, check_shares
+from keras_dcnn._checks import as_path, check_choice, check_count, check_shares
 from keras_dcnn._files.members import (
     DamagedMemberError,
     check_member,
@@ -41,7 +41,8 @@ class EnsembleOnDisk(CombinedModel):
         files: A directory that `CheckpointEnsemble`, `train_from_seeds` or
             `CrossValidationEnsemble` wrote, or a list of `.keras` files.
         combine: As for `Ensemble`.
-        weights: One number ≥ 0 per member, or None for equal weights.
+        weights: One number ≥ 0 per member, or None for equal weights. Members of weight 0 are not
+            run, and may be missing or damaged: they are left out then.
         max_loaded: Number of members in memory at a time, ≥ 1. With fewer than there are
             architectures, graphs are compiled again.
         damaged: What a missing or damaged file does: `"raise"`, or `"skip"` to go on with the
@@ -86,6 +87,7 @@ class EnsembleOnDisk(CombinedModel):
         check_count("max_loaded", max_loaded)
         check_choice("damaged", damaged, ("raise", "skip"))
         super().__init__()
+        vars(self)["_given"] = (files, combine, weights, max_loaded, damaged)
         members, self.member_weights, compile_config = _find(files, weights, damaged)
         self.name_outputs(_check_architectures(members, combine))
         self.files = [member.path for member in members]
@@ -97,6 +99,10 @@ class EnsembleOnDisk(CombinedModel):
         self._compile_config_of_members = compile_config
         if compile_config:
             self.compile_for_evaluation(compile_config)
+
+    def __reduce__(self):
+        """Pickled and copied as what it was made of and how it is compiled; files stay files."""
+        return _make, (self._given, self.get_compile_config() if self.compiled else None)
 
     @property
     def trained_on(self) -> np.ndarray | None:
@@ -133,10 +139,19 @@ class EnsembleOnDisk(CombinedModel):
         raise ValueError("the members are on disk: `load()` gives what can be exported.")
 
 
+def _make(given, compile_config):
+    ensemble = EnsembleOnDisk(*given)
+    if compile_config:
+        ensemble.compile_from_config(compile_config)
+    return ensemble
+
+
 def _find(files, weights, damaged):
     """The members that are whole, their weights, and how the first of them was compiled."""
-    one = isinstance(files, (str, Path))
-    listed = listed_members(files) if one else [Path(path) for path in files]
+    if isinstance(files, (str, os.PathLike)):
+        listed = listed_members(as_path("files", files))
+    else:
+        listed = [as_path("files", path) for path in files]
     if not listed:
         raise ValueError(f"there must be at least one member; {files} has none.")
     weights = check_shares("weights", weights, len(listed), "member")
@@ -146,6 +161,8 @@ def _find(files, weights, damaged):
             whole.append((_in_archive if isinstance(one, Path) else _in_directory)(one))
             kept.append(weights[i] if weights else 1.0)
         except DamagedMemberError as error:
+            if weights and not weights[i]:
+                continue
             if damaged == "raise":
                 raise
             warnings.warn(f"left out of the ensemble: {error}", stacklevel=3)
