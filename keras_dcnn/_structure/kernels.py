@@ -61,7 +61,7 @@ class LayerKernel:
     @property
     def noun(self):
         """What it is called in sentences."""
-        names = {"embeddings": "embeddings", "recurrent": "recurrent kernel"}
+        names = {"embeddings": "matrix of embeddings", "recurrent": "recurrent kernel"}
         return names.get(self.prefix, "kernel" if self.kind else self.prefix)
 
     @property
@@ -70,6 +70,21 @@ class LayerKernel:
         if self.kind == "einsum":
             return einsum_axes(self.layer.equation)[0]
         return incoming_axes(self.kind, self.variable.shape) if self.kind else None
+
+    def split(self):
+        """Its shape with the groups on axes of their own, the axes of inputs, those of groups."""
+        shape = tuple(self.variable.shape)
+        if self.kind == "einsum":
+            return shape, *einsum_axes(self.layer.equation)
+        if self.kind == "depthwise":
+            return shape, self.axes, (len(shape) - 2,)
+        if self.groups == 1:
+            return shape, self.axes, ()
+        return (
+            (*shape[:-1], self.groups, shape[-1] // self.groups),
+            self.axes,
+            (len(shape) - 1,),
+        )
 
     @property
     def groups(self):

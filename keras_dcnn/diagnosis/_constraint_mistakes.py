@@ -51,7 +51,9 @@ def _what_it_is(kernel):
 def _advice(kernel):
     if kernel.kind is None:
         return "take it off, or give it an axis"
-    return f"make it MaxNorm({_argument(kernel)}), or let regularizers.regularize() choose"
+    by_regularize = kernel.prefix not in ("recurrent", "embeddings")
+    choose = ", or let regularizers.regularize() choose" if by_regularize else ""
+    return f"make it MaxNorm({_argument(kernel)}){choose}"
 
 
 def _constrained(model, *lists):

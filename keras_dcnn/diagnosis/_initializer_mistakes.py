@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras.graph import walk_layers
-from keras_dcnn._structure.kernels import all_kernels, no_kernels
+from keras_dcnn._structure.kernels import all_kernels, known_kernels, no_kernels
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.initializers import CalibratedNormal, HeNormal
 
@@ -72,7 +72,8 @@ def _finding(path, kernel, initializer, right):
     else:
         fan = kernel.fan_in if initializer.mode == "fan_in" else kernel.fan_out
         message += f", and with its {mode} of {fan} it is {right:.3g}"
-        advice = f"make it {name}({_arguments(initializer, kernel)}), or call initializers.lsuv"
+        advice = f"make it {name}({_arguments(initializer, kernel)})"
+        advice += ", or call initializers.lsuv" if known_kernels(kernel.layer) else ""
     if kernel.kind == "embedding":
         advice = "take SmallNormal, with the standard deviation that you want"
     return Finding("wrong_fan", message, advice, path)

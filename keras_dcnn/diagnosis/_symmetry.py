@@ -1,13 +1,20 @@
 """Hidden layers whose units start alike."""
 
+import math
+
 import keras
 import numpy as np
 
-from keras_dcnn._structure.kernels import layer_kernels
+from keras_dcnn._keras.graph import walk_layers
+from keras_dcnn._structure.kernels import known_kernels, layer_kernels
 from keras_dcnn._structure.layers import followers, is_graph
 from keras_dcnn.diagnosis.finding import Finding
 
-_OUTGOING = {"standard": -1, "depthwise": -1, "transpose": -2}
+_HOLDERS = (
+    keras.layers.Wrapper,
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+)
 
 
 def find_symmetric_kernels(model):
@@ -16,28 +23,35 @@ def find_symmetric_kernels(model):
     In sequential and functional models, nested ones too; elsewhere the order isn't known.
     """
     return [
-        _finding(path, kernel, value)
+        _finding(path, units)
         for path, layer, residual in _hidden_layers(model)
         for kernel in layer_kernels(layer)
         if kernel.variable.trainable
-        if are_units_alike(value := keras.ops.convert_to_numpy(kernel.variable), kernel.kind)
-        if value.any() or not residual
+        if are_alike(units := _units(kernel))
+        if units.any() or not residual
     ]
 
 
-def are_units_alike(kernel, kind):
-    """Whether all units have the same weights; of a single unit, whether these are zeros."""
-    if not kernel.any():
+def _units(kernel):
+    """The weights by group, input and unit."""
+    shape, incoming, groups = kernel.split()
+    outgoing = [axis for axis in range(len(shape)) if axis not in (*incoming, *groups)]
+    value = keras.ops.convert_to_numpy(kernel.variable).reshape(shape)
+    sizes = [math.prod(shape[axis] for axis in axes) for axes in (groups, incoming, outgoing)]
+    return value.transpose(*groups, *incoming, *outgoing).reshape(sizes)
+
+
+def are_alike(units):
+    """Whether all units of a group have the same weights; of single units, whether zeros."""
+    if not units.any():
         return True
-    if kind not in _OUTGOING or kernel.shape[_OUTGOING[kind]] == 1:
-        return False
-    return bool((kernel == kernel.take([0], axis=_OUTGOING[kind])).all())
+    return units.shape[-1] > 1 and bool((units == units[:, :, :1]).all())
 
 
-def _finding(path, kernel, value):
-    weights = f"all {value.size} weights of the kernel are {value.flat[0]:g}"
-    if np.ptp(value):
-        weights = f"all {value.shape[_OUTGOING[kernel.kind]]} units have the same weights"
+def _finding(path, units):
+    weights = f"all {units.size} weights of the kernel are {units.flat[0]:g}"
+    if np.ptp(units):
+        weights = f"all {units.shape[0] * units.shape[2]} units have the same weights"
     return Finding(
         "symmetric_kernel",
         f"{weights}, so that this hidden layer computes one and the same feature, or none",
@@ -54,7 +68,16 @@ def _hidden_layers(model, prefix="", followed=False):
         if is_graph(layer):
             yield from _hidden_layers(layer, f"{path}/", hidden)
         elif hidden:
-            yield path, layer, _is_added(after)
+            yield from ((path + inner, one, _is_added(after)) for inner, one in _inside(layer))
+
+
+def _inside(layer):
+    """A layer and, of wrappers and attention, the linear layers in it, with their paths."""
+    yield "", layer
+    if isinstance(layer, _HOLDERS):
+        for path, inner in walk_layers(layer):
+            if known_kernels(inner):
+                yield f"/{path}", inner
 
 
 def _has_kernels(operation):

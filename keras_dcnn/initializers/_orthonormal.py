@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 
-from keras_dcnn._structure.kernels import einsum_axes, incoming_axes
-
 
 def orthonormal(generator, shape, incoming, groups=()):
     """A random kernel whose neurons are orthonormal vectors over the `incoming` axes.
@@ -27,15 +25,6 @@ def orthonormal(generator, shape, incoming, groups=()):
     return q.reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
 
 
-def orthonormal_kernel(generator, layer, kind, shape):
-    """`orthonormal` for a kernel of a layer, of a kind as LayerKernel names it."""
-    if kind == "einsum":
-        return orthonormal(generator, shape, *einsum_axes(layer.equation))
-    incoming = incoming_axes(kind, shape)
-    if kind == "depthwise":
-        return orthonormal(generator, shape, incoming, groups=(len(shape) - 2,))
-    if kind == "transpose":
-        return orthonormal(generator, shape, incoming)
-    groups = getattr(layer, "groups", 1)
-    split = (*shape[:-1], groups, shape[-1] // groups)
-    return orthonormal(generator, split, incoming, groups=(len(shape) - 1,)).reshape(shape)
+def orthonormal_kernel(generator, kernel):
+    """`orthonormal` for a LayerKernel."""
+    return orthonormal(generator, *kernel.split()).reshape(kernel.variable.shape)

@@ -12,7 +12,7 @@ from keras_dcnn._keras.compiling import is_traced
 from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._keras.variables import full_precision, own_trainable_weights
 from keras_dcnn._state.layer_calls import intercepted, shadowed
-from keras_dcnn._structure.kernels import known_kernels
+from keras_dcnn._structure.kernels import LayerKernel, known_kernels
 from keras_dcnn.initializers._orthonormal import orthonormal_kernel
 
 ops = keras.ops
@@ -25,8 +25,7 @@ class Treatment:
 
     layer: keras.Layer
     name: str
-    kind: str = None  # of the kernel; as below, None for the kernel of an unknown layer
-    variable: keras.Variable = None
+    kernel: LayerKernel = None  # none of an unknown layer
     note: str = ""
     start: np.ndarray = None
     place: float = math.inf  # among the calls of the layers
@@ -35,33 +34,47 @@ class Treatment:
     after: float = None
     iterations: int = 0
 
+    @property
+    def variable(self):
+        return self.kernel and self.kernel.variable
+
 
 def treatments(model):
     """Of the kernels of all layers of a model, those of unknown layers with a note."""
-    found = []
+    found, normalized = [], _normalized(model)
     for layer in all_layers(model):
         path = layer.path or layer.name  # a layer without weights has no path yet
         kernels = known_kernels(layer)
         for kernel in kernels:
             name = f"{path} {kernel.prefix}_kernel" if len(kernels) > 1 else path
-            variable = kernel.variable
-            found.append(Treatment(layer, name, kernel.kind, variable, _note(layer, variable)))
+            note = _note(kernel) or ("spectrally normalized" if layer in normalized else "")
+            found.append(Treatment(layer, name, kernel, note))
         if not kernels and _has_matrix(layer):
             found.append(Treatment(layer, path, note=f"unknown kernel of {type(layer).__name__}"))
     return found
 
 
-def _note(layer, variable):
-    if variable is None:
+def _normalized(model):
+    """The layers whose kernels SpectralNormalization scales at every step of training."""
+    wrapper = keras.layers.SpectralNormalization
+    return [layer.layer for layer in all_layers(model) if isinstance(layer, wrapper)]
+
+
+def _note(kernel):
+    if kernel.variable is None:
         return "not called"
-    if getattr(layer, "lora_enabled", False):
+    if isinstance(kernel.layer.dtype_policy, keras.dtype_policies.QuantizedDTypePolicy):
+        return "quantized"
+    if getattr(kernel.layer, "lora_enabled", False):
         return "adapted by LoRA"
-    return "" if variable.trainable else "frozen"
+    return "" if kernel.variable.trainable else "frozen"
 
 
 def _has_matrix(layer):
     matrices = any(len(weight.shape) > 1 for weight in own_trainable_weights(layer))
-    return matrices and not isinstance(layer, keras.layers.PReLU)
+    # SpectralNormalization has the kernel of its layer as its own too.
+    others = (keras.layers.PReLU, keras.layers.SpectralNormalization)
+    return matrices and not isinstance(layer, others)
 
 
 class Passes:
@@ -95,8 +108,7 @@ class Passes:
         """
         self._kernels = [kernel for kernel in self._kernels if not kernel.note]
         for one in self._kernels:
-            shape = one.variable.shape
-            one.variable.assign(orthonormal_kernel(generator, one.layer, one.kind, shape))
+            one.variable.assign(orthonormal_kernel(generator, one.kernel))
         off = self._kernels
         while off and max_iterations:
             self._run(self._batches[0], functools.partial(_scale, tolerance))
@@ -142,7 +154,7 @@ def _moments(kernel, call):
     """
     replaced = {"activation": None, "use_bias": False, "bias": None}
     pointwise = getattr(kernel.layer, "pointwise_kernel", None)
-    if pointwise is not None and kernel.kind == "depthwise":
+    if pointwise is not None and kernel.kernel.kind == "depthwise":
         identity = np.eye(pointwise.shape[-2]).reshape((*pointwise.shape[:-1], -1))
         replaced["pointwise_kernel"] = ops.convert_to_tensor(identity, kernel.layer.compute_dtype)
     with shadowed(kernel.layer, **replaced):

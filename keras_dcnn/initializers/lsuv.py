@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_choice, check_count, check_model, check_number
+from keras_dcnn._checks import check_choice, check_count, check_model, check_number, check_real
 from keras_dcnn._keras.compiling import without_gradients
 from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._progress import with_progress
@@ -16,6 +16,7 @@ from keras_dcnn._state.snapshot import variables_kept
 from keras_dcnn.initializers._passes import Passes, treatments
 
 NUM_SAMPLES = 64
+_NAMED = 3  # kernels in the line that is printed
 PASS_SIZE = 8  # samples: Keras holds all that layers make of them, 165 MB an image in ResNet50
 
 
@@ -45,9 +46,11 @@ def lsuv(
     the linear output, before bias and activation, also where the activation is part of the layer.
 
     Treats Dense, EinsumDense and all convolutions (of a separable one both kernels), grouped ones
-    too, in models and layers at any depth. Skips with a word: layers that are frozen, shared (their
-    weights used several times), not called, inside a compiled loop, adapted by LoRA, with outputs
-    that are constant or not finite on the data, and other layers with kernels.
+    too, in models and layers at any depth, attention for instance. Skips with a word: layers that
+    are frozen, shared (their weights used several times), not called, inside a compiled loop,
+    adapted by LoRA, quantized, in a SpectralNormalization, which sets the scale itself, with
+    outputs that are constant or not finite on the data, and other layers with kernels: recurrent
+    ones and embeddings.
 
     The model runs as at inference, with BatchNorm's statistics as they are and without dropout, on
     8 samples at a time, to save memory; the variance is that on all of them. All else stays as it
@@ -62,14 +65,15 @@ def lsuv(
         max_iterations: Divisions per kernel, ≥ 1; one is enough as a rule.
         seed: Integer ≥ 0 for the orthonormal weights, or None: from the kernels that the model has,
             so that `keras.utils.set_random_seed` before it was made repeats the result.
-        verbose: 1 prints a table, with a progress bar in a terminal; 0 neither.
+        verbose: 1 prints one line, with a progress bar before it in a terminal; 2 a table of all
+            kernels instead of the line; 0 nothing.
 
     Returns:
         One row per kernel in the order of computation, a tuple of `layer`, `before` and `after`
         (the variances, None where there are none), `iterations` and `note`.
 
     Raises:
-        TypeError: for a `model` or `data` of another type.
+        TypeError: for a `model` or `data` of another type, and for complex numbers.
         ValueError: for arguments out of range, for data that are empty or not finite, and for a
             model in which there is nothing to initialise.
 
@@ -93,6 +97,8 @@ def lsuv(
     """
     _check_arguments(model, tolerance, max_iterations, seed, verbose)
     batches = _split(first_batch(data, NUM_SAMPLES))
+    for leaf in keras.tree.flatten(batches[0]):
+        check_real("lsuv", leaf)
     with without_gradients():
         _build_on_one(model, batches[0])
         kernels = treatments(model)
@@ -101,7 +107,9 @@ def lsuv(
             passes.look()
             passes.treat(_generator(kernels, seed), tolerance, max_iterations)
             rows = _rows(model, kernels)
-    if verbose:
+    if verbose == 1:
+        print(_in_one_line(rows))
+    elif verbose:
         _print_table(rows)
     return rows
 
@@ -112,7 +120,7 @@ def _check_arguments(model, tolerance, max_iterations, seed, verbose):
     check_count("max_iterations", max_iterations)
     if seed is not None:
         check_count("seed", seed, minimum=0)
-    check_choice("verbose", verbose, (0, 1))
+    check_choice("verbose", verbose, (0, 1, 2))
 
 
 def _split(inputs):
@@ -175,6 +183,20 @@ def _rows(model, kernels):
             f"{skipped or layers or 'no layers'}."
         )
     return rows
+
+
+def _in_one_line(rows):
+    """How many kernels are done, and which are not and why."""
+    done = [row.after for row in rows if not row.note]
+    line = f"lsuv: {len(done)} of {len(rows)} kernels have outputs of variance "
+    line += (
+        " to ".join(dict.fromkeys(f"{bound(done):.3g}" for bound in (min, max))) if done else "1"
+    )
+    others = [f"{row.layer} ({row.note})" for row in rows if row.note]
+    if not others:
+        return f"{line}."
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    return f"{line}; not {', '.join(others[:_NAMED])}{more}."
 
 
 def _print_table(rows):

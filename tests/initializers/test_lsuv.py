@@ -467,9 +467,15 @@ def test_mixed_precision(policy):
     assert (VECTORS @ w).var() == pytest.approx(1, abs=0.1)
 
 
-def test_table_and_no_table(capsys):
+def test_one_line_a_table_or_nothing(capsys):
     model = plain(layers.Dense(5, name="a"), layers.Dense(3, name="b", trainable=False), shape=(6,))
-    lsuv(model, VECTORS)
+    row = lsuv(model, VECTORS)[0]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == (
+        f"lsuv: 1 of 2 kernels have outputs of variance {row.after:.3g}; not {model.name}/b "
+        "(frozen)."
+    )
+    lsuv(model, VECTORS, verbose=2)
     printed = capsys.readouterr().out
     assert "variance before" in printed
     assert f"{model.name}/a" in printed
@@ -485,9 +491,10 @@ def test_table_and_no_table(capsys):
         (ValueError, None, {"tolerance": 0}, "`tolerance` must be a finite number above 0; got 0"),
         (ValueError, None, {"max_iterations": 0}, "`max_iterations` must be a whole number"),
         (ValueError, None, {"seed": -1}, "`seed` must be a whole number of at least 0"),
-        (ValueError, None, {"verbose": 2}, "`verbose` must be one of 0, 1; got 2"),
+        (ValueError, None, {"verbose": 3}, "`verbose` must be one of 0, 1, 2; got 3"),
         (TypeError, None, {"data": 3}, "an array or an iterable of batches; got int"),
         (TypeError, None, {"data": "images"}, "an array or an iterable of batches; got str"),
+        (TypeError, None, {"data": VECTORS * 1j}, "lsuv takes real numbers; got complex"),
         (ValueError, None, {"data": VECTORS[:0]}, "must hold at least one sample"),
         (ValueError, None, {"data": iter(())}, "must hold at least one sample; got none"),
         (ValueError, None, {"data": VECTORS * np.nan}, "must be finite; got NaN or infinity"),
