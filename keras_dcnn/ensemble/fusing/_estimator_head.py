@@ -120,10 +120,13 @@ def replace_head(head, layer):
     head.set_weights(layer.get_weights())
 
 
-def unpickled(kind, arguments, learner, head, compile_config):
-    """A StackedEnsemble, by its class, whose head is an estimator, which Keras can't save."""
-    stacked = kind(head=learner.learner, **arguments)
-    stacked._take(learner, head)
+def unpickled(saved, linear, learner, compile_config):
+    """A StackedEnsemble with an estimator, and all else of one that Keras can save.
+
+    `linear` says whether the head of that one is the layer of the estimator.
+    """
+    stacked = type(saved)(saved.members, learner.learner, saved.layer, name=saved.name)
+    stacked._take(learner, saved.head if linear else None)
     if compile_config:
         stacked.compile_from_config(compile_config)
     return stacked

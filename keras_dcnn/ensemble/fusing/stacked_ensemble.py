@@ -177,8 +177,7 @@ class StackedEnsemble(CombinedModel):
         Returns:
             This ensemble; `history` has what a Keras head recorded.
         """
-        check = held_out(trained_on, _WAY_OUT)
-        weights = fit_arguments.pop("sample_weight", None)
+        check, weights = held_out(trained_on, _WAY_OUT), fit_arguments.pop("sample_weight", None)
         batches = held_out_batches(x, y, batch_size, check, weights)
         self._fit_rows(*self._features.read(batches), fit_arguments)
         return self
@@ -190,9 +189,10 @@ class StackedEnsemble(CombinedModel):
     def __reduce__(self) -> Any:
         if self._learner is None:
             return super().__reduce__()
-        arguments = {"members": list(self.members), "layer": self.layer, "name": self.name}
-        head = self.head if isinstance(self.head, keras.layers.Layer) else None
-        return unpickled, (type(self), arguments, self._learner, head, self.get_compile_config())
+        linear = isinstance(self.head, keras.layers.Layer)
+        head = self.head if linear else 1  # of hidden units
+        saved = StackedEnsemble(self.members, head, self.layer, name=self.name)
+        return unpickled, (saved, linear, self._learner, self.get_compile_config())
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         if config.get("optimizer") is None:
@@ -215,7 +215,7 @@ class StackedEnsemble(CombinedModel):
         return cls(**keras.saving.deserialize_keras_object(config))
 
     def _fit_rows(self, rows, y, weights, fit_arguments):
-        given = fit_arguments if weights is None else {**fit_arguments, "sample_weight": weights}
+        given = fit_arguments | ({} if weights is None else {"sample_weight": weights})
         if self._learner is None:
             train_head(self, rows, y, given)
             return

@@ -119,6 +119,41 @@ def test_fit_head_runs_each_network_once_per_sample_and_takes_batches():
     assert Count.reads <= 4  # Keras looks at the first to learn the shapes
 
 
+@pytest.mark.every_backend
+def test_labels_outside_the_classes_are_refused_before_training():
+    fusion = compiled(EarlyFusion([network()], 3, layer="pooled"))
+    for train in (fusion.fit, fusion.fit_head):
+        for wrong in (Y + 1, Y - 1):
+            with pytest.raises(ValueError, match="`y` must be whole numbers from 0 to 2"):
+                train(X, wrong, verbose=0)
+    assert int(keras.ops.convert_to_numpy(fusion.optimizer.iterations)) == 0
+
+
+def test_several_labels_are_refused_by_a_softmax_and_learnt_by_sigmoids():
+    y = np.ones((12, 3)) - np.eye(3)[Y]
+    softmax = EarlyFusion([network()], 3, layer="pooled")
+    compile_for_tests(softmax, "sgd", "categorical_crossentropy", metrics=())
+    for train in (softmax.fit, softmax.fit_head):
+        with pytest.raises(ValueError, match="rows of several labels"):
+            train(X, y, verbose=0)
+    sigmoids = EarlyFusion([network()], keras.layers.Dense(3, "sigmoid"), layer="pooled")
+    compile_for_tests(sigmoids, "sgd", "binary_crossentropy", metrics=())
+    assert np.isfinite(sigmoids.fit_head(X, y, verbose=0).history["loss"][0])
+
+
+def test_fit_head_leaves_out_samples_of_weight_0():
+    fusion = EarlyFusion([network()], 3, layer="pooled")
+    start, counts = fusion.head.get_weights(), np.arange(12) % 4 > 0
+    options = {"shuffle": False, "verbose": 0, "batch_size": 12}
+    compiled(fusion).fit_head(X[counts], Y[counts], **options)
+    expected = fusion.head.get_weights()
+    fusion.head.set_weights(start)
+    x, y = np.where(counts[:, None, None, None], X, np.nan), np.where(counts, Y, -1)
+    compiled(fusion).fit_head(x, y, counts.astype("float32"), **options)
+    for one, other in zip(expected, fusion.head.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_end_to_end_trains_the_networks_and_nothing_that_was_cut_off():
     networks = [network(4), network(5)]
     cut_off = [n.layers[-1].get_weights() for n in networks]

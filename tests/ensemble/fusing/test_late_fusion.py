@@ -1,5 +1,8 @@
 """LateFusion: learned weights are the best there are, act at once, are saved; nothing leaks."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -77,6 +80,66 @@ def test_conditions_of_karush_kuhn_and_tucker():
     assert 2 < np.count_nonzero(weights) < 20
     np.testing.assert_allclose(ratio[weights > 0.01], 1, atol=2e-3)
     assert ratio.max() < 1 + 2e-3
+
+
+def sigmoid_members(labels=3, count=3):
+    return [member(seed, "sigmoid", labels) for seed in range(count)]
+
+
+@pytest.mark.every_backend
+def test_several_labels_are_weighed_by_the_mean_over_them():
+    fusion = LateFusion(sigmoid_members())
+    y = (rng.random((40, 3)) < [0.6, 0.4, 0.2]).astype("uint8")
+    p = np.stack([keras.ops.convert_to_numpy(m(X)) for m in fusion.members]).astype("float64")
+
+    def cross_entropy(weights):
+        mean = np.tensordot(weights, p, 1)
+        return -np.log(np.where(y, mean, 1 - mean)).mean()
+
+    weights = fusion.learn_weights(X, y, trained_on=SEEN)
+    assert cross_entropy(weights) <= best(cross_entropy, 3).fun + 2.1e-6
+    assert cross_entropy(weights) < cross_entropy(np.ones(3) / 3) - 1e-4
+    with pytest.raises(ValueError, match="sum to 1, as of a softmax"):
+        LateFusion(members()).learn_weights(X, y, trained_on=SEEN)
+
+
+@pytest.mark.parametrize("combine", ["probability", "geometric", "logit"])
+def test_samples_of_weight_0_count_for_nothing(combine):
+    fusion, times = LateFusion(members(combine), combine), np.arange(40) % 3
+    expected = fusion.learn_weights(X.repeat(times, axis=0), Y.repeat(times), trained_on=SEEN)
+    x, y = np.where(times[:, None] > 0, X, np.nan), np.where(times > 0, Y, -1)
+    found = fusion.learn_weights(x, y, trained_on=SEEN, sample_weight=times)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+    class Weighted(keras.utils.PyDataset):
+        num_batches = 4
+
+        def __getitem__(self, i):
+            batch = slice(10 * i, 10 * i + 10)
+            return x[batch], y[batch], times[batch]
+
+    assert fusion.learn_weights(Weighted(), trained_on=SEEN) == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(ValueError, match="at least one sample must count"):
+        fusion.learn_weights(X, Y, trained_on=SEEN, sample_weight=0 * times)
+
+
+def test_pickled_and_copied_before_and_after_learning():
+    fusion = LateFusion(members())
+    for _ in range(2):
+        for other in (pickle.loads(pickle.dumps(fusion)), copy.deepcopy(fusion)):
+            assert other.member_weights == fusion.member_weights
+            found, expected = (m.predict(X, verbose=0) for m in (other, fusion))
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+        fusion.learn_weights(X, Y, trained_on=SEEN)
+
+
+def test_members_of_several_outputs_are_refused():
+    def build():
+        x = keras.Input((4,))
+        return keras.Model(x, [keras.layers.Dense(3, "softmax")(x) for _ in range(2)])
+
+    with pytest.raises(ValueError, match=r"must have one output.* has 2"):
+        LateFusion([build(), build()]).learn_weights(X, [Y, Y], trained_on=SEEN)
 
 
 def test_a_perfect_member_gets_all_and_so_does_the_best_of_poor_ones():

@@ -1,6 +1,8 @@
 """StackedEnsemble: scikit-learn's stacking on Keras members, guarded, saved without pickle."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from ensemble.averaged import compile_for_tests
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.linear_model import (
     Lasso,
@@ -277,6 +279,111 @@ def test_a_stacked_network_takes_the_features_of_a_layer(tmp_path):
         stacked.fit_predictions(outputs(models), y)
 
 
+def several_labels():
+    noisy = X + 0.7 * np.random.default_rng(1).normal(size=X.shape)
+    return (noisy[:, :3] > [0, 0.3, 0.6]).astype("uint8")
+
+
+HEADS = [None, LINEAR["scaled"], RandomForestClassifier(3, random_state=0)]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_several_labels_are_each_learnt_by_a_classifier(head, tmp_path):
+    models, y = members(activation="sigmoid"), several_labels()
+    stacked = fit(StackedEnsemble(models, head), X, y)
+    rows = np.concatenate(outputs(models).astype("float64"), axis=1)
+    head = LogisticRegression() if head is None else head
+    each = [clone(head).fit(rows, column) for column in y.T]
+    expected = np.stack([one.predict_proba(rows)[:, 1] for one in each], axis=1)
+    np.testing.assert_allclose(predict(stacked), expected, rtol=1e-4, atol=1e-5)
+    assert len(stacked.estimator) == 3
+    if not isinstance(head, RandomForestClassifier):
+        stacked.save(tmp_path / "s.keras")
+        loaded = keras.saving.load_model(tmp_path / "s.keras")
+        np.testing.assert_allclose(predict(loaded), expected, rtol=1e-4, atol=1e-5)
+    copied = pickle.loads(pickle.dumps(stacked))
+    np.testing.assert_allclose(predict(copied), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_several_labels_of_features_and_of_a_keras_head():
+    models, y = members(activation="sigmoid"), several_labels()
+    stacked = fit(StackedEnsemble(models, layer="hidden"), X, y)
+    assert predict(stacked).shape == (60, 3)
+    assert stacked.head.activation is keras.activations.sigmoid
+    stacked = StackedEnsemble(models, 4)
+    assert stacked.head.layers[-1].activation is keras.activations.sigmoid
+    softmax = compile_for_tests(StackedEnsemble(members(), 4), loss="categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"a softmax says one class.*Dense\(3, \"sigmoid\"\)"):
+        fit(softmax, X, y)
+
+
+def test_one_estimator_learns_one_class_and_then_several_labels():
+    models = members(activation="sigmoid")
+    stacked = StackedEnsemble(models).fit_predictions(outputs(models), labels(3))
+    np.testing.assert_allclose(predict(stacked).sum(1), 1, rtol=1e-5)
+    stacked.fit_predictions(outputs(models), several_labels())
+    fresh = StackedEnsemble(models).fit_predictions(outputs(models), several_labels())
+    np.testing.assert_allclose(predict(stacked), predict(fresh), rtol=1e-5)
+
+
+@pytest.mark.parametrize("head", [None, Ridge(), 4])
+def test_samples_of_weight_0_count_for_nothing(head):
+    models, counts = members(1), np.arange(60) % 3 > 0
+    x, y = np.where(counts[:, None], X, np.nan), np.where(counts, labels(1), -1)
+    p = np.where(counts[:, None], outputs(models), np.nan)
+    stacked = [StackedEnsemble(models, head) for _ in range(3)]
+    options = {"verbose": 0, "shuffle": False} if head == 4 else {}
+    for one in stacked if head == 4 else ():
+        one.head.set_weights(stacked[0].head.get_weights())
+        compile_for_tests(one, "sgd", "binary_crossentropy", metrics=())
+    fit(stacked[0], X[counts], labels(1)[counts], **options)
+    fit(stacked[1], x, y, sample_weight=counts, **options)
+    stacked[2].fit_predictions(p, y, sample_weight=counts, **options)
+    for other in stacked[1:]:
+        np.testing.assert_allclose(predict(other), predict(stacked[0]), rtol=1e-4)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("labels_outside", [labels(3) + 1, labels(3) - 1, labels(3) + 0.5])
+def test_labels_outside_the_classes_are_refused_before_a_keras_head_is_trained(labels_outside):
+    stacked = compile_for_tests(StackedEnsemble(members(), 4))
+    before = stacked.head.get_weights()
+    with pytest.raises(ValueError, match="`y` must be whole numbers from 0 to 2"):
+        fit(stacked, X, labels_outside)
+    for one, other in zip(before, stacked.head.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_class_that_the_loss_ignores_is_no_label_outside():
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    stacked = compile_for_tests(StackedEnsemble(members(), 4), loss=loss, metrics=())
+    fit(stacked, X, np.where(np.arange(60) % 5, labels(3), -1), verbose=0)
+    two = compile_for_tests(StackedEnsemble(members(1), 4), loss="binary_crossentropy")
+    with pytest.raises(ValueError, match=r"must lie between 0 and 1 .* from 1 to 2"):
+        fit(two, X, labels(1) + 1)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("head", [None, RandomForestClassifier(3, random_state=0), 4])
+def test_pickled_and_copied_before_and_after_the_fit(head):
+    models, y = [compile_for_tests(m) for m in members()], labels(3)
+    stacked = StackedEnsemble(models, head)
+    for other in (pickle.loads(pickle.dumps(stacked)), copy.deepcopy(stacked)):
+        assert type(other) is StackedEnsemble
+        if head != 4:
+            fit(other, X, y)
+    if head != 4:
+        fit(stacked, X, y)
+    for other in (pickle.loads(pickle.dumps(stacked)), copy.deepcopy(stacked)):
+        np.testing.assert_allclose(predict(other), predict(stacked), rtol=1e-5)
+        np.testing.assert_allclose(
+            other.evaluate(X, y, verbose=0), stacked.evaluate(X, y, verbose=0), rtol=1e-5
+        )
+        if head is None:
+            np.testing.assert_array_equal(other.estimator.coef_, stacked.estimator.coef_)
+            other.fit_predictions(outputs(models), y)
+
+
 WEIGHTS = np.linspace(0, 2, 60)
 
 
@@ -407,6 +514,12 @@ NAN[1, 4] = np.nan
         (lambda s: fit(s, X), ValueError, "`y` must be given"),
         (lambda s: fit(s, X, np.full(60, 3)), ValueError, "from 0 to 2.*got 3 for sample 0"),
         (lambda s: fit(s, X, np.arange(60) % 2), ValueError, "class 2 has none"),
+        (lambda s: fit(s, X, several_labels()), ValueError, "sum to 1, as of a softmax"),
+        (
+            lambda s: fit(StackedEnsemble(members(activation="sigmoid")), X, np.ones((60, 3))),
+            ValueError,
+            "with and without each label; label 0 has none without it",
+        ),
         (
             lambda s: fit(StackedEnsemble([member(), nan_member()]), X, labels(3)),
             ValueError,
