@@ -1,6 +1,8 @@
 """compare_ensembles: each row is what that way gives, and no sample serves twice unawares."""
 
+import copy
 import json
+import pickle
 
 import keras
 import numpy as np
@@ -158,6 +160,40 @@ def test_it_takes_batches_in_any_order_and_an_ensemble(comparison, pool):
         assert one["nll"] == pytest.approx(other["nll"], rel=1e-3)
 
 
+def test_several_labels_and_samples_of_weight_0():
+    def sigmoids(seed):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "sigmoid")])
+        noise = np.random.default_rng(seed).normal(size=(4, 3)).astype("float32")
+        model.set_weights([2 * TRUE + noise, np.zeros(3, "float32")])
+        return compile_for_tests(model, "sgd", "binary_crossentropy", metrics=())
+
+    rows, models = (X[:, :3] > [0, 0.5, 0.5]).astype("float32"), [sigmoids(s) for s in range(2)]
+    counts = np.arange(90) % 5 > 0
+    x, y = np.where(counts[:, None], X, np.nan), np.where(counts[:, None], rows, -1)
+    data, report = ((x[part], y[part], counts[part]) for part in (slice(10, 50), slice(50, 90)))
+    found = compare_ensembles(models, data, report)
+    kept = counts[50:]
+    p = outputs(models, REPORT[0][kept])
+    for key, value in scores(p.mean(0), rows[50:][kept]).items():
+        assert row(found, "uniform")[key] == pytest.approx(value, rel=1e-4)
+    assert row(found, "stacked")["note"] == "LogisticRegression for each label"
+    assert row(found, "soup")["nll"] is not None
+    assert (found.num_selected_on, found.num_reported_on) == (32, kept.sum())
+
+
+def test_members_of_weight_0_are_not_compared(pool):
+    broken = member(9)
+    broken.set_weights([np.nan * w for w in broken.get_weights()])
+    found = compare_ensembles(Ensemble([broken, *pool[:2]], weights=[0, 1, 1]), DATA, REPORT)
+    assert found.num_members == 2
+    check(found, "uniform", outputs(pool[:2], REPORT[0]).mean(0), 30)
+    assert row(found, "single")["note"] in ("member 1", "member 2")
+
+
+def test_a_comparison_is_pickled_and_copied(comparison):
+    assert pickle.loads(pickle.dumps(comparison)) == copy.deepcopy(comparison) == comparison
+
+
 def test_shared_samples_warn_with_their_number(pool):
     overlapping = (X[45:], Y[45:])
     with pytest.warns(UserWarning, match="5 of 45 samples to report on"):
@@ -186,6 +222,12 @@ def test_data_that_the_members_saw_are_refused_to_choose_and_to_report_on(pool):
         (lambda pool: (pool, (X, None), REPORT, "accuracy"), ValueError, "trained on 10"),
         (lambda pool: (pool, (DATA[0], None), REPORT), ValueError, "`y` must be given"),
         (lambda pool: (pool, DATA, REPORT, "auc"), ValueError, "`metric` must be one of"),
+        (lambda pool: (pool, DATA, REPORT, "mse"), ValueError, "must be one for classes"),
+        (
+            lambda pool: (pool, (DATA[0], np.ones((40, 3))), REPORT),
+            ValueError,
+            "sum to 1, as of a softmax",
+        ),
         (lambda pool: (pool, (DATA[0], DATA[1] + 1), REPORT), ValueError, "from 0 to 2"),
     ],
 )
