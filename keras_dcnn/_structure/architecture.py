@@ -77,7 +77,8 @@ def _anonymous(value, places, by_place=False):
         value = {**value, "config": {k: v for k, v in value["config"].items() if k != "name"}}
     layers = value.get("layers")
     if isinstance(layers, list):
-        places = {one["config"].get("name"): i for i, one in enumerate(layers) if "config" in one}
+        named = [one.get("name", one.get("config", {}).get("name")) for one in layers]
+        places = {name: place for place, name in enumerate(named)}
     return {
         key: _anonymous(one, places, by_place or key in _BY_PLACE)
         for key, one in value.items()

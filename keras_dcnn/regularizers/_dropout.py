@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn._keras.graph import walk_layers
+from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._structure.layers import is_graph
 
 
@@ -12,11 +12,11 @@ def insert_dropout(model, rate, chosen):
     Returns it and how many Dense layers have got it: those with weights somewhere before them.
     """
     inserter = _Inserter(rate, chosen)
-    flags = {path: layer.trainable for path, layer in walk_layers(model)}
+    flags = {id(layer): layer.trainable for layer in all_layers(model)}
     rebuilt = inserter.rebuild(model, False)
-    rebuilt.trainable = model.trainable
-    for path, layer in walk_layers(rebuilt):  # holders first, for they pass theirs on
-        layer.trainable = flags.get(path, True)
+    flags |= {id(again): flags[before] for before, again in inserter.rebuilt.items()}
+    for layer in all_layers(rebuilt):  # holders first, for they pass theirs on
+        layer.trainable = flags.get(id(layer), True)
     return rebuilt, len(inserter.dropouts)
 
 

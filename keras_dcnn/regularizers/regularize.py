@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_dcnn._checks import check_built_model, check_number
-from keras_dcnn._keras.graph import walk_layers
+from keras_dcnn._keras.graph import walk_layers, walk_paths
 from keras_dcnn._structure.copies import copy_model
 from keras_dcnn._structure.where import check_where, is_chosen, is_named
 from keras_dcnn.regularizers._dropout import insert_dropout
@@ -52,7 +52,8 @@ def regularize(
             each row.
 
     Returns:
-        The copy, not compiled, with the same names of layers. What is put on is saved with it.
+        The copy, not compiled, with the same names of layers, but for those inside a layer, which
+        Keras may number anew. What is put on is saved with it.
 
     Raises:
         ValueError: for a model that is not built or can't be copied, if nothing is to be put on, if
@@ -83,8 +84,8 @@ def regularize(
         "constraint": keras.constraints.get(kernel_constraint),
     }
     layers = list(walk_layers(model))
-    chosen = [is_chosen(where, path, layer) for path, layer in layers]
-    named = [is_named(where, path, layer) for path, layer in layers]
+    chosen = _which(model, is_chosen, where)
+    named = _which(model, is_named, where)
     takers = [
         take and bool(weights_of(layer, name, **penalties))
         for take, name, (_, layer) in zip(chosen, named, layers, strict=True)
@@ -100,6 +101,12 @@ def regularize(
             put_on(layer, name, **penalties)
     warn_if_lost(copy, takers)
     return copy if dropout is None else _with_dropout(copy, dropout, chosen, where)
+
+
+def _which(model, is_meant, where):
+    """For each layer whether `where` means it, by one of its paths."""
+    meant = {id(layer) for path, layer in walk_paths(model) if is_meant(where, path, layer)}
+    return [id(layer) in meant for _, layer in walk_layers(model)]
 
 
 def _with_dropout(copy, rate, chosen, where):

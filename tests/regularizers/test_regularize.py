@@ -412,14 +412,126 @@ def test_a_layer_shared_across_levels_which_keras_cannot_save():
     block = keras.Sequential([keras.Input((4,)), shared, L.Dense(4)])
     inputs = keras.Input((4,))
     model = keras.Model(inputs, shared(block(inputs)))
-    with pytest.raises(ValueError, match="Keras can't save it and load it again"):
+    with pytest.raises(ValueError, match=r"in several models, as `\w+/shared` and `shared`: give"):
         regularize(model, "l2")
+
+
+def attention(kind):
+    """Keras numbers the softmax inside anew in a copy."""
+    inputs = keras.Input((5, 6))
+    x = L.MultiHeadAttention(2, 3)(inputs, inputs)
+    x = L.GroupQueryAttention(3, 4, 2)(x, x) if kind == "two kinds" else x
+    return keras.Model(inputs, L.Dense(2, name="last")(L.LayerNormalization()(x)))
+
+
+class Stack(L.Layer):
+    """Layers in a list, without names of their own."""
+
+    def __init__(self, size=2, count=2, activation="relu", factor=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.count, self.factor = size, count, factor
+        self.denses = [L.Dense(size, activation=activation) for _ in range(count)]
+
+    def build(self, shape):
+        for dense in self.denses:
+            dense.build(shape)
+            shape = (*shape[:-1], self.size)
+
+    def call(self, x):
+        for dense in self.denses:
+            x = dense(x)
+        return self.factor * x
+
+
+class Forgetful(Stack):
+    def get_config(self):
+        return {"name": self.name}
+
+
+def around(*layers, shape=(2,)):
+    inputs = x = keras.Input(shape)
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, L.Dense(2, name="last")(x))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: attention("one kind"),
+        lambda: attention("two kinds"),
+        lambda: around(Stack(3, 3, "tanh", 2.0), Stack()),
+        lambda: around(Forgetful()),
+        lambda: around(L.Lambda(lambda x: 2 * x, output_shape=(2,))),
+        lambda: around(L.RNN(L.StackedRNNCells([L.LSTMCell(3), L.GRUCell(2)])), shape=(4, 2)),
+    ],
+)
+def test_names_that_keras_gives_anew_are_no_difference(build):
+    model = build()
+    put_on = regularize(model, "l2", where="last")
+    assert decayed(put_on) == {"last/kernel"}
+    x = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:])).astype("float32")
+    np.testing.assert_array_equal(outputs(put_on, x), outputs(model, x))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "differs"),
+    [
+        ({"count": 3}, "differs in `stack`"),
+        ({"size": 3}, ""),
+        ({"activation": "tanh"}, "differs in `stack/dense"),
+        ({"factor": 2.0}, "differs in `stack`"),
+    ],
+)
+def test_a_copy_that_is_another_model_is_refused(arguments, differs):
+    """Its configuration leaves out what its layer was made with."""
+    model = around(Forgetful(**arguments, name="stack"))
+    with pytest.raises(
+        ValueError, match=f"can't save it and load it again .*{differs}.*get_config"
+    ):
+        regularize(model, "l2")
+
+
+def test_classes_of_one_name_are_two():
+    def made(offset):
+        class Same(L.Layer):
+            def call(self, x):
+                return x + offset
+
+        return Same()
+
+    with pytest.raises(ValueError, match="can't save it and load it again"):
+        regularize(around(made(1.0), made(2.0)), "l2")
+
+
+def test_frozen_layers_of_one_path_stay_apart():
+    class Pair(L.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.both = [L.Dense(2, name="d"), L.Dense(2, name="d")]
+
+        def build(self, shape):
+            for one in self.both:
+                one.build(shape)
+
+        def call(self, x):
+            return self.both[1](self.both[0](x))
+
+    pair = Pair(name="pair")
+    model = around(pair)
+    pair.both[0].trainable = False
+    with pytest.warns(UserWarning, match="acts, but is not saved"):
+        copy = regularize(model, "l2", dropout=0.5)
+    assert [one.trainable for one in copy.get_layer("pair").both] == [False, True]
 
 
 def test_models_that_cannot_be_copied_say_the_way_out():
     model = Opaque(3)
     model(np.ones((1, 2), "float32"))
-    with pytest.raises(ValueError, match="give Opaque and its layers a `get_config`, or their"):
+    with pytest.raises(
+        ValueError,
+        match="give Opaque and its layers a `get_config` that has all their arguments, or their",
+    ):
         regularize(model, "l2")
 
 
