@@ -211,8 +211,9 @@ def test_samples_of_weight_0_count_for_nothing_and_others_as_often_as_they_say(m
 def test_a_mask_reaches_no_function():
     oof, y = pool(samples=40)
     mask = np.arange(40) % 3 > 0
-    found = select_members(oof, y, SKLEARN["accuracy"], sample_weight=mask)
-    assert found.weights == select_members(oof[:, mask], y[mask], SKLEARN["accuracy"]).weights
+    options = {"metric": SKLEARN["accuracy"], "bags": 2, "num_steps": 4}
+    found = select_members(oof, y, **options, sample_weight=mask)
+    assert found.weights == select_members(oof[:, mask], y[mask], **options).weights
 
 
 def test_pickled_and_copied():

@@ -6,7 +6,9 @@ import numpy as np
 from keras_dcnn._checks import check_shares
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
 from keras_dcnn.ensemble.combining._combination import COMBINE, common_dtype, has_nan
-from keras_dcnn.ensemble.judging.calibration import calibration
+from keras_dcnn.ensemble.judging._judged import judged
+from keras_dcnn.ensemble.judging._task import Task, task_of_outputs
+from keras_dcnn.ensemble.judging.calibration import measure
 from keras_dcnn.ensemble.judging.spread import Spread, spread
 
 to_numpy = keras.ops.convert_to_numpy
@@ -40,27 +42,35 @@ class MemberOutputs:
         shares = self.shares()
         weights = np.array([*shares.values()])
 
-        def of_one(outputs):
-            return spread(outputs, self._probabilities(outputs), weights)
-
-        parts, structure = [], None
+        parts, structure, tasks = [], None, []
         for _, structure in self._stacked(x, None, batch_size, steps, [*shares]):
-            parts.append([of_one(outputs) for outputs in keras.tree.flatten(structure)])
+            outputs = keras.tree.flatten(structure)
+            p = [self._probabilities(one) for one in outputs]
+            tasks = tasks or [task_of_outputs(one) for one in p]
+            parts.append(
+                [spread(*one, weights, task) for *one, task in zip(outputs, p, tasks, strict=True)]
+            )
         joined = [
             Spread(*map(np.concatenate, zip(*of_output, strict=True)))
             for of_output in zip(*parts, strict=True)
         ]
         return keras.tree.pack_sequence_as(structure, joined)
 
-    def calibration(self, x, y=None, batch_size=None, steps=None, bins=15):
+    def calibration(self, x, y=None, batch_size=None, steps=None, bins=15, class_names=None):
         """Accuracy, NLL, ECE and Brier score of each way to combine these members.
 
+        Where a sample may have several labels, of members that end in sigmoids, each label is
+        combined and judged on its own, as by `keras_dcnn.ensemble.calibration`.
+
         Args:
-            x: As `predict` takes it.
-            y: Labels, whole numbers or one-hot; None where they are in `x`, as in tf.data.
+            x: As `predict` takes it. Of weights of samples in it, as in tf.data, those of 0 count
+                for nothing.
+            y: Labels, whole numbers, one-hot rows, or for several labels rows of 0 and 1; None
+                where they are in `x`, as in tf.data.
             batch_size: Samples at a time; None for 32, or as the data come.
             steps: Batches to read; None for all.
             bins: Number of bins of the ECE, ≥ 1.
+            class_names: A name for each class or label, for the same of each; None for the whole.
 
         Returns:
             A dict of `Calibration` by combination: "probability", "vote", and "geometric", or where
@@ -69,11 +79,10 @@ class MemberOutputs:
         Raises:
             ValueError: for NaN, labels that don't fit, and several outputs.
         """
-        last = "logit" if self.combine == "logit" else "geometric"
         shares = self.shares()
         weights = np.array([*shares.values()])
-        labels, parts = [], {"probability": [], last: [], "vote": []}
-        for batch, stacked in self._stacked(x, y, batch_size, steps, [*shares]):
+        labels, of_samples, one_class, several = [], [], [], []
+        for batch, stacked in self._stacked(x, y, batch_size, steps, [*shares], weighted=True):
             if not isinstance(stacked, np.ndarray):
                 raise ValueError(
                     "`calibration` needs one output; the members have several: call "
@@ -81,16 +90,35 @@ class MemberOutputs:
                 )
             if batch[1] is None:
                 raise ValueError("`y` must be given, for data without labels.")
-            labels.append(batch[1])
-            p = keras.ops.convert_to_tensor(self._probabilities(stacked))
-            for how, part in parts.items():
-                combined = stacked if how == "logit" else p
-                own = keras.ops.convert_to_tensor(weights.astype(stacked.dtype))
-                combined = COMBINE[how](keras.ops.convert_to_tensor(combined), own)
-                combined = self._probabilities(combined) if how == "logit" else combined
-                part.append(to_numpy(combined))
+            labels.append(to_numpy(batch[1]))
+            of_samples.append(batch[2])
+            one_class.append(self._ways(stacked, weights))
+            several.append(self._ways(stacked[..., None], weights))  # each as of one unit
         labels = np.concatenate(labels)
-        return {how: calibration(labels, np.concatenate(p), bins) for how, p in parts.items()}
+        of_samples = None if of_samples[0] is None else np.concatenate([*map(to_numpy, of_samples)])
+        ways, task = joined_batches(one_class), None
+        shown = (
+            np.full_like(ways["probability"], -1)
+            if self.combine == "logit"
+            else ways["probability"]
+        )
+        if judged("probabilities", shown, labels, of_samples).task is Task.SEVERAL_LABELS:
+            ways, task = joined_batches(several), Task.SEVERAL_LABELS
+            ways = {how: p[..., 0] for how, p in ways.items()}
+        given = bins, class_names, of_samples, task
+        return {how: measure(labels, p, *given) for how, p in ways.items()}
+
+    def _ways(self, stacked, weights):
+        """Probabilities by each combination of members' outputs."""
+        weights = keras.ops.convert_to_tensor(weights.astype(stacked.dtype))
+        p = keras.ops.convert_to_tensor(self._probabilities(stacked))
+        if self.combine == "logit":
+            mean = COMBINE["logit"](keras.ops.convert_to_tensor(stacked), weights)
+            last = {"logit": self._probabilities(mean)}
+        else:
+            last = {"geometric": COMBINE["geometric"](p, weights)}
+        ways = {how: COMBINE[how](p, weights) for how in ("probability", "vote")} | last
+        return {how: to_numpy(combined) for how, combined in ways.items()}
 
     def _probabilities(self, outputs):
         """What members say in probabilities: their outputs, or the softmax of raw ones."""
@@ -99,13 +127,19 @@ class MemberOutputs:
         one_unit = outputs.shape[-1] == 1
         return to_numpy((keras.ops.sigmoid if one_unit else keras.ops.softmax)(outputs))
 
-    def _stacked(self, x, y, batch_size, steps, chosen):
-        """Each batch, and the chosen members' outputs on it, stacked, in NumPy arrays."""
+    def _stacked(self, x, y, batch_size, steps, chosen, weighted=False):
+        """Each batch, and the chosen members' outputs on it, stacked, in NumPy arrays.
+
+        With `weighted`, NaN is no error for samples of weight 0.
+        """
         _, batches = batches_as_fit_takes_them(x, y, batch_size=batch_size, steps=steps)
         counts = np.isin(chosen, [*self.shares()])
         for batch, results in self._pool.run(chosen, batches):
             outputs = [outputs for outputs, _ in results]
-            refuse_nan(self._pool, to_numpy(has_nan(outputs)) & counts[:, None], chosen)
+            nan = to_numpy(has_nan(outputs)) & counts[:, None]
+            if weighted and batch[2] is not None:
+                nan &= (to_numpy(batch[2]) != 0).reshape(len(batch[2]), -1).any(1)
+            refuse_nan(self._pool, nan, chosen)
             yield batch, keras.tree.map_structure(_stack, *outputs)
 
 

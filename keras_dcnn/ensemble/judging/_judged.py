@@ -100,18 +100,21 @@ class Judged:
         return f"`{self.name}[{', '.join(map(str, (*member, *place, *column)))}]`"
 
 
-def judged(name, predictions, y, sample_weight=None, members=False):
+def judged(name, predictions, y, sample_weight=None, members=False, task=None):
     """The `Judged` of predictions (samples, …, columns), with `members` those of each in front.
 
-    What has the weight 0 is left out before it is looked at. Raises ValueError for labels that
-    don't fit, and for NaN.
+    What has the weight 0 is left out before it is looked at. The `task` is that of rows, where it
+    is known already. Raises ValueError for labels that don't fit, and for NaN.
     """
     axes = ("members",) * members + ("samples", "…", "classes")
     predictions = numbers_of_shape(name, predictions, axes)
     shape, columns = predictions.shape[members:], predictions.shape[-1]
     y = labels_of_shape(y, shape)
     weights = as_weights(sample_weight, shape, has_rows(y, shape))
-    task = _task(y, predictions, weights, has_rows(y, shape))
+    if not has_rows(y, shape):
+        task = Task.TWO_CLASSES if columns == 1 else Task.ONE_CLASS
+    elif task is None:
+        task = _task(y, predictions, weights)
     if task is Task.SEVERAL_LABELS:
         columns = 1
     elif has_rows(y, shape):
@@ -130,11 +133,9 @@ def judged(name, predictions, y, sample_weight=None, members=False):
     return found
 
 
-def _task(y, predictions, weights, rows):
-    """The task by those labels and predictions that count; refuses rows that are no labels."""
+def _task(y, predictions, weights):
+    """The task by those rows and predictions that count; refuses rows that are no labels."""
     columns = predictions.shape[-1]
-    if not rows:
-        return Task.TWO_CLASSES if columns == 1 else Task.ONE_CLASS
     each, outputs = y.reshape(-1, columns), predictions.reshape(-1, y.size // columns, columns)
     numbers = np.arange(len(each))
     if weights is not None:

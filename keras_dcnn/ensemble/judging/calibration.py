@@ -114,9 +114,14 @@ def calibration(
         Brier: Verification of Forecasts Expressed in Terms of Probability (1950).
         https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
     """
-    check_count("bins", bins)
     p = as_array(probabilities)
-    found = judged("probabilities", p[:, None] if p.ndim == 1 else p, y, sample_weight)
+    return measure(y, p[:, None] if p.ndim == 1 else p, bins, class_names, sample_weight)
+
+
+def measure(y, probabilities, bins, class_names, sample_weight, task=None):
+    """What `calibration` does, for a `Task` that may be known already."""
+    check_count("bins", bins)
+    found = judged("probabilities", probabilities, y, sample_weight, task=task)
     found.check_probabilities("calibration")
     classes = None
     if class_names is not None:
