@@ -21,10 +21,11 @@ def check_data(data):
     """Raise TypeError for what is no training data, ValueError for what can be read once only."""
     bare = hasattr(data, "shape") or isinstance(data, (dict, str, bytes))
     bare = bare or (isinstance(data, list) and any(hasattr(one, "shape") for one in data))
+    got = "a list of arrays" if bare and isinstance(data, list) else type(data).__name__
     if bare or not (hasattr(data, "num_batches") or hasattr(data, "__iter__")):
         raise TypeError(
             "`data` must be a tuple (x, y), or an iterable of such batches, as tf.data, PyDataset "
-            f"and DataLoader are; got {type(data).__name__}."
+            f"and DataLoader are; got {got}."
         )
     check_readable_again("`data`", data)
 
@@ -108,14 +109,17 @@ def _copy_of_graph(dataset):
 def _rounds(data, batch_size, generator):
     if isinstance(data, tuple):
         data = keras.tree.map_structure(_as_floats, data)
-    while True:
+    for number in itertools.count():
         batch = None
         for batch in _one_round(data, batch_size, generator):
             yield keras.tree.map_structure(
                 _for_backend, keras.utils.unpack_x_y_sample_weight(batch)
             )
         if batch is None:
-            raise ValueError("`data` must hold at least one batch; got none.")
+            again = (
+                " when read again: give data that can be, as a list of batches" if number else ""
+            )
+            raise ValueError(f"`data` must hold at least one batch; got none{again}.")
 
 
 def _one_round(data, batch_size, generator):

@@ -12,8 +12,14 @@ from keras_dcnn._checks import (
     check_number,
     check_seed,
 )
-from keras_dcnn._keras.optimizers import build_optimizer
-from keras_dcnn.diagnosis._rate_curve import smooth, steepest_place, valley_place
+from keras_dcnn._keras.optimizers import build_optimizer, training_optimizers
+from keras_dcnn.diagnosis._rate_curve import (
+    descent_of,
+    fall_of,
+    smooth,
+    steepest_place,
+    valley_place,
+)
 from keras_dcnn.diagnosis._rate_sweep import check_rates, sweep
 from keras_dcnn.diagnosis._training_batches import check_data, training_batches
 from keras_dcnn.diagnosis._training_state import left_as_it_was
@@ -35,10 +41,12 @@ def find_learning_rate(
 ) -> LearningRateCurve:
     """Suggest a learning rate by a short training in which the rate rises to where it diverges.
 
-    The learning-rate range test: one batch at each of `num_steps` rates, log η rising evenly. It
-    stops where the smoothed loss is above 4 × its best, or not finite. The steepest descent is the
-    bolder of the two suggestions, the valley the safer. They hold for this model, data, optimizer
-    and batch size; of an untrained model, for the beginning of its training.
+    The learning-rate range test: one update at each of `num_steps` rates, log η rising evenly. It
+    stops where the average of the last losses is above 4 × its best, or a loss is not finite. Both
+    suggestions lie where the smoothed loss goes down, from a quarter to nine tenths of its fall:
+    the valley, the safer, in the middle of that stretch; the steepest descent, the bolder, beyond
+    it, or else both there. They hold for this model, data, optimizer and batch size; of an
+    untrained model, for the beginning of its training.
 
     Afterwards all values are as before, also after an error or Ctrl-C: weights, BatchNorm
     statistics, seeds, the optimizer, metrics, Python's, NumPy's, PyTorch's and Keras's random
@@ -49,26 +57,29 @@ def find_learning_rate(
     read itself, with the warning. The optimizer stays built.
 
     Args:
-        model: A built Keras model, compiled. The rates of several optimizers rise in proportion.
+        model: A built Keras model, compiled. The rates in a MultiOptimizer rise in proportion. With
+            gradient accumulation each rate takes the batches of an update.
         data: Arrays `(x, y)` or `(x, y, sample_weight)`; tf.data, PyDataset, DataLoader or any
             iterable of such batches that can be read again, as it is where batches are too few.
         min_lr: The first rate, > 0.
         max_lr: The last rate, > `min_lr`. Of several optimizers it is that of the highest.
-        num_steps: Training steps, ≥ 10.
+        num_steps: Rates that are tried, ≥ 10.
         batch_size: Samples in a batch of arrays, ≥ 1; take that of the training.
-        smoothing: β of the exponential average of the losses, 0 ≤ β < 1: that of 1/(1−β) steps.
+        smoothing: β of the exponential averages of the losses, 0 ≤ β < 1: those of 1/(1−β) steps.
         seed: Integer ≥ 0 for the order of arrays, or None: from NumPy's random numbers, which are
             not moved on.
         verbose: 1 prints the suggestions, with a progress bar in a terminal; 0 neither.
 
     Returns:
-        A `LearningRateCurve`, with the suggestions `steepest` and `valley`.
+        A `LearningRateCurve`, with the suggestions `steepest` and `valley`: both None where the
+        loss does not fall clearly beyond its noise, as printed.
 
     Raises:
         TypeError: for a `model` or `data` of another type.
-        ValueError: for arguments out of range, a model that is not built or compiled, a learning
-            rate that is a schedule, a generator, which could be read only once, and where the
-            losses suggest no rate.
+        ValueError: for arguments out of range, a model that is not built or compiled, has nothing
+            to train or trains with optimizers of its own, a learning rate that is a schedule, a
+            generator, which could be read only once, data that are not finite, and where the losses
+            suggest no rate, since they do not fall.
 
     Example:
 
@@ -86,8 +97,9 @@ def find_learning_rate(
 
     Reference:
         Smith: Cyclical Learning Rates for Training Neural Networks (2015), section 3.3.
-        https://arxiv.org/abs/1506.01186. Smoothing, stopping and both suggestions are fastai's,
-        https://docs.fast.ai/callback.schedule.html, but its smoothing, 0.98, lags by 50 steps.
+        https://arxiv.org/abs/1506.01186. The test stops, and its suggestions are named, as fastai
+        has it, https://docs.fast.ai/callback.schedule.html, whose averages lag; how often either's
+        lie on the descent, and what they train to: benchmarks/LEARNING_RATE.md.
     """
     _check_compiled(model)
     check_data(data)
@@ -107,13 +119,29 @@ def find_learning_rate(
 
 def _check_compiled(model):
     check_built_model(model)
-    if not model.compiled or model.optimizer is None:
-        raise ValueError(
-            "`model` must be compiled with an optimizer and a loss, as for training: call "
-            "model.compile first."
-        )
+    _check_optimizer(model)
+    if not model.trainable_variables:
+        raise ValueError(f"`model` must have weights to train; all of `{model.name}` are frozen.")
     build_optimizer(model)
     check_rates(model)
+
+
+def _check_optimizer(model):
+    compiled = getattr(model, "optimizer", None)
+    own = [one for one in training_optimizers(model) if one.optimizer is not compiled]
+    if own:
+        names = ", ".join(f"`{one.where}`" for one in own)
+        raise ValueError(
+            "find_learning_rate can raise, and put back, only the optimizer that the model was "
+            f"compiled with; `{model.name}` trains in a way of its own and holds {names}: give it "
+            "a model without those, such as one of its parts, compiled with its optimizer."
+        )
+    if not model.compiled or compiled is None:
+        given = "was compiled with none" if model.compiled else "is not compiled"
+        raise ValueError(
+            "`model` must be compiled with an optimizer and a loss, as for training; "
+            f"`{model.name}` {given}: call model.compile with them."
+        )
 
 
 def _check_numbers(min_lr, max_lr, num_steps, batch_size, smoothing):
@@ -130,25 +158,34 @@ def _seed(seed):
 
 def _suggest(rates, losses, smoothing, diverged):
     """The curve with its suggestions; ValueError where there are none."""
-    tried = len(losses) + (diverged and len(losses) < len(rates))
-    if len(losses) < FEWEST:
-        raise ValueError(
-            f"a learning rate needs {FEWEST} losses to be suggested from; got {len(losses)}: at "
-            f"{rates[tried - 1]:.2g} the loss had diverged. Lower `min_lr`, or look for NaN and "
-            "values far too large in the data."
-        )
-    smoothed = smooth(losses, smoothing)
+    _check_number_of_losses(rates, losses)
     rates = rates[: len(losses)]
-    steepest, valley = steepest_place(rates, smoothed), valley_place(smoothed)
-    if steepest is None or valley is None:
+    smoothed, fall = smooth(losses, smoothing), fall_of(losses, smoothing)
+    steepest = valley = None
+    if fall.is_clear:
+        descent = descent_of(losses, smoothed, fall)
+        steepest = float(rates[steepest_place(smoothed, descent)])
+        valley = float(rates[valley_place(smoothed, descent)])
+    elif not fall.is_hidden:
         raise ValueError(
             "the loss must fall as the rate rises for one to be suggested; smoothed, it was "
-            f"lowest, {smoothed.min():.3g}, at {rates[smoothed.argmin()]:.2g}, near the first: "
-            "lower `min_lr` or raise `max_lr`, and see whether the model can learn at all."
+            f"{fall.level:.3g} at the first rates and after them no lower than "
+            f"{smoothed[fall.lowest]:.3g}, at {rates[fall.lowest]:.2g}: lower `min_lr` or raise "
+            "`max_lr`, and see whether the model can learn at all."
         )
-    return LearningRateCurve(
-        *(tuple(map(float, values)) for values in (rates, losses, smoothed)),
-        steepest=float(rates[steepest]),
-        valley=float(rates[valley]),
-        diverged=diverged,
-    )
+    curves = (tuple(map(float, values)) for values in (rates, losses, smoothed))
+    return LearningRateCurve(*curves, steepest=steepest, valley=valley, diverged=diverged)
+
+
+def _check_number_of_losses(rates, losses):
+    if not losses:
+        raise ValueError(
+            "the loss must be finite; it was not so on the first batch, before any update: look "
+            "for weights or values of the data that are far too large, and at the loss."
+        )
+    if len(losses) < FEWEST:
+        raise ValueError(
+            f"a learning rate needs {FEWEST} losses to be suggested from; got {len(losses)}, as "
+            f"the loss had diverged by {rates[len(losses) - 1]:.2g}: lower `min_lr`, and look for "
+            "values far too large in the data."
+        )

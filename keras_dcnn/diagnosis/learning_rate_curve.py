@@ -13,11 +13,12 @@ class LearningRateCurve:
     Args:
         rates: The learning rates, rising; up to the one at which the test stopped.
         losses: The loss of the batch that was trained at each rate, before that step.
-        smoothed: Exponential averages of the losses.
-        steepest: Rate at which the smoothed loss falls most.
-        valley: Rate two thirds into the longest stretch in which the smoothed loss falls.
-        diverged: Whether the test stopped early, the loss having risen to 4 × its best or beyond
-            all numbers.
+        smoothed: Exponential averages of the losses to both sides, which do not lag behind them.
+        steepest: Rate at which the smoothed loss falls most; None where it does not fall clearly
+            beyond its noise.
+        valley: Rate in the middle of the stretch in which the smoothed loss falls, or `steepest`
+            where that comes before; or None, as that is.
+        diverged: Whether the test ended where the loss had risen to 4 × its best or was not finite.
 
     Example:
 
@@ -39,15 +40,25 @@ class LearningRateCurve:
     rates: tuple
     losses: tuple
     smoothed: tuple
-    steepest: float
-    valley: float
+    steepest: float | None
+    valley: float | None
     diverged: bool
 
     def __str__(self):
         lowest = min(range(len(self.smoothed)), key=self.smoothed.__getitem__)
-        end = f", and it diverged at {self.rates[-1]:.2g}" if self.diverged else ""
+        end = f"; by {self.rates[-1]:.2g} it had diverged" if self.diverged else ""
         return (
-            f"Learning rate: {self.valley:.2g} (valley) or {self.steepest:.2g} (steepest descent). "
-            f"The smoothed loss fell from {self.smoothed[0]:.3g} to {self.smoothed[lowest]:.3g} at "
-            f"a rate of {self.rates[lowest]:.2g}{end}."
+            f"Learning rate: {self._suggestions()}. The smoothed loss was {self.smoothed[0]:.3g} "
+            f"at first and lowest, {self.smoothed[lowest]:.3g}, at a rate of "
+            f"{self.rates[lowest]:.2g}{end}."
         )
+
+    def _suggestions(self):
+        if self.valley is None or self.steepest is None:
+            return (
+                "none can be suggested, since the loss does not fall clearly beyond its noise; "
+                "take larger batches, or more steps and smoothing"
+            )
+        if self.valley == self.steepest:
+            return f"{self.valley:.2g} (valley and steepest descent)"
+        return f"{self.valley:.2g} (valley) or {self.steepest:.2g} (steepest descent)"

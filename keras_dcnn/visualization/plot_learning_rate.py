@@ -48,8 +48,9 @@ def plot_learning_rate(
     colour = COLOURS["train"]
     ax.plot(curve.rates, curve.losses, color=colour, linewidth=0.7, alpha=0.5, label="of a batch")
     ax.plot(curve.rates, curve.smoothed, color=colour, linewidth=2, label="smoothed")
-    _mark(ax, curve, curve.valley, "valley", "o")
-    _mark(ax, curve, curve.steepest, "steepest", "D")
+    if curve.valley is not None and curve.steepest is not None:
+        _mark(ax, curve, curve.valley, "valley", "o")
+        _mark(ax, curve, curve.steepest, "steepest", "D")
     _keep_in_view(ax, curve)
     ax.legend(frameon=False)
     return ax
