@@ -41,7 +41,8 @@ def network(dropout=0.2):
 def compiled(optimizer=None, **options):
     """`network()`, compiled with Adam or what a function makes, and lent; or with an optimizer.
 
-    A function is a class or one that is defined once, as models are lent by it.
+    A function is a class or one that is defined once, as models are lent by it. With an attribute
+    `of_model` that is true it is given the model.
     """
     if isinstance(optimizer, keras.optimizers.Optimizer):
         model = _compiled_network(lambda: optimizer, **options)
@@ -53,8 +54,12 @@ def compiled(optimizer=None, **options):
 
 def _compiled_network(optimizer, **options):
     model = network(**options)
+    of_model = getattr(optimizer, "of_model", False)
     model.compile(
-        optimizer(), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit()
+        optimizer(model) if of_model else optimizer(),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=jit(),
     )
     # What the first `fit` would draw random numbers for, and that of a lent model would not.
     given = {"x": None, "y": keras.ops.array(Y[:3]), "y_pred": keras.ops.ones((3, 3)) / 3}

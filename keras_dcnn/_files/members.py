@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, sha256, write_json
 from keras_dcnn._keras.graph import all_layers
+from keras_dcnn._keras.optimizers import held_optimizers
 from keras_dcnn._structure.architecture import without_names
 
 MANIFEST = "manifest.json"  # {"members": [{"file", "sha256", "architecture"?, …}, …], …}
@@ -107,8 +108,8 @@ def write_member(model, path):
     """
     with atomic_write(path) as temporary:
         _check_space(model, path.parent)
-        optimizer = getattr(model, "optimizer", None)
-        keras.saving.save_weights(model, temporary, objects_to_skip=[optimizer])
+        optimizers = [one.optimizer for one in held_optimizers(model)]
+        keras.saving.save_weights(model, temporary, objects_to_skip=optimizers)
     return {"file": path.name, "sha256": sha256(path)}
 
 

@@ -2,14 +2,14 @@
 
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
-from keras_dcnn._checks import check_count
+from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._files.states import read_state, write_state
-from keras_dcnn._keras.fitting import begin_at
+from keras_dcnn._keras.fitting import begin_at, begins_data_anew
 from keras_dcnn._keras.optimizers import build_optimizer
 from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._state.own_optimizers import get_own_optimizers, own_optimizers, set_own_optimizers
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
@@ -30,13 +30,17 @@ class ResumeTraining(StatefulCallback):
     When the disk is full the training goes on, with a warning. `keras.callbacks.BackupAndRestore`
     saves neither the states of our callbacks nor random numbers: leave it out.
 
+    The optimizers that a model with a `train_step` of its own holds in attributes come back too.
+
     What does not come back: the state of Keras's own callbacks (EarlyStopping begins to wait anew,
     and knows no weights from before);
     the order of a `tf.data` set with `shuffle(reshuffle_each_iteration=True)`, which begins with
     its first (arrays and PyDataset go on rightly; so do arrays on TensorFlow after
     `keras.utils.set_random_seed`, where Keras shuffles each epoch alike); random layers inside
-    `tf.data`; the position in a generator. A script that has ended and is started again repeats the
-    last epoch and has its result; in the same process a second `fit` is another training.
+    `tf.data`; the position in data that go on from epoch to epoch, as generators do, and all data
+    with a `steps_per_epoch` other than their number of batches: a warning at the start of `fit`
+    tells of it. A script that has ended and is started again repeats the last epoch and has its
+    result; in the same process a second `fit` is another training.
 
     Args:
         state_path: Directory for the files, made if missing; of this training alone. Delete it to
@@ -46,7 +50,8 @@ class ResumeTraining(StatefulCallback):
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the files
-            are of another model or optimizer, or all damaged.
+            are of another model or other optimizers, or all damaged, and for an optimizer that is
+            not Keras's.
         OSError: at the start of `fit`, when the directory can't be made.
 
     Example:
@@ -72,12 +77,14 @@ class ResumeTraining(StatefulCallback):
         (2020). https://arxiv.org/abs/2012.00825
     """
 
+    keeps_weights = "of the beginning"
+
     def __init__(
         self, state_path: str | os.PathLike[str], every: int = 1, verbose: int = 1
     ) -> None:
         super().__init__()
         check_count("every", every)
-        self.state_path = Path(state_path)
+        self.state_path = as_path("state_path", state_path)
         self.every = every
         self.verbose = verbose
 
@@ -85,14 +92,23 @@ class ResumeTraining(StatefulCallback):
         super().on_train_begin(logs)
         self.state_path.mkdir(parents=True, exist_ok=True)
         build_optimizer(self.model)
+        own_optimizers(self.model)  # raises now if they can't be resumed
         self._is_first = True
+        if self.params["epochs"] > 1 and not begins_data_anew(self.model):
+            warnings.warn(
+                "ResumeTraining does not know the position in data that go on from epoch to epoch, "
+                "as an iterator does, and all data with `steps_per_epoch`: a training that is "
+                "resumed begins them anew, and differs from one that was not interrupted.",
+                stacklevel=2,
+            )
         ended = self.state_path.resolve() in _ENDED
         state = None if ended else read_state(self.state_path)
         if state is None:
             return
         self._check(state)
+        set_own_optimizers(self.model, state.get("own", {}))
         put_back(state_variables(self.model), state["model"])
-        put_back(self.model.optimizer.variables, state["optimizer"])
+        put_back(self._slots(), state["optimizer"])
         self._run.restore(state["run"])
         begin_at(self.model, state["epoch"])
         self.say(f"The training in {self.state_path} goes on after epoch {state['epoch']}.")
@@ -115,7 +131,8 @@ class ResumeTraining(StatefulCallback):
             "epoch": epoch,
             "shapes": self._shapes(),
             "model": snapshot(state_variables(self.model)),
-            "optimizer": snapshot(self.model.optimizer.variables),
+            "optimizer": snapshot(self._slots()),
+            "own": get_own_optimizers(self.model),
             "run": self._run.get_state(),
         }
         try:
@@ -125,8 +142,12 @@ class ResumeTraining(StatefulCallback):
                 f"ResumeTraining could not write ({error}); the training goes on.", stacklevel=2
             )
 
+    def _slots(self):
+        """The variables of the optimizer of `compile`, which may be none."""
+        return getattr(self.model.optimizer, "variables", [])
+
     def _shapes(self):
-        variables = [*state_variables(self.model), *self.model.optimizer.variables]
+        variables = [*state_variables(self.model), *self._slots()]
         return [[str(variable.dtype), *variable.shape] for variable in variables]
 
     def _check(self, state):

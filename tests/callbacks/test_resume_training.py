@@ -1,6 +1,7 @@
 """ResumeTraining: killed and resumed is not killed; nothing on disk is ever half."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import keras
@@ -45,10 +46,12 @@ TOGETHER = [
 ]  # those left out set the learning rate too
 
 
-def thawing_optimizer():
+def thawing_optimizer(model):
     thaw = GradualUnfreeze(**STATEFUL[GradualUnfreeze].short_run(None))
-    sgd = keras.optimizers.SGD(0.1, momentum=0.9, name="rest")
-    return thaw.optimizer(trainings.network(), sgd)
+    return thaw.optimizer(model, keras.optimizers.SGD(0.1, momentum=0.9, name="rest"))
+
+
+thawing_optimizer.of_model = True
 
 
 class Seen(trainings.Aloud):
@@ -243,6 +246,28 @@ def test_another_model_is_refused(tmp_path):
         trainings.fit(other, [ResumeTraining(tmp_path)])
 
 
+def test_data_that_go_on_from_epoch_to_epoch_are_told_of(tmp_path):
+    """Regression: an endless set began anew after a kill, without a word."""
+    x, y = np.ones((48, 4)), np.ones(48)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    again = ((x[:16], y[:16]) for _ in range(9))
+    data = {
+        "steps": dict(x=x, y=y, batch_size=16, steps_per_epoch=2),
+        "generator": dict(x=again, steps_per_epoch=1),
+        "all": dict(x=x, y=y, batch_size=16, steps_per_epoch=3),
+        "one epoch": dict(x=x, y=y, batch_size=16, steps_per_epoch=2, epochs=1),
+    }
+    told = {}
+    for name, arguments in data.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            resume = ResumeTraining(tmp_path / name, verbose=0)
+            model.fit(**{"epochs": 2, **arguments}, callbacks=[resume], verbose=0)
+        told[name] = sum("does not know the position in data" in str(one.message) for one in caught)
+    assert told == {"steps": 1, "generator": 1, "all": 0, "one epoch": 0}
+
+
 def test_a_full_disk_is_told_and_the_training_goes_on(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
@@ -257,3 +282,5 @@ def test_a_full_disk_is_told_and_the_training_goes_on(tmp_path, monkeypatch):
 def test_a_bad_argument(tmp_path):
     with pytest.raises(ValueError, match="`every` must be a whole number of at least 1; got 0"):
         ResumeTraining(tmp_path, every=0)
+    with pytest.raises(ValueError, match=r"`state_path` must be a path.*; got ''"):
+        ResumeTraining("")
