@@ -46,16 +46,23 @@ def concatenate_features(features):
 
 
 def _pooled(features):
-    """One row per sample: the mean over the places of a map or a sequence, in float32."""
+    """One row per sample: the mean over the places of a map or a sequence, in float32 or 64."""
     rank = len(features.shape)
     first = keras.config.image_data_format() == "channels_first"
     axes = tuple(range(2, rank) if first else range(1, rank - 1))
-    features = ops.cast(features, "float32")
+    double = keras.backend.standardize_dtype(features.dtype) == "float64"
+    features = ops.cast(features, "float64" if double else "float32")
     return ops.mean(features, axis=axes) if axes else features
 
 
 def num_features(network):
     """How many features a network gives; ValueError for what is no row, map or sequence of them."""
+    for output in getattr(network, "outputs", None) or ():  # subclassed ones have none
+        if "complex" in output.dtype:
+            raise TypeError(
+                f"features must be real numbers; `{network.name}` gives {output.dtype}: end it in "
+                "keras.ops.abs, or in real and imaginary part."
+            )
     shape, size = shapes_of(network)[1], None
     if isinstance(shape, tuple) and len(shape) > 1:
         first = keras.config.image_data_format() == "channels_first" and len(shape) > 2

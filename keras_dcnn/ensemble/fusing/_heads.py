@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_count
+from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._keras.graph import output_layer
 from keras_dcnn._reading.batches import as_array
@@ -81,12 +81,26 @@ def check_targets(model, num_features, y):
         )
 
 
+def as_keras_file(model, filepath):
+    """The path to save a model of several models to; ValueError for HDF5, which holds no such."""
+    path = as_path("filepath", filepath)
+    if path.suffix in (".h5", ".hdf5"):
+        raise ValueError(
+            f"{type(model).__name__} is saved in Keras's own format, as HDF5 holds no models in "
+            f"models; got {path}: name it {path.with_suffix('.keras').name}."
+        )
+    return path
+
+
 def train_head(model, features, y, fit_arguments):
     """Train the head of a compiled model on features; returns the History, as `fit`."""
-    if not model.compiled or model.optimizer is None:
+    given = compile_arguments(model) if model.compiled else {}
+    missing = [name for name in ("loss", "optimizer") if given.get(name) is None]
+    if missing:
         raise ValueError(
-            f"a Keras head needs a loss and an optimizer to be trained; `{model.name}` has none: "
-            'call `compile`, as in `compile("adam", "sparse_categorical_crossentropy")`.'
+            f"a Keras head needs a loss and an optimizer to be trained; `{model.name}` has no "
+            f"{' and no '.join(missing)}: call `compile`, as in "
+            '`compile("adam", "sparse_categorical_crossentropy")`.'
         )
     check_targets(model, features.shape[1], y)
     alone = keras.Sequential([keras.Input((features.shape[1],)), model.head])
@@ -98,7 +112,7 @@ def train_head(model, features, y, fit_arguments):
 def answer_of(head, learner, rows):
     """What a Keras head, or the learner where it is none, says, and the losses of regularizers."""
     if not isinstance(head, keras.layers.Layer):
-        return keras.ops.convert_to_tensor(learner.answer(rows), "float32"), []
+        return keras.ops.convert_to_tensor(learner.answer(rows), rows.dtype), []
     values = head.trainable_variables, head.non_trainable_variables
     outputs, _, losses = head.stateless_call(*values, rows, training=False, return_losses=True)
     return keras.ops.stop_gradient(outputs), losses  # or PyTorch would keep the rows

@@ -1,5 +1,6 @@
 """EarlyFusion: the features of several networks, concatenated, under one head."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from keras_dcnn._reading.rows import are_arrays
 from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.fusing._features import Features
 from keras_dcnn.ensemble.fusing._heads import (
+    as_keras_file,
     check_targets,
     keras_head,
     output_layer_for,
@@ -171,6 +173,9 @@ class EarlyFusion(keras.Model):
         rows, y, sample_weight = read(x, y, sample_weight)
         given = {"sample_weight": sample_weight, "validation_data": validation_data}
         return train_head(self, rows, y, {**given, "batch_size": batch_size, **fit_arguments})
+
+    def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        super().save(as_keras_file(self, filepath), *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -12,9 +12,9 @@ from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining._members import MembersInMemory
 from keras_dcnn.ensemble.combining._models import config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.combining.ensemble import check_members
+from keras_dcnn.ensemble.fusing import _heads
 from keras_dcnn.ensemble.fusing._estimator_head import estimator_head, replace_head, unpickled
 from keras_dcnn.ensemble.fusing._features import Features, num_features
-from keras_dcnn.ensemble.fusing._heads import answer_of, hidden_head, keras_head, train_head
 from keras_dcnn.ensemble.fusing._held_out import counted_rows, held_out, held_out_batches
 
 _WAY_OUT = "call `fit_predictions` with out-of-fold predictions, or `fit` with held-out images"
@@ -109,11 +109,11 @@ class StackedEnsemble(CombinedModel):
                 f"`{members[0].name}` predicts {shape}: use Ensemble."
             )
 
-        learner, with_hidden = (
+        learner, hidden = (
             estimator_head(head, classes, layer),
-            hidden_head(members[0], classes),
+            _heads.hidden_head(members[0], classes),
         )
-        head = learner.learner if learner else keras_head(head, features.size, with_hidden)
+        head = learner.learner if learner else _heads.keras_head(head, features.size, hidden)
         super().__init__(**kwargs)
         self.members, self.head, self.layer, self.estimator = members, head, layer, None
         self.combine, self.member_weights = "probability", None
@@ -184,7 +184,7 @@ class StackedEnsemble(CombinedModel):
 
     def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         self._check_keras_head("save")  # Keras would empty the file before it asks for the config
-        super().save(filepath, *args, **kwargs)
+        super().save(_heads.as_keras_file(self, filepath), *args, **kwargs)
 
     def __reduce__(self) -> Any:
         if self._learner is None:
@@ -217,7 +217,7 @@ class StackedEnsemble(CombinedModel):
     def _fit_rows(self, rows, y, weights, fit_arguments):
         given = fit_arguments | ({} if weights is None else {"sample_weight": weights})
         if self._learner is None:
-            train_head(self, rows, y, given)
+            _heads.train_head(self, rows, y, given)
             return
         self._learner.fit(rows, y, given)
         self._take(self._learner, self._learner.as_keras(rows))
@@ -236,7 +236,7 @@ class StackedEnsemble(CombinedModel):
         if self._learner is not None and self.estimator is None:
             raise ValueError(_NOT_FITTED)
         for batch, rows, losses in self._features.run(batches):
-            outputs, more = answer_of(self.head, self._learner, rows)
+            outputs, more = _heads.answer_of(self.head, self._learner, rows)
             yield batch, outputs, [*losses, *more]
 
     def _check_keras_head(self, method):

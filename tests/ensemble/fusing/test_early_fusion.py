@@ -1,5 +1,8 @@
 """EarlyFusion: features as the formulas say, a head that alone is trained, and plain errors."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -284,3 +287,27 @@ SAME = network()
 def test_bad_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_it_is_saved_in_keras_own_format_at_home_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fusion = EarlyFusion([network()], 3)
+    fusion.save("~/f.keras")
+    assert (tmp_path / "f.keras").exists()
+    with pytest.raises(ValueError, match=r"name it f\.keras"):
+        fusion.save(tmp_path / "f.h5")
+
+
+def test_complex_features_are_refused():
+    x = keras.Input((6, 6, 3))
+    spectrum = keras.Model(x, keras.ops.view_as_complex(keras.layers.Dense(2)(x)))
+    with pytest.raises(TypeError, match=r"must be real numbers; .* gives complex64"):
+        EarlyFusion([spectrum], 3)
+
+
+def test_pickled_and_copied_before_and_after_the_fit():
+    fusion = compile_for_tests(EarlyFusion([network(4), network(5)], 3, "pooled"), "sgd")
+    for _ in range(2):
+        for other in (pickle.loads(pickle.dumps(fusion)), copy.deepcopy(fusion)):
+            np.testing.assert_allclose(predict(other), predict(fusion), rtol=1e-5)
+        fusion.fit_head(X, Y, verbose=0)

@@ -545,3 +545,30 @@ NAN[1, 4] = np.nan
 def test_bad_arguments(use, error, message):
     with pytest.raises(error, match=message):
         use(StackedEnsemble(members()))
+
+
+def test_it_is_saved_in_keras_own_format_at_home_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    stacked = StackedEnsemble(members(), 4)
+    stacked.save("~/s.keras")
+    assert (tmp_path / "s.keras").exists()
+    with pytest.raises(ValueError, match=r"name it s\.keras"):
+        stacked.save(tmp_path / "s.h5")
+    with pytest.raises(ValueError, match="`filepath` must be a path"):
+        stacked.save("")
+
+
+def test_double_precision_and_whole_numbers_are_stacked_and_complex_ones_refused():
+    def build(dtype):
+        x = keras.Input((4,))
+        return keras.Model(x, keras.ops.cast(keras.layers.Dense(3, dtype="float64")(x), dtype))
+
+    stacked = fit(StackedEnsemble([build("float64")], layer=None), X, labels(3))
+    (rows,) = outputs(stacked.members)
+    expected = LogisticRegression().fit(rows.astype("float64"), labels(3)).predict_proba(rows)
+    np.testing.assert_allclose(predict(stacked), expected, rtol=1e-5)
+    votes = np.stack([np.eye(3, dtype="uint8")[labels(3)]] * 3)
+    stacked = StackedEnsemble(members()).fit_predictions(votes, labels(3).astype("uint8"))
+    assert stacked.estimator.score(np.concatenate(votes, axis=1), labels(3)) == 1
+    with pytest.raises(ValueError, match="got dtype complex128"):
+        stacked.fit_predictions(votes + 0j, labels(3))
