@@ -140,6 +140,21 @@ class PipelineLayer(_DataLayer):
         elif not _in_jax_trace(sound) and not torch_compiles() and not sound:
             raise ValueError(message())
 
+    def warn_if(self, found, warn):
+        """Call `warn()` where the boolean tensor `found` is true and a warning can be given.
+
+        That is outside of compiled code, and in tf.data.
+        """
+        if is_symbolic(found):
+            return
+        if _in_tf_graph(found):
+            import tensorflow as tf
+
+            if _in_tf_data():
+                tf.cond(found, lambda: tf.group(tf.numpy_function(warn, [], [])), tf.no_op)
+        elif not _in_jax_trace(found) and not torch_compiles() and found:
+            warn()
+
     def value_of(self, weight):
         """The value of a weight, on the backend that is running."""
         if keras.backend.backend() != "tensorflow" and self.ops is keras.ops:
@@ -167,6 +182,19 @@ def _in_tf_graph(*args):
     leaf = next(iter(keras.tree.flatten(args)), None)
     shapes_only = isinstance(leaf, keras.KerasTensor)
     return not tf.executing_eagerly() and not shapes_only and not _in_jax_trace(leaf)
+
+
+def _in_tf_data():
+    """Whether the function that TensorFlow is tracing is that of a `tf.data.Dataset`.
+
+    By the name that tf.data gives to its graphs; XLA, elsewhere, refuses to call Python.
+    """
+    import tensorflow as tf
+
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None and not getattr(graph, "name", "").startswith("Dataset_"):
+        graph = getattr(graph, "outer_graph", None)
+    return graph is not None
 
 
 def _in_jax_trace(leaf):

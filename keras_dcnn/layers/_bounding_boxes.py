@@ -66,12 +66,16 @@ def has_area(edges, ops):
     return ops.logical_and(right > left, bottom > top)
 
 
+def signed(labels, ops):
+    """`labels` in a dtype that has −1."""
+    unsigned = "uint" in keras.backend.standardize_dtype(labels.dtype)
+    return ops.cast(labels, "int32") if unsigned else labels
+
+
 def mark_lost(given, boxes, seen, ops):
     """`boxes` and their labels, both −1 where a box is not `seen` or was marked so before."""
     name = "labels" if "labels" in given else "classes"
-    labels = given[name]
-    if "uint" in keras.backend.standardize_dtype(labels.dtype):  # which has no −1
-        labels = ops.cast(labels, "int32")
+    labels = signed(given[name], ops)
     lost = ops.cast(-1, labels.dtype)
     per_class = len(labels.shape) == len(boxes.shape)  # one-hot labels
     if not per_class:

@@ -9,10 +9,13 @@ from keras_dcnn.layers._bounding_boxes import (
     from_corners,
     has_area,
     mark_lost,
+    signed,
     to_corners,
 )
+from keras_dcnn.layers._entries import check_boxes, check_keypoints, check_masks, dense
 from keras_dcnn.layers._image_layer import ImageLayer
-from keras_dcnn.layers._pixel_layer import described, shape_of
+from keras_dcnn.layers._keypoints import marked
+from keras_dcnn.layers._pixel_layer import shape_of
 from keras_dcnn.layers._resampling import affine_coordinates, resample
 
 
@@ -30,18 +33,22 @@ class GeometricLayer(ImageLayer):
         self,
         fill_mode="reflect",
         fill_value=0.0,
+        mask_fill_value=None,
         interpolation="nearest",
         bounding_box_format=None,
         **kwargs,
     ):
         check_choice("fill_mode", fill_mode, ("constant", "reflect", "wrap", "nearest"))
         check_number("fill_value", fill_value)
-        check_choice("interpolation", interpolation, ("bilinear", "nearest"))
+        if mask_fill_value is not None:
+            check_number("mask_fill_value", mask_fill_value)
+        check_choice("interpolation", interpolation, ("bilinear", "nearest", "bicubic"))
         if bounding_box_format is not None:
             check_choice("bounding_box_format", bounding_box_format, FORMATS)
         super().__init__(**kwargs)
         self.fill_mode = fill_mode
         self.fill_value = fill_value
+        self.mask_fill_value = mask_fill_value
         self.interpolation = interpolation
         self.bounding_box_format = bounding_box_format
 
@@ -60,11 +67,14 @@ class GeometricLayer(ImageLayer):
         return shape[axis], shape[axis + 1]
 
     def transform_images(self, images, transformation):
-        images = self._resample(images, transformation, self.interpolation, self.fill_value)
-        return self.ops.cast(images, self.compute_dtype)
+        how = (self.interpolation, self.fill_mode, self.fill_value, "float32")
+        return self.ops.cast(self._resample(images, transformation, *how), self.compute_dtype)
 
     def transform_segmentation_masks(self, masks, transformation, images):
-        """Resampled with nearest, in their own dtype; 0 where `fill_mode="constant"` fills."""
+        """Resampled with nearest, in their own dtype; outside the image `mask_fill_value`.
+
+        Where that is None they are filled as the images are; with 0 for `fill_mode="constant"`.
+        """
         if len(masks.shape) == len(images.shape):
             return self.run(self._resample_masks, masks, transformation)
         axis = self.channel_axis
@@ -73,24 +83,25 @@ class GeometricLayer(ImageLayer):
 
     def _resample_masks(self, masks, transformation):
         dtype = keras.backend.standardize_dtype(masks.dtype)
-        return self._resample(masks, transformation, "nearest", 0, dtype)
+        fill_mode = self.fill_mode if self.mask_fill_value is None else "constant"
+        how = ("nearest", fill_mode, self.mask_fill_value or 0, dtype)
+        return self._resample(masks, transformation, *how)
 
-    def _resample(self, images, transformation, interpolation, fill_value, dtype="float32"):
+    def _resample(self, images, transformation, *how):
         ops, axis = self.ops, self.channel_axis
         matrix, offset = transformation["matrix"], transformation["offset"]
         coordinates = affine_coordinates(matrix, offset, *self._output_size(images), ops=ops)
         images = images if axis == -1 else ops.moveaxis(images, axis, -1)
-        how = (interpolation, self.fill_mode, fill_value, dtype, ops)
-        images = resample(images, *coordinates, *how)
+        images = resample(images, *coordinates, *how, ops)
         return images if axis == -1 else ops.moveaxis(images, -1, axis)
 
     def transform_keypoints(self, keypoints, transformation, images):
-        """Points `(batch, points, 2)`, x before y, in pixels, clipped to the image."""
-        ops = self.ops
-        height, width = self._float_sizes(self._output_size(images))
-        points = ops.unstack(ops.cast(keypoints, "float32"), 2, axis=-1)
-        x, y = self._moved(*points, transformation)
-        return ops.stack([ops.clip(x, 0.0, width), ops.clip(y, 0.0, height)], axis=-1)
+        """Points `(batch, points, 2 or 3)`: x, y in pixels and visibility; lost ones marked."""
+        before, after = map(self._float_sizes, (self.sizes(images), self._output_size(images)))
+        keypoints = self.ops.cast(keypoints, "float32")
+        points = keypoints[..., 0], keypoints[..., 1]
+        moved = self._moved(*points, transformation)
+        return marked(keypoints, (points, before), (moved, after), self.ops)
 
     def transform_bounding_boxes(self, bounding_boxes, transformation, images):
         """The boxes around the moved corners, clipped to the image.
@@ -105,6 +116,18 @@ class GeometricLayer(ImageLayer):
         seen = ops.logical_and(has_area(edges, ops), has_area(moved, ops))
         boxes = from_corners(*moved, box_format, *after, ops)
         return {**bounding_boxes, **mark_lost(bounding_boxes, boxes, seen, ops)}
+
+    def unmoved(self, entries):
+        """As when they move: boxes and keypoints in float32, the labels of boxes signed."""
+        moved, ops = super().unmoved(entries), self.ops
+        if "keypoints" in moved:
+            moved["keypoints"] = ops.cast(moved["keypoints"], "float32")
+        if "bounding_boxes" in moved:
+            given = moved["bounding_boxes"]
+            labels = {n: signed(given[n], ops) for n in ("labels", "classes") if n in given}
+            boxes = ops.cast(given["boxes"], "float32")
+            moved["bounding_boxes"] = {**given, **labels, "boxes": boxes}
+        return moved
 
     def _moved(self, x, y, transformation):
         """Where points of the input come to lie in the output; an edge of a pixel is whole."""
@@ -123,61 +146,21 @@ class GeometricLayer(ImageLayer):
 
     def __call__(self, data, **kwargs):
         if isinstance(data, dict) and "images" in data:
+            points = {"bounding_boxes", "keypoints"}
+            data = {key: dense(one) if key in points else one for key, one in data.items()}
             images = shape_of(data["images"])
-            if "keypoints" in data:
-                self._check_points("keypoints", data["keypoints"], 2, images)
-            if "bounding_boxes" in data:
-                self._check_boxes(data["bounding_boxes"])
-                self._check_points("boxes", data["bounding_boxes"]["boxes"], 4, images)
-            if "segmentation_masks" in data:
-                self._check_masks(shape_of(data["segmentation_masks"]), shape_of(data["images"]))
+            if images is not None and len(images) in self.ranks:  # others are refused as images
+                self._check_entries(data, images)
         return super().__call__(data, **kwargs)
 
-    def _check_masks(self, masks, images):
-        if images is None or len(images) not in (3, 4):
-            return  # refused as images
-        axis = len(images) + self._row_axis
-        place = slice(axis, axis + 2)
-        if masks is not None and len(masks) == len(images) - 1:  # without channels
-            masks = (*masks, None) if self.channel_axis == -1 else (*masks[:-2], None, *masks[-2:])
-        if masks is None or len(masks) != len(images) or masks[place] != images[place]:
-            raise ValueError(
-                f"{self._who} takes segmentation masks of the height and width of the images, with "
-                f"or without channels; got masks of shape {masks} for images of shape {images}."
-            )
-
-    def _check_points(self, name, points, size, images):
-        shape = shape_of(points)
-        if images is None or len(images) not in (3, 4):
-            return  # refused as images
-        batch = images[:-3]
-        if (
-            shape is None
-            or len(shape) != len(batch) + 2
-            or shape[-1] != size
-            or shape[0] not in (*(batch or shape[:1]), None)
-        ):
-            raise ValueError(
-                f"{self._who} takes {name} of shape {(*batch, 'count', size)} for images of shape "
-                f"{images}; got {described(points, shape)}: give every image as many, filled up "
-                "with some whose label is -1."
-            )
-
-    def _check_boxes(self, boxes):
-        if self.bounding_box_format is None:
-            raise ValueError(
-                f"{self._who} moves the bounding boxes too and needs to know their format; got "
-                f"bounding_box_format=None: set it to one of {', '.join(FORMATS)}."
-            )
-        if (
-            not isinstance(boxes, dict)
-            or "boxes" not in boxes
-            or not {"labels", "classes"} & {*boxes}
-        ):
-            raise ValueError(
-                f"{self._who} takes bounding boxes as a dict with 'boxes' and 'labels' (keras-cv: "
-                f"'classes'); got {sorted(boxes) if isinstance(boxes, dict) else type(boxes)}."
-            )
+    def _check_entries(self, data, images):
+        if "keypoints" in data:
+            check_keypoints(self._who, data["keypoints"], images)
+        if "bounding_boxes" in data:
+            check_boxes(self._who, data["bounding_boxes"], images, self.bounding_box_format)
+        if "segmentation_masks" in data:
+            how = (self.channel_axis, self.mask_fill_value)
+            check_masks(self._who, data["segmentation_masks"], images, *how)
 
     def compute_output_shape(self, input_shape):
         shape, axis = list(input_shape), len(input_shape) + self._row_axis

@@ -1,5 +1,7 @@
 """PixelLayer: how all layers for images take them, and refuse what is none."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -14,7 +16,9 @@ class PixelLayer(PipelineLayer):
     """
 
     channels = None  # how many the images must have; None: any number
+    ranks = (3, 4)  # of the images
     moves = ("images",)  # the entries of a dict that the layer changes
+    _told = False  # of a scale of the pixels that does not fit
 
     def __call__(self, data, **kwargs):
         # Only what the layer moves reaches Keras, which looks at every leaf that it is given.
@@ -35,8 +39,10 @@ class PixelLayer(PipelineLayer):
         """`transform_images`, compiled where it can be; unsound pixels are refused."""
         if self._is_sound(keras.backend.standardize_dtype(images.dtype)):
             return self.run(self.transform_images, images, transformation)
-        images, sound = self.run(self._transform_checked, images, transformation)
+        images, sound, faint = self.run(self._transform_checked, images, transformation)
         self.refuse_unless(sound, self._rule_for_pixels)
+        if faint is not None:
+            self.warn_if(faint, self._warn_of_scale)
         return images
 
     def _is_sound(self, dtype):
@@ -47,12 +53,29 @@ class PixelLayer(PipelineLayer):
         return low <= np.iinfo(dtype).min and np.iinfo(dtype).max <= high
 
     def _transform_checked(self, images, transformation):
-        """The images transformed, and whether their pixels were sound; NaN counts as 0."""
+        """The images transformed; whether their pixels were sound, NaN counting as 0; and faint."""
         ops, images = self.ops, self.ops.cast(images, "float32")
         low, high, slack = self._pixel_bounds()
         sound = ops.all(ops.logical_and(images >= low - slack, images <= high + slack))
         images = ops.where(ops.isfinite(images), images, min(max(low, 0.0), high))
-        return self.transform_images(images, transformation), sound
+        faint = None
+        if self._may_be_unscaled():
+            faint = ops.logical_and(ops.any(images > 0.0), ops.all(images <= 1.0))
+        return self.transform_images(images, transformation), sound, faint
+
+    def _may_be_unscaled(self):
+        """Whether pixels from 0 to 1 would be a mistake that has not been told yet."""
+        return getattr(self, "value_range", (0, 1))[1] >= 100 and not self._told
+
+    def _warn_of_scale(self):
+        if not self._told:
+            self._told = True
+            warnings.warn(
+                f"{self._who} got images whose pixels all lie between 0 and 1, under value_range="
+                f"{tuple(self.value_range)}, where they are almost black: set value_range=(0, 1), "
+                "or scale them.",
+                stacklevel=2,
+            )
 
     def _pixel_bounds(self):
         """Lowest and highest pixel, and how far beyond may count as rounding."""
@@ -70,13 +93,15 @@ class PixelLayer(PipelineLayer):
         """Raise ValueError unless `images` is one image or a batch of the channels expected."""
         shape = shape_of(images)
         axis = -3 if self.data_format == "channels_first" else -1
-        if shape is None or len(shape) not in (3, 4) or self.channels not in (None, shape[axis]):
+        known = shape is not None and len(shape) in self.ranks
+        if not known or self.channels not in (None, shape[axis]):
             kind = "RGB images" if self.channels == 3 else "images"
             count = self.channels or "channels"
             one = f"({count}, height, width)" if axis == -3 else f"(height, width, {count})"
+            videos = " or of videos (batch, frames, …)" if 5 in self.ranks else ""
             raise ValueError(
                 f"{self._who} takes {kind} of shape {one} under data_format={self.data_format!r}, "
-                f"or a batch of them of one size; got {described(images, shape)}."
+                f"or a batch of them{videos} of one size; got {described(images, shape)}."
             )
         return images
 

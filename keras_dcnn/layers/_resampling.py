@@ -40,7 +40,7 @@ def resample(
 ):
     """Pixels of `images` (batch, height, width, channels) at `rows` and `columns`, in `dtype`.
 
-    `rows` and `columns` have the shape of the output without its channels.
+    `rows` and `columns` have the shape of the output without its channels. Interpolated are floats.
     """
     batch, height, width, channels = ops.shape(images)
     if isinstance(batch, int) and batch == 0:  # JAX takes nothing from nothing
@@ -60,12 +60,13 @@ def resample(
     if interpolation == "nearest":
         line = _place(ops.floor(rows + 0.5), height, fill_mode, ops)
         return pixels(line, _place(ops.floor(columns + 0.5), width, fill_mode, ops))
+    taps, join = ((0.0, 1.0), _linear) if interpolation == "bilinear" else (_TAPS, _cubic)
     above, left = ops.floor(rows), ops.floor(columns)
-    lines = [_place(above + i, height, fill_mode, ops) for i in (0.0, 1.0)]
-    places = [_place(left + i, width, fill_mode, ops) for i in (0.0, 1.0)]
+    lines = [_place(above + i, height, fill_mode, ops) for i in taps]
+    places = [_place(left + i, width, fill_mode, ops) for i in taps]
     down, right = ops.expand_dims(rows - above, -1), ops.expand_dims(columns - left, -1)
-    top, bottom = (_between(*(pixels(y, x) for x in places), right) for y in lines)
-    return _between(top, bottom, down)
+    out = join([join([pixels(y, x) for x in places], right) for y in lines], down)
+    return out if interpolation == "bilinear" else _within(images, out, fill_mode, fill_value, ops)
 
 
 def _place(index, size, fill_mode, ops):
@@ -74,5 +75,27 @@ def _place(index, size, fill_mode, ops):
     return ops.cast(inside, "int32"), ops.cast(inside == index, "float32")
 
 
-def _between(start, end, share):
+def _linear(points, share):
+    start, end = points
     return start + (end - start) * share
+
+
+_TAPS = (-1.0, 0.0, 1.0, 2.0)
+
+
+def _cubic(points, share):
+    """Keys's convolution with a = −1/2, third order; `share` of the way from the second point."""
+    p, q, r, s = points
+    cube = 3.0 * (q - r) + s - p
+    return q + 0.5 * share * (r - p + share * (2.0 * p - 5.0 * q + 4.0 * r - s + share * cube))
+
+
+def _within(images, out, fill_mode, fill_value, ops):
+    """`out` clipped to what the channels of each image hold, beyond which cubics overshoot."""
+    low, high = (
+        ops.cast(bound(images, axis=(1, 2), keepdims=True), "float32")
+        for bound in (ops.min, ops.max)
+    )
+    if fill_mode == "constant":
+        low, high = ops.minimum(low, fill_value), ops.maximum(high, fill_value)
+    return ops.minimum(ops.maximum(out, low), high)

@@ -94,6 +94,23 @@ def test_its_boxes_go_through_ours_and_back():
     assert (out["classes"] == 1).all()
 
 
+@pytest.mark.parametrize("batched", [True, False])
+def test_its_ragged_boxes_go_through_ours(batched):
+    boxes = {
+        "boxes": np.tile([[[4.0, 5, 12, 15], [-1] * 4]], (12, 1, 1)),
+        "classes": [[1, -1]] * 12,
+    }
+    given = {**data(), "bounding_boxes": boxes}
+    flip = cv.RandomFlip("horizontal", bounding_box_format="xyxy")
+    crop = RandomPaddedCrop(20, 20, bounding_box_format="xyxy")
+    dataset = tf.data.Dataset.from_tensor_slices(given)
+    dataset = dataset.batch(4).map(flip) if batched else dataset.map(flip)
+    out = next(dataset.map(lambda d: crop(d, training=False)).as_numpy_iterator())
+    box = out["bounding_boxes"]["boxes"].reshape(-1, 4)[0]
+    assert box.round(3).tolist() in ([4, 3, 12, 13], [8, 3, 16, 13])  # mirrored or not
+    assert out["bounding_boxes"]["classes"].ravel()[0] == 1
+
+
 @pytest.mark.slow
 def test_a_trained_pipeline():
     """One dataset through layers of both into `fit`."""

@@ -134,6 +134,42 @@ def test_numbers_stand_for_symmetric_ranges():
     np.testing.assert_allclose(run(layer, x), run(pair, x), atol=1e-2)
 
 
+def test_height_and_width_zoom_by_draws_of_their_own():
+    zoom = {"height": (1.5, 2.0), "width": 0.25}
+    draws = drawn(RandomAffine(**{**OFF, "zoom": zoom}, seed=0), np.zeros((2000, 9, 7, 1), "uint8"))
+    assert np.abs(draws["matrix"][:, [0, 1], [1, 0]]).max() < 1e-6
+    height, width = 1 / draws["matrix"][:, 0, 0], 1 / draws["matrix"][:, 1, 1]
+    for values, (low, high) in ((height, (1.5, 2)), (width, (0.8, 1.25))):
+        assert values.min() == pytest.approx(low, abs=0.01)
+        assert values.max() == pytest.approx(high, abs=0.01)
+    assert abs(np.corrcoef(height, width)[0, 1]) < 0.12  # 5 errors
+    draws = drawn(RandomAffine(**{**OFF, "zoom": (0.5, 2.0)}, seed=0), np.zeros((9, 9, 7, 1)))
+    np.testing.assert_allclose(draws["matrix"][:, 0, 0], draws["matrix"][:, 1, 1])
+
+
+def test_zoom_of_one_axis_leaves_the_other():
+    """Twice as wide about the centre: each column of the middle half twice, by hand."""
+    x = np.arange(24, dtype="float32").reshape(1, 3, 8, 1)
+    zoom = {"height": None, "width": fixed(2.0)}
+    out = run(RandomAffine(**{**OFF, "zoom": zoom}, interpolation="nearest"), x)
+    np.testing.assert_array_equal(out, np.repeat(x[:, :, 2:6], 2, axis=2))
+
+
+def test_bicubic_of_whole_and_half_pixels():
+    x = photo(2, 6, 16)
+    shift = {"height": None, "width": fixed(3 / 16)}
+    how = {"fill_mode": "constant", "interpolation": "bicubic"}
+    out = run(RandomAffine(**{**OFF, "translation": shift}, **how), x)
+    np.testing.assert_allclose(out[:, :, 3:], x[:, :, :-3], atol=1e-2)
+    shift = {"height": None, "width": fixed(0.5 / 16)}
+    out = run(RandomAffine(**{**OFF, "translation": shift}, **how), x)
+    taps = [x[:, :, i : 13 + i] for i in range(4)]
+    expected = sum(w * tap for w, tap in zip((-1, 9, 9, -1), taps, strict=True)) / 16
+    held = np.minimum(x.min((1, 2), keepdims=True), 0), x.max((1, 2), keepdims=True)  # 0: the fill
+    expected = np.clip(expected, *held)
+    np.testing.assert_allclose(out[:, :, 2:15], expected, atol=1e-2)
+
+
 def test_uint8_and_float_images_give_the_same():
     x = np.random.default_rng(0).integers(0, 256, (3, 9, 8, 3), dtype="uint8")
     floats = run(RandomAffine(seed=0), x.astype("float32"))
@@ -161,6 +197,9 @@ def test_nothing_to_do_warns():
         ({"fill_mode": "edge"}, "`fill_mode` must be one of"),
         ({"fill_value": np.nan}, "`fill_value` must be a finite number"),
         ({"interpolation": "cubic"}, "`interpolation` must be one of"),
+        ({"zoom": {"height": (0.5, 2)}}, "`zoom` as a dict must have the keys 'height' and"),
+        ({"zoom": {"height": None, "width": (0, 2)}}, "`zoom` must be a finite number above 0"),
+        ({"mask_fill_value": "ignore"}, "`mask_fill_value` must be a finite number"),
         ({"bounding_box_format": "coco"}, "`bounding_box_format` must be one of"),
         ({"data_format": "NHWC"}, "`data_format` must be one of"),
     ],

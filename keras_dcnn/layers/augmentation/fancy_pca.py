@@ -65,7 +65,8 @@ class FancyPCA(ImageLayer):
         eigenvalues: Three numbers ≥ 0 on the [0, 1] scale, or None.
         eigenvectors: 3×3, one eigenvector per column, or None. Given with `eigenvalues` or not
             at all.
-        value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule.
+        value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule. Images
+            of 0 to 1 under `(0, 255)` are warned of, but not inside a compiled model.
         clip: Whether to clip the result to `value_range`.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
         seed: Integer for a reproducible stream of draws, or None.
@@ -74,7 +75,9 @@ class FancyPCA(ImageLayer):
     Input shape:
         RGB images `(height, width, 3)` or `(batch, height, width, 3)` (channels_first: the
         channels before the height), any dtype; or a dict that holds them under `"images"`, of
-        which all else is passed through untouched.
+        which all else is passed through untouched. Of five axes, `(batch, frames, height, width,
+        3)`, they are videos, of which all frames get the same draw. A single video needs a batch
+        axis: four axes are a batch of images.
 
     Output shape:
         That of the input, in the layer's `compute_dtype` (float32 as a rule).

@@ -22,13 +22,13 @@ FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
 def inverse_affine(angle, zoom, shear, flip, ops=keras.ops):
     """The 2×2 matrices that undo: flip, zoom, shear and then rotate by `angle` (radians, ccw).
 
-    On (row, column) with the rows going down. `shear` and `flip` (±1) are pairs (height, width);
-    all are of shape (batch,), the result of (batch, 2, 2).
+    On (row, column) with the rows going down. `zoom`, `shear` and `flip` (±1) are pairs
+    (height, width); all are of shape (batch,), the result of (batch, 2, 2).
     """
     cos, sin = ops.cos(angle), ops.sin(angle)
     column = (-sin - shear[1] * cos, cos - shear[1] * sin)
     row = (cos - shear[0] * column[0], sin - shear[0] * column[1])
-    rows = [[a * flip[i] / zoom for a in r] for i, r in enumerate((row, column))]
+    rows = [[a * flip[i] / zoom[i] for a in r] for i, r in enumerate((row, column))]
     return ops.stack([ops.stack(r, axis=-1) for r in rows], axis=-2)
 
 
@@ -47,8 +47,12 @@ class RandomAffine(GeometricLayer):
     Of a dict, `"segmentation_masks"` (`(height, width)` or with channels) are resampled with
     nearest in their own dtype; `"bounding_boxes"` become the boxes around the moved corners,
     clipped to the image (of those outside it the label and the coordinates become −1, as in Keras);
-    `"keypoints"` `(points, 2)`, x before y in pixels, move along and are clipped. All else, class
-    labels too, is passed through untouched.
+    keras-cv's ragged ones are filled up with −1. `"keypoints"` `(points, 2)`, x before y in pixels
+    from the top left corner, move along; those that leave the image, or were outside it before, as
+    (−1, −1) and NaN are, become (−1, −1). A third number may be COCO's visibility (0 not labelled,
+    1 hidden, 2 visible): points of 0 are marked in the same way, and 0 is what it becomes for those
+    lost. The order of the points stays, under flips too: swap left and right yourself where they
+    have names. All else, class labels too, is passed through untouched.
 
     Args:
         rotation: Range of the angle in turns, as in Keras: a number for `(-rotation, rotation)` or
@@ -56,7 +60,8 @@ class RandomAffine(GeometricLayer):
             below.
         zoom: Range of the magnification, a pair of numbers above 0, drawn uniformly in its
             logarithm; a number z stands for `(1 / (1 + z), 1 + z)`. Above 1 objects grow; 0.01
-            to 100 at most.
+            to 100 at most. One draw keeps the proportions; a dict `{"height": …, "width": …}`
+            gives the two axes their own ranges and draws.
         translation: Range of the shift in heights and widths of the image, a number or a pair
             between −1 and 1; positive is down and right. A dict `{"height": …, "width": …}` gives
             the two their own ranges, here and in the next; else both are drawn from the same one.
@@ -68,7 +73,12 @@ class RandomAffine(GeometricLayer):
             `"wrap"` (a b c d | a b c d | a b c d), `"nearest"` (a a a a | a b c d | d d d d) or
             `"constant"` (`fill_value`; in masks 0).
         fill_value: Pixel value outside the image for `fill_mode="constant"`.
-        interpolation: `"bilinear"` or `"nearest"`.
+        mask_fill_value: What segmentation masks hold outside the image, whatever the `fill_mode`,
+            such as 255 for the pixels that a loss ignores; their dtype must have it. None fills
+            them as `fill_mode` says.
+        interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`, sharper and about four times the
+            work: Keys's kernel with a = −0.5, as in Pillow's and TensorFlow's resizing. Where it
+            overshoots it is clipped to what the channel of that image holds.
         bounding_box_format: One of Keras's formats, such as `"xyxy"`; needed for boxes.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
         seed: Integer for a reproducible stream of draws, or None.
@@ -77,7 +87,9 @@ class RandomAffine(GeometricLayer):
     Input shape:
         Images `(height, width, channels)` or `(batch, height, width, channels)` (channels_first:
         the channels before the height), any number of channels and any dtype; or a dict that holds
-        them under `"images"`.
+        them under `"images"`. Of five axes, `(batch, frames, height, width, channels)`, they are
+        videos: all frames of one get the same draw, and its masks, boxes and keypoints, which have
+        the axis of frames too. A single video needs a batch axis: four axes are a batch of images.
 
     Output shape:
         That of the input, in the layer's `compute_dtype` (float32 as a rule).
@@ -110,12 +122,13 @@ class RandomAffine(GeometricLayer):
     def __init__(
         self,
         rotation: float | tuple[float, float] | None = 0.05,
-        zoom: float | tuple[float, float] | None = 0.2,
+        zoom: float | tuple[float, float] | dict[str, Any] | None = 0.2,
         translation: float | tuple[float, float] | dict[str, Any] | None = 0.1,
         shear: float | tuple[float, float] | dict[str, Any] | None = None,
         flip: str | None = None,
         fill_mode: str = "reflect",
         fill_value: float = 0.0,
+        mask_fill_value: float | None = None,
         interpolation: str = "bilinear",
         bounding_box_format: str | None = None,
         data_format: str | None = None,
@@ -124,7 +137,7 @@ class RandomAffine(GeometricLayer):
     ) -> None:
         ranges = {
             "rotation": _range_within_one("rotation", rotation, _TURNS),
-            "zoom": _zoom_range(zoom),
+            **_zoom_ranges(zoom),
             **_two_ranges(
                 "translation", translation, "in heights and widths (divide pixels by them)"
             ),
@@ -137,6 +150,7 @@ class RandomAffine(GeometricLayer):
         super().__init__(
             fill_mode=fill_mode,
             fill_value=fill_value,
+            mask_fill_value=mask_fill_value,
             interpolation=interpolation,
             bounding_box_format=bounding_box_format,
             data_format=data_format,
@@ -153,15 +167,17 @@ class RandomAffine(GeometricLayer):
     def get_random_transformation(self, images: Any) -> Any:
         """Draw `{"matrix": (batch, 2, 2), "offset": (batch, 2)}`: from output to input pixels."""
         ops = self.ops
-        uniform = ops.unstack(self.uniform(images, 8), 8, axis=-1)
+        uniform = list(ops.unstack(self.uniform(images, 9), 9, axis=-1))
+        if not isinstance(self.zoom, dict):
+            uniform[2] = uniform[1]
         draws = {name: _between(r, uniform[i]) for i, (name, r) in enumerate(self._ranges.items())}
         flip = [
             ops.sign(u - 0.5 + 1e-9) if name in (self.flip or "") else 1.0
-            for name, u in zip(("vertical", "horizontal"), uniform[6:], strict=True)
+            for name, u in zip(("vertical", "horizontal"), uniform[7:], strict=True)
         ]
         matrix = inverse_affine(
             2.0 * math.pi * draws["rotation"],
-            ops.exp(draws["zoom"]),
+            [ops.exp(draws[f"zoom_{axis}"]) for axis in _AXES],
             (draws["shear_height"], draws["shear_width"]),
             flip,
             ops,
@@ -182,6 +198,12 @@ def _between(bounds, uniform):
     """Uniform draws within `bounds`; zeros, of the same shape, for None."""
     low, high = bounds or (0.0, 0.0)
     return low + uniform * (high - low)
+
+
+def _zoom_ranges(zoom):
+    """The ranges of the logarithm along height and width, each None or a pair."""
+    pairs = zip(_AXES, by_key("zoom", zoom, _AXES), strict=True)
+    return {f"zoom_{axis}": _zoom_range(part) for axis, part in pairs}
 
 
 def _zoom_range(zoom):

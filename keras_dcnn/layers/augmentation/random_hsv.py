@@ -81,7 +81,8 @@ class RandomHSV(ImageLayer):
         power_sampling: `"uniform"` draws p uniformly, as the paper does, so that four in five
             exponents are above 1 and images darken on average; `"log_uniform"` draws log p
             uniformly, which is symmetric.
-        value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule.
+        value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule. Images
+            of 0 to 1 under `(0, 255)` are warned of, but not inside a compiled model.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
         seed: Integer for a reproducible stream of draws, or None.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
@@ -89,7 +90,9 @@ class RandomHSV(ImageLayer):
     Input shape:
         RGB images `(height, width, 3)` or `(batch, height, width, 3)` (channels_first: the
         channels before the height), any dtype; or a dict that holds them under `"images"`, of
-        which all else is passed through untouched.
+        which all else is passed through untouched. Of five axes, `(batch, frames, height, width,
+        3)`, they are videos, of which all frames get the same draw. A single video needs a batch
+        axis: four axes are a batch of images.
 
     Output shape:
         That of the input, in the layer's `compute_dtype` (float32 as a rule).

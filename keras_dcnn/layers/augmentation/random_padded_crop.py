@@ -32,6 +32,9 @@ class RandomPaddedCrop(GeometricLayer):
         fill_mode: What the padding holds: `"constant"` (`fill_value`; in masks 0), `"reflect"`,
             `"wrap"` or `"nearest"`.
         fill_value: Pixel value of the padding for `fill_mode="constant"`.
+        mask_fill_value: What segmentation masks hold in the padding, whatever the `fill_mode`, such
+            as 255 for the pixels that a loss ignores; their dtype must have it. None fills them as
+            `fill_mode` says.
         bounding_box_format: One of Keras's formats, such as `"xyxy"`; needed for boxes.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
         seed: Integer for a reproducible stream of draws, or None.
@@ -40,7 +43,9 @@ class RandomPaddedCrop(GeometricLayer):
     Input shape:
         Images `(height, width, channels)` or `(batch, height, width, channels)` (channels_first:
         the channels before the height), any number of channels and any dtype; or a dict that holds
-        them under `"images"`.
+        them under `"images"`. Of five axes, `(batch, frames, height, width, channels)`, they are
+        videos, of which all frames get the same window. A single video needs a batch axis: four
+        axes are a batch of images.
 
     Output shape:
         That of the input with the height and width of the window, in the layer's `compute_dtype`
@@ -74,6 +79,7 @@ class RandomPaddedCrop(GeometricLayer):
         flip: bool = False,
         fill_mode: str = "constant",
         fill_value: float = 0.0,
+        mask_fill_value: float | None = None,
         bounding_box_format: str | None = None,
         data_format: str | None = None,
         seed: int | None = None,
@@ -86,6 +92,7 @@ class RandomPaddedCrop(GeometricLayer):
         super().__init__(
             fill_mode=fill_mode,
             fill_value=fill_value,
+            mask_fill_value=mask_fill_value,
             bounding_box_format=bounding_box_format,
             data_format=data_format,
             seed=seed,
