@@ -13,6 +13,8 @@ from keras_dcnn._checks import (
     check_seed,
 )
 from keras_dcnn._keras.optimizers import build_optimizer, training_optimizers
+from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._state.snapshot import snapshot
 from keras_dcnn.diagnosis._rate_curve import (
     descent_of,
     fall_of,
@@ -124,6 +126,12 @@ def _check_compiled(model):
         raise ValueError(f"`model` must have weights to train; all of `{model.name}` are frozen.")
     build_optimizer(model)
     check_rates(model)
+    values = snapshot([*state_variables(model), *model.optimizer.variables])
+    if not all(np.isfinite(value).all() for value in values if value.dtype.kind == "f"):
+        raise ValueError(
+            "`model` must be of finite weights; it, or its optimizer, holds NaN or infinity, as "
+            "after a training that diverged: build and compile it anew."
+        )
 
 
 def _check_optimizer(model):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
 from keras_dcnn.visualization._axes import COLOURS, axes
 
@@ -12,7 +14,8 @@ def plot_learning_rate(
     """Plot the loss of a range test by learning rate, and the two rates that it suggests.
 
     A good rate lies where the loss falls fast, well before the rise at the right. Where the curve
-    is flat up to there, the model did not learn at any rate.
+    is flat up to there, the model did not learn at any rate. Spikes and that rise may leave the
+    axes.
 
     Args:
         curve: What `keras_dcnn.diagnosis.find_learning_rate` returns.
@@ -48,7 +51,11 @@ def plot_learning_rate(
     colour = COLOURS["train"]
     ax.plot(curve.rates, curve.losses, color=colour, linewidth=0.7, alpha=0.5, label="of a batch")
     ax.plot(curve.rates, curve.smoothed, color=colour, linewidth=2, label="smoothed")
-    if curve.valley is not None and curve.steepest is not None:
+    if curve.valley is None or curve.steepest is None:
+        ax.plot([], [], " ", label="no rate suggested")
+    elif curve.valley == curve.steepest:
+        _mark(ax, curve, curve.valley, "valley and steepest", "D")
+    else:
         _mark(ax, curve, curve.valley, "valley", "o")
         _mark(ax, curve, curve.steepest, "steepest", "D")
     _keep_in_view(ax, curve)
@@ -64,8 +71,10 @@ def _mark(ax, curve, rate, name, marker):
 
 
 def _keep_in_view(ax, curve):
-    """Let what is right of the lowest loss, which may be huge, go out at the top."""
+    """Let single spikes, and what is right of the lowest loss, which may be huge, go out."""
     lowest = curve.smoothed.index(min(curve.smoothed))
-    top, bottom = max(curve.losses[: lowest + 1]), min(curve.losses)
+    usual = np.quantile(curve.losses[: lowest + 1], [0.02, 0.98])
+    seen = [*usual, *curve.smoothed[: lowest + 1], *np.quantile(curve.losses, [0.02, 0.1])]
+    top, bottom = max(seen), min(seen)
     margin = 0.1 * (top - bottom) or 1
     ax.set_ylim(bottom - margin, top + margin)

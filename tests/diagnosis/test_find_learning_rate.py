@@ -463,6 +463,11 @@ def test_models_that_are_refused():
     frozen.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"must have weights to train; all of .* are frozen"):
         find_learning_rate(frozen, (X, Y))
+    spoilt = compiled()
+    spoilt.optimizer.build(spoilt.trainable_variables)
+    spoilt.optimizer.variables[-1].assign(spoilt.optimizer.variables[-1] * np.nan)
+    with pytest.raises(ValueError, match="it, or its optimizer, holds NaN"):
+        find_learning_rate(spoilt, (X, Y))
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
     with pytest.raises(ValueError, match="needs a learning rate that it can set"):
         find_learning_rate(compiled(keras.optimizers.Adam(schedule)), (X, Y))

@@ -1,5 +1,7 @@
 """The figures show the numbers that they were given."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,14 @@ def test_plot_learning_rate():
     assert ax.get_xscale() == "log"
     assert ax.get_ylim()[0] < 0.5 < 2.0 < ax.get_ylim()[1] < 3
     assert len(plot_learning_rate(curve, ax).lines) == 8
+
+
+def test_learning_rates_that_are_one_or_none():
+    curve = LearningRateCurve((0.01, 0.1, 1.0), (2.0, 1.0, 9.0), (2.0, 1.4, 5.0), 0.1, 0.1, False)
+    assert lines(plot_learning_rate(curve))["valley and steepest, 0.1"].tolist() == [[0.1, 1.4]]
+    assert "0.1 (valley and steepest descent)." in str(curve)
+    none = dataclasses.replace(curve, steepest=None, valley=None)
+    assert "no rate suggested" in lines(plot_learning_rate(none))
 
 
 def test_plot_augmentation_shows_originals_and_draws():
