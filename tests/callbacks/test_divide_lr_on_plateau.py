@@ -337,6 +337,74 @@ def test_a_cut_in_the_last_epoch_leaves_the_next_fits_weights_alone():
     assert (model.get_weights()[0] == 7).all()
 
 
+OTHERS = {
+    "another class": lambda: keras.optimizers.RMSprop(0.01),
+    "another momentum": lambda: keras.optimizers.SGD(0.1),
+    "another instance": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+}
+
+
+@pytest.mark.parametrize("restore", ["state", "weights"])
+@pytest.mark.parametrize("other", OTHERS)
+def test_with_another_optimizer_it_begins_anew(restore, other):
+    """Regression: the slots of the one before were put into those of the new one."""
+    model = small(lambda: keras.optimizers.SGD(0.1, momentum=0.9))
+    callback = DivideLROnPlateau("score", "min", patience=1, restore=restore, verbose=0)
+    fit(callback, [1], model)
+    model.compile(OTHERS[other](), "mse", jit_compile=trainings.jit())
+    begin = []
+    record = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: begin.append(
+            [np.array(keras.ops.convert_to_numpy(v)) for v in model.optimizer.variables]
+        )
+    )
+    x, y = np.random.default_rng(0).normal(size=(8, 4)), np.ones((8, 1))
+    callbacks = [trainings.Script([5, 6, 6]), callback, record]
+    with pytest.warns(UserWarning, match="begins anew: the model has another") as told:
+        history = model.fit(x, y, epochs=3, callbacks=callbacks, verbose=0).history
+    assert len([one for one in told if one.category is UserWarning]) == 1
+    # 5 is the best of this training, so that the second cut goes back to the end of its epoch.
+    rates = np.array([1, 1, 0.5]) * trainings.rate_of(OTHERS[other]())
+    np.testing.assert_allclose(history["learning_rate"], rates, rtol=1e-6)
+    assert np.isfinite(history["loss"]).all()
+    restored = trainings.same(begin[2][2:], begin[1][2:]) and begin[2][0] == begin[1][0]
+    assert restored == (restore == "state")
+
+
+def test_a_warm_up_rises_to_the_rate_of_the_present_optimizer():
+    """Regression: it went on to the rate of the one before."""
+    callback, model = DivideLROnPlateau("score", "min", warmup=3, verbose=0), small()
+    trainings.rehearse(model, [callback], [1])
+    model.compile(keras.optimizers.SGD(0.003), "mse")
+    with pytest.warns(UserWarning, match="begins anew"):
+        history = trainings.rehearse(model, [callback], [1] * 4)
+    np.testing.assert_allclose(history["learning_rate"], [0.001, 0.002, 0.003, 0.003], rtol=1e-5)
+
+
+def test_a_state_of_other_variables_is_dropped_with_a_word():
+    """As of a callback that was pickled, in another training."""
+    callback = DivideLROnPlateau("score", "min", patience=1, restore="state", verbose=0)
+    first = small()
+    first.optimizer.build(first.trainable_variables)
+    trainings.rehearse(first, [callback], [1])
+    other = DivideLROnPlateau("score", "min", patience=1, restore="state", verbose=0)
+    other.set_state(callback.get_state())
+    model = small(lambda: keras.optimizers.Adam(0.1))
+    model.optimizer.build(model.trainable_variables)
+    before = model.get_weights()
+    with pytest.warns(UserWarning, match="forgets the best state, which is of other variables"):
+        history = trainings.rehearse(model, [other], [2, 2])
+    np.testing.assert_allclose(history["learning_rate"], [0.1, 0.05], rtol=1e-6)
+    assert trainings.same(model.get_weights(), before)
+
+
+def test_warned_where_an_update_takes_more_batches_than_a_look():
+    model = small(lambda: keras.optimizers.SGD(0.1, gradient_accumulation_steps=4))
+    with pytest.warns(UserWarning, match=r"every 2 batches.* one update of 4.*: pass every=4"):
+        trainings.rehearse(model, [DivideLROnPlateau("loss", "min", every=2)], [0])
+    trainings.rehearse(model, [DivideLROnPlateau("loss", "min", every=4)], [0])
+
+
 def test_state_goes_on_in_another_callback():
     curve = [3, 2, 2.5, 2.5, 2.5, 1, 1, 1, 1, 1]
     whole = DivideLROnPlateau("score", "min", patience=2, cooldown=1, verbose=0)
@@ -389,6 +457,7 @@ def test_a_schedule_is_refused_before_training():
         ({"max_reductions": 0}, "`max_reductions` must be a whole number of at least 1; got 0"),
         ({"at_limit": "halt"}, "`at_limit` must be one of 'stay', 'stop'; got 'halt'"),
         ({"every": "batch"}, "`every` must be a whole number of at least 1; got 'batch'"),
+        ({"every": 3}, "`monitor` must be in the logs of batches, .*; got 'val_loss'"),
         ({"warmup": -1}, "`warmup` must be a whole number of at least 0; got -1"),
         ({"mode": "mx"}, "`mode` must be one of 'auto', 'min', 'max'; got 'mx'"),
     ],
