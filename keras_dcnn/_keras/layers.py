@@ -187,14 +187,12 @@ def _in_tf_graph(*args):
 def _in_tf_data():
     """Whether the function that TensorFlow is tracing is that of a `tf.data.Dataset`.
 
-    By the name that tf.data gives to its graphs; XLA, elsewhere, refuses to call Python.
+    By the name that tf.data gives to its graphs. Not a function within it, which may be one for
+    XLA, which refuses to call Python.
     """
     import tensorflow as tf
 
-    graph = tf.compat.v1.get_default_graph()
-    while graph is not None and not getattr(graph, "name", "").startswith("Dataset_"):
-        graph = getattr(graph, "outer_graph", None)
-    return graph is not None
+    return getattr(tf.compat.v1.get_default_graph(), "name", "").startswith("Dataset_")
 
 
 def _in_jax_trace(leaf):

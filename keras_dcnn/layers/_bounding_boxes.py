@@ -66,10 +66,14 @@ def has_area(edges, ops):
     return ops.logical_and(right > left, bottom > top)
 
 
+def signed_dtype(labels):
+    """Their dtype, or int32 for one that has no −1."""
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    return "int32" if "uint" in dtype else dtype
+
+
 def signed(labels, ops):
-    """`labels` in a dtype that has −1."""
-    unsigned = "uint" in keras.backend.standardize_dtype(labels.dtype)
-    return ops.cast(labels, "int32") if unsigned else labels
+    return ops.cast(labels, signed_dtype(labels))
 
 
 def mark_lost(given, boxes, seen, ops):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_dcnn.layers._bounding_boxes import FORMATS
-from keras_dcnn.layers._pixel_layer import described, shape_of
+from keras_dcnn.layers._pixel_layer import check_real_numbers, described, shape_of
 
 
 def dense(entry, size=None):
@@ -33,6 +33,7 @@ def check_keypoints(who, points, images):
             f"{(*batch, 'count', 3)} with a visibility, for images of shape {images}; got "
             f"{_received(points, shape)}: {fix if flat else fix + 'many, (-1, -1) where missing'}."
         )
+    check_real_numbers(f"{who}: keypoints", points)
 
 
 def check_boxes(who, boxes, images, box_format):
@@ -54,6 +55,7 @@ def check_boxes(who, boxes, images, box_format):
             f"{_received(boxes['boxes'], shape)}: give every image as many, filled up with some "
             "whose label is -1."
         )
+    check_real_numbers(f"{who}: boxes", boxes["boxes"])
     for name in names:
         labels = shape_of(boxes[name])
         if labels is None or not _agree(labels[: len(shape) - 1], shape[:-1]):

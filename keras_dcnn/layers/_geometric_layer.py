@@ -10,6 +10,7 @@ from keras_dcnn.layers._bounding_boxes import (
     has_area,
     mark_lost,
     signed,
+    signed_dtype,
     to_corners,
 )
 from keras_dcnn.layers._entries import check_boxes, check_keypoints, check_masks, dense
@@ -174,11 +175,11 @@ class GeometricLayer(ImageLayer):
         # New tensors for all, since Keras writes into them where they come from.
         spec = keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), data)
         spec["images"], axis = images, len(images.shape) + self._row_axis
-        for key, name in (("bounding_boxes", "boxes"), ("keypoints", None)):
-            if key in data:
-                shape = (data[key][name] if name else data[key]).shape
-                points = keras.KerasTensor(shape, "float32")
-                spec[key] = {**spec[key], name: points} if name else points
+        if "keypoints" in data:
+            spec["keypoints"] = keras.KerasTensor(data["keypoints"].shape, "float32")
+        for name, x in data.get("bounding_boxes", {}).items():
+            dtype = {"boxes": "float32", "labels": signed_dtype(x), "classes": signed_dtype(x)}
+            spec["bounding_boxes"][name] = keras.KerasTensor(x.shape, dtype.get(name, x.dtype))
         if "segmentation_masks" in data:
             masks = data["segmentation_masks"]
             axis -= self.channel_axis == -3 and len(masks.shape) < len(images.shape)

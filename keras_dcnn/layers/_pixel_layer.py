@@ -103,6 +103,7 @@ class PixelLayer(PipelineLayer):
                 f"{self._who} takes {kind} of shape {one} under data_format={self.data_format!r}, "
                 f"or a batch of them{videos} of one size; got {described(images, shape)}."
             )
+        check_real_numbers(f"{self._who}: images", images)
         return images
 
     def get_config(self):
@@ -124,6 +125,14 @@ def shape_of(images):
     if shape is None or hasattr(images, "bounding_shape"):  # lists; RaggedTensor
         return None
     return None if getattr(shape, "rank", 0) is None else tuple(shape)
+
+
+def check_real_numbers(what, x):
+    """Raise TypeError for a tensor of complex numbers, texts or objects; `what` begins it."""
+    dtype = getattr(x.dtype, "name", str(x.dtype)).removeprefix("torch.")
+    if not any(kind in dtype for kind in ("float", "int", "bool")):
+        fix = "take their absolute or real part" if "complex" in dtype else "give one array of them"
+        raise TypeError(f"{what} must be real numbers; got {dtype}: {fix}.")
 
 
 def described(images, shape):

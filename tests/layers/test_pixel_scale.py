@@ -56,3 +56,4 @@ def test_where_xla_compiles_nothing_is_said():
     layer = RandomHSV()
     step = tf.function(lambda x: layer(x, training=True), jit_compile=True)
     assert np.isfinite(step(images())).all()
+    list(tf.data.Dataset.from_tensors(images()).map(step))

@@ -69,7 +69,8 @@ class FancyPCA(ImageLayer):
             of 0 to 1 under `(0, 255)` are warned of, but not inside a compiled model.
         clip: Whether to clip the result to `value_range`.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        seed: Integer for a reproducible stream of draws, or None.
+        seed: Whole number for a reproducible stream of draws, a `keras.random.SeedGenerator` that
+            draws one, or None.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
 
     Input shape:
@@ -80,7 +81,8 @@ class FancyPCA(ImageLayer):
         axis: four axes are a batch of images.
 
     Output shape:
-        That of the input, in the layer's `compute_dtype` (float32 as a rule).
+        That of the input, in the layer's `compute_dtype` (float32 as a rule), computed in
+        float32.
 
     Raises:
         ValueError: for an argument outside the ranges above, and for images that are not RGB.
@@ -112,7 +114,7 @@ class FancyPCA(ImageLayer):
         value_range: tuple[float, float] = (0, 255),
         clip: bool = True,
         data_format: str | None = None,
-        seed: int | None = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         **kwargs: Any,
     ) -> None:
         check_number("std", std, minimum=0)

@@ -81,7 +81,8 @@ class RandomAffine(GeometricLayer):
             overshoots it is clipped to what the channel of that image holds.
         bounding_box_format: One of Keras's formats, such as `"xyxy"`; needed for boxes.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        seed: Integer for a reproducible stream of draws, or None.
+        seed: Whole number for a reproducible stream of draws, a `keras.random.SeedGenerator` that
+            draws one, or None.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
 
     Input shape:
@@ -92,7 +93,8 @@ class RandomAffine(GeometricLayer):
         the axis of frames too. A single video needs a batch axis: four axes are a batch of images.
 
     Output shape:
-        That of the input, in the layer's `compute_dtype` (float32 as a rule).
+        That of the input, in the layer's `compute_dtype` (float32 as a rule), computed in
+        float32.
 
     Raises:
         ValueError: for an argument outside the ranges above, images of another rank, and boxes
@@ -132,7 +134,7 @@ class RandomAffine(GeometricLayer):
         interpolation: str = "bilinear",
         bounding_box_format: str | None = None,
         data_format: str | None = None,
-        seed: int | None = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         **kwargs: Any,
     ) -> None:
         ranges = {

@@ -84,7 +84,8 @@ class RandomHSV(ImageLayer):
         value_range: Lowest and highest value of a pixel, `(0, 255)` or `(0, 1)` as a rule. Images
             of 0 to 1 under `(0, 255)` are warned of, but not inside a compiled model.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        seed: Integer for a reproducible stream of draws, or None.
+        seed: Whole number for a reproducible stream of draws, a `keras.random.SeedGenerator` that
+            draws one, or None.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
 
     Input shape:
@@ -95,7 +96,8 @@ class RandomHSV(ImageLayer):
         axis: four axes are a batch of images.
 
     Output shape:
-        That of the input, in the layer's `compute_dtype` (float32 as a rule).
+        That of the input, in the layer's `compute_dtype` (float32 as a rule), computed in
+        float32.
 
     Raises:
         ValueError: for an argument outside the ranges above, and for images that are not RGB.
@@ -125,7 +127,7 @@ class RandomHSV(ImageLayer):
         power_sampling: str = "uniform",
         value_range: tuple[float, float] = (0, 255),
         data_format: str | None = None,
-        seed: int | None = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         **kwargs: Any,
     ) -> None:
         check_choice("power_sampling", power_sampling, ("uniform", "log_uniform"))

@@ -21,8 +21,8 @@ class RandomPaddedCrop(GeometricLayer):
     (`training=False`, or a model called without `training`) the window is the central one (one
     pixel nearer the top left where it can't be exact), unmirrored.
 
-    Of a dict, `"segmentation_masks"`, `"bounding_boxes"` and `"keypoints"` move along, as in
-    `RandomAffine`.
+    Of a dict, `"segmentation_masks"`, `"bounding_boxes"` and `"keypoints"` move along, and what is
+    lost is marked, as in `RandomAffine`.
 
     Args:
         height: Height of the window in pixels, ≥ 1.
@@ -37,7 +37,8 @@ class RandomPaddedCrop(GeometricLayer):
             `fill_mode` says.
         bounding_box_format: One of Keras's formats, such as `"xyxy"`; needed for boxes.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
-        seed: Integer for a reproducible stream of draws, or None.
+        seed: Whole number for a reproducible stream of draws, a `keras.random.SeedGenerator` that
+            draws one, or None.
         **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
 
     Input shape:
@@ -49,7 +50,7 @@ class RandomPaddedCrop(GeometricLayer):
 
     Output shape:
         That of the input with the height and width of the window, in the layer's `compute_dtype`
-        (float32 as a rule).
+        (float32 as a rule), computed in float32.
 
     Raises:
         ValueError: for an argument outside the ranges above, and for images that are smaller than
@@ -82,7 +83,7 @@ class RandomPaddedCrop(GeometricLayer):
         mask_fill_value: float | None = None,
         bounding_box_format: str | None = None,
         data_format: str | None = None,
-        seed: int | None = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         **kwargs: Any,
     ) -> None:
         check_count("height", height)

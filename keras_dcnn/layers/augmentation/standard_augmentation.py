@@ -26,7 +26,7 @@ def standard_augmentation(
     flip: bool = True,
     moments: Any = None,
     bounding_box_format: str | None = None,
-    seed: int | None = None,
+    seed: int | keras.random.SeedGenerator | None = None,
 ) -> keras.layers.Pipeline:
     """The tutorial's everyday augmentation as one layer: places first, then colours.
 
@@ -40,8 +40,9 @@ def standard_augmentation(
        they were,
     4. `FancyPCA(scale="stddev")`.
 
-    At inference only the central window is taken. The images are to be normalised after it. For
-    another set make a `keras.layers.Pipeline` of the layers that you want.
+    At inference only the central window is taken. The images are to be normalised after it. All
+    frames of a video `(batch, frames, height, width, 3)` get the same draws. For another set make a
+    `keras.layers.Pipeline` of the layers that you want.
 
     Args:
         height: Height of the images that come out, in pixels.
@@ -53,7 +54,8 @@ def standard_augmentation(
         moments: `PixelMoments` of the training images, for the colours that FancyPCA shifts along;
             None for those of ImageNet.
         bounding_box_format: One of Keras's formats, such as `"xyxy"`; needed for boxes.
-        seed: Integer for reproducible streams of draws, or None.
+        seed: Whole number for reproducible streams of draws, a `keras.random.SeedGenerator` that
+            draws them, or None.
 
     Returns:
         A `keras.layers.Pipeline`.
