@@ -10,6 +10,7 @@ import warnings
 import keras
 import numpy as np
 
+from keras_dcnn._checks import check_real
 from keras_dcnn._reading.batches import as_array
 from keras_dcnn._reading.ends import check_readable_again
 from keras_dcnn._state.snapshot import variables_kept
@@ -162,4 +163,9 @@ def _as_floats(x):
 
 
 def _for_backend(x):
-    return x if x is None or keras.ops.is_tensor(x) else as_array(x)
+    if x is None:
+        return None
+    x = x if keras.ops.is_tensor(x) else as_array(x)
+    if "complex" in str(x.dtype):
+        check_real("find_learning_rate", x)
+    return x

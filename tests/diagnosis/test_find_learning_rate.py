@@ -528,6 +528,8 @@ def test_data_that_end_without_being_an_iterator(model):
         (lambda: (X[:0], Y[:0]), ValueError, "at least one batch; got none."),
         (lambda: (X, Y[:5]), ValueError, "as many samples.*48.*5"),
         (lambda: (X, 3), ValueError, "must hold arrays"),
+        (lambda: (X + 1j, Y), TypeError, "find_learning_rate takes real numbers; got complex64"),
+        (lambda: [(X, Y + 1j)], TypeError, "find_learning_rate takes real numbers; got complex128"),
     ],
 )
 def test_data_that_are_refused(data, error, match, model):
