@@ -192,8 +192,8 @@ def report(known, trainings, functions):
     head = ["", "told", "on the descent", "before it", "beyond it", "by the steepest rate"]
     sections = [f"## {name}\n{training_table(runs)}" for name, runs in trainings.items()]
     peer = (
-        "fastai's functions had the same losses, averaged with its 0.98, without the first tenth and\n"
-        "the last five, as in its `lr_find`."
+        "fastai's functions had the same losses, averaged with its 0.98, without the first tenth\n"
+        "and the last five, as in its `lr_find`."
         if functions
         else "fastai's were not run."
     )
