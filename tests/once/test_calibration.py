@@ -216,8 +216,13 @@ def test_printed_it_is_one_line():
         ([0, 1], [[0.5, 0.5], [1.5, -0.5]], 15, r"`probabilities\[1\]` lies between -0.5 and 1.5"),
         ([0, 1], [[0.5, 0.5], [0.5, 0.2]], 15, "with a sum of 0.7: apply a softmax"),
         ([[0.3, 0.7], [1, 0]], np.eye(2), 15, "must be labels or one-hot rows; got .* sample 0"),
-        ([[1, 0], [0, 0.5]], np.eye(2), 15, "several labels rows of 0 and 1; got .* no shares"),
-        ([[1, 0], [0, -1]], np.eye(2), 15, "several labels rows .* the `sample_weight` 0"),
+        (
+            [[1, 0], [0, 0.5]],
+            np.eye(2),
+            15,
+            r"several labels \(multi-label\) rows of 0 and 1; got .* no shares",
+        ),
+        ([[1, 0], [0, -1]], np.eye(2), 15, "several labels .* rows .* the `sample_weight` 0"),
         (
             [[1, 0], [1, 1]],
             np.eye(2),

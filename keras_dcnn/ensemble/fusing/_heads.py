@@ -25,7 +25,7 @@ def keras_head(head, num_features, layer_for):
     """The Keras layer that is given or, for a number, `layer_for` it, built for these features."""
     if not isinstance(head, keras.layers.Layer):
         check_count("head", head)
-        head = layer_for(head)
+        head = layer_for(int(head))
     if not head.built:
         head.build((None, num_features))
     head.compute_output_spec(keras.KerasTensor((None, num_features)))  # or Keras says why not
@@ -57,9 +57,10 @@ def check_targets(model, num_features, y):
     Labels outside the classes of a sparse cross-entropy, which JAX takes for others; targets
     outside [0, 1] of a binary one; and rows of several labels for a softmax.
     """
-    loss = compile_arguments(model)["loss"]
-    if y is None or loss is None or isinstance(loss, (dict, list, tuple)):
+    losses = [loss for loss in keras.tree.flatten(compile_arguments(model)["loss"]) if loss]
+    if y is None or len(losses) != 1:
         return
+    (loss,) = losses
     loss, y = keras.losses.get(loss), as_array(y)
     name = getattr(loss, "name", getattr(loss, "__name__", None))
     shape = model.head.compute_output_spec(keras.KerasTensor((None, num_features))).shape
@@ -102,7 +103,8 @@ def train_head(model, features, y, fit_arguments):
             f"{' and no '.join(missing)}: call `compile`, as in "
             '`compile("adam", "sparse_categorical_crossentropy")`.'
         )
-    check_targets(model, features.shape[1], y)
+    for labels in (y, (fit_arguments.get("validation_data") or (None, None))[1]):
+        check_targets(model, features.shape[1], labels)
     alone = keras.Sequential([keras.Input((features.shape[1],)), model.head])
     alone.compile(**compile_arguments(model))
     model.history = alone.fit(features, y, **fit_arguments)

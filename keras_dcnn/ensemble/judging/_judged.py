@@ -155,7 +155,7 @@ def _task(y, predictions, weights):
         raise ValueError(
             "predictions that sum to 1, as of a softmax, say one class for each sample; "
             f"`y` has {each[i]} for sample {place}: give one-hot rows or whole numbers, or for "
-            "several labels what sigmoids predict."
+            "several labels (multi-label) what sigmoids predict."
         )
     return task
 
@@ -168,7 +168,7 @@ def _refuse_row(row, place):
     )
     if not sum_to_1(row):
         rule, advice = (
-            f"{rule}, or for several labels rows of 0 and 1",
+            f"{rule}, or for several labels (multi-label) rows of 0 and 1",
             "give labels that are no shares",
         )
     if (row < 0).any() or (row > 1).any():

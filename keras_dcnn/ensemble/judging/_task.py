@@ -97,9 +97,12 @@ def check_labels(name, y, columns):
             "the two classes of one output" if columns == 1 else f"the classes of {columns} outputs"
         )
         value, place = y[tuple(wrong[0])], ", ".join(map(str, wrong[0]))
+        advice = "number the classes from 0, and leave out samples of none"
+        if value != np.floor(value):
+            advice = "numbers that are no classes, as of regression, can't be judged so"
         raise ValueError(
             f"`{name}` must be whole numbers from 0 to {classes - 1}, {of}; got {value} for "
-            f"sample {place}: number the classes from 0, and leave out samples of none."
+            f"sample {place}: {advice}."
         )
 
 

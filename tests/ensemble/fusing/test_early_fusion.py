@@ -129,6 +129,8 @@ def test_labels_outside_the_classes_are_refused_before_training():
         for wrong in (Y + 1, Y - 1):
             with pytest.raises(ValueError, match="`y` must be whole numbers from 0 to 2"):
                 train(X, wrong, verbose=0)
+    with pytest.raises(ValueError, match="`y` must be whole numbers from 0 to 2"):
+        fusion.fit_head(X, Y, validation_data=(X, Y + 1), verbose=0)
     assert int(keras.ops.convert_to_numpy(fusion.optimizer.iterations)) == 0
 
 
