@@ -63,6 +63,7 @@ def check_boxes(who, boxes, images, box_format):
                 f"{who} takes a label for each box, {(*batch, 'count')}, or a one-hot row; got "
                 f"'{name}' of {_received(boxes[name], labels)} for boxes of shape {shape}."
             )
+        check_real_numbers(f"{who}: '{name}' of boxes", boxes[name])
 
 
 def check_masks(who, masks, images, channel_axis, fill_value):
@@ -94,7 +95,7 @@ def _can_hold(dtype, value):
     if dtype == "bool":
         return value in (0, 1)
     if "int" not in dtype:
-        return True
+        return abs(value) <= (65504 if dtype == "float16" else 3e38)
     return value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
 

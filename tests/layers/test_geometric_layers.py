@@ -214,6 +214,9 @@ def test_complex_numbers_and_texts_are_refused(make):
             make()(images.astype(dtype), training=True)
     with pytest.raises(TypeError, match="keypoints must be real numbers; got complex128"):
         make()({"images": images, "keypoints": np.zeros((2, 1, 2), "complex128")})
+    boxes = {"boxes": np.zeros((2, 1, 4)), "labels": np.array([["cat"], ["dog"]])}
+    with pytest.raises(TypeError, match="'labels' of boxes must be real numbers"):
+        make(bounding_box_format="xyxy")({"images": images, "bounding_boxes": boxes})
     boxes = {"boxes": np.zeros((2, 1, 4), "complex64"), "labels": np.zeros((2, 1))}
     with pytest.raises(TypeError, match="boxes must be real numbers; got complex64"):
         make(bounding_box_format="xyxy")({"images": images, "bounding_boxes": boxes})

@@ -52,7 +52,8 @@ def test_masks_have_a_fill_value_of_their_own(fill_mode, dtype, value):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "value"), [("uint8", -1), ("uint8", 256), ("int32", 0.5), ("bool", 255)]
+    ("dtype", "value"),
+    [("uint8", -1), ("uint8", 256), ("int32", 0.5), ("bool", 255), ("float16", 1e6)],
 )
 def test_a_fill_value_that_masks_cannot_hold_is_refused(make, dtype, value):
     data = {"images": np.zeros((1, *SIZE, 3)), "segmentation_masks": np.zeros((1, *SIZE), dtype)}
