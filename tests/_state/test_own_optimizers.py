@@ -137,6 +137,17 @@ def test_a_cosine_is_that_of_the_highest_rate_that_trains():
     assert rates[1] > 0.01
 
 
+def test_a_cosine_forgets_the_proportions_of_another_optimizer():
+    model, schedule = small(), SnapshotSchedule(1, lr_max=0.2)
+    both = keras.optimizers.OptimizerMap(sgd(0.1), {".*bias": sgd(0.01)})
+    model.compile(keras.optimizers.MultiOptimizer(both), "mse")
+    trainings.rehearse(model, [schedule], [0])
+    model.compile(sgd(0.5), "mse")
+    with pytest.warns(UserWarning, match="SnapshotSchedule begins anew: the model has another"):
+        trainings.rehearse(model, [schedule], [0])
+    assert trainings.rate_of(model.optimizer) == pytest.approx(0.2)
+
+
 def test_the_best_state_is_that_of_all_optimizers():
     model = own.trained(sgd())
     seen = []
