@@ -1,13 +1,18 @@
 """The function that builds the model of each training, and what can be wrong with it."""
 
 import inspect
-import re
+import platform
 
 import keras
 
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._state.random_state import seeded
-from keras_dcnn.ensemble.training._descriptions import model_text, short_digest, weights_digest
+from keras_dcnn.ensemble.training._descriptions import (
+    model_text,
+    short_digest,
+    weights_digest,
+    without_seeds,
+)
 
 
 def check_jobs(build, callbacks, fit_arguments):
@@ -61,7 +66,7 @@ def make_probe(build, parameters, sample):
             f"`build` must make new layers each time; `{shared[0]}` is in two of its models: "
             "create the backbone inside `build`, and the optimizer too."
         )
-    if _without_seeds(model_text(model)) != _without_seeds(model_text(other)):
+    if without_seeds(model_text(model)) != without_seeds(model_text(other)):
         raise ValueError(
             f"`build` must make the same model each time; two of `{model.name}` differ in their "
             "configurations: give what varies as the `grid` of CrossValidationEnsemble."
@@ -85,6 +90,7 @@ def describe_run(build, probes, fit_arguments, callbacks):
         "fit arguments": fit_arguments,
         "callbacks": callbacks,
         "backend": keras.backend.backend(),
+        "Python": ".".join(platform.python_version_tuple()[:2]),  # which runs other instructions
     }
 
 
@@ -96,8 +102,3 @@ def _metrics(model):
     arguments = compile_arguments(model)
     given = keras.tree.flatten([arguments["metrics"], arguments["weighted_metrics"]])
     return [one for one in given if isinstance(one, keras.metrics.Metric)]
-
-
-def _without_seeds(text):
-    """A layer may have a seed of its own, drawn in `build`."""
-    return re.sub(r'seed": \d+', "", text)

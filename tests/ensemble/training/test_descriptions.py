@@ -1,8 +1,9 @@
-"""What tells a run of trainings from another: source text, defaults, closures, configurations."""
+"""What tells a run of trainings from another: all that its functions run and use."""
 
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -182,3 +183,171 @@ def test_changes_of_functions_are_seen_and_comments_are_not(tmp_path):
     for build in (one.make_build(3), body.make_build(2), default.make_build(2)):
         assert describe(build) != describe(one.make_build(2))
     assert describe(factory.callbacks) != describe(one.callbacks)
+
+
+USED = """
+import functools, types
+import keras
+import numpy as np
+import helpers
+FACTOR = 2.0
+SETTINGS = {"rate": 0.1, 0: [1, 2], print: "a function as a key"}
+TABLE = np.arange(5000.0)
+CALLS, COUNTS, TOTAL = [], {}, 0
+
+def inner(x):
+    return x + 1
+
+def outer(x):
+    return inner(x) if x else build()  # a circle
+
+class Base:
+    offset = 3.0
+    def method(self, x):
+        return 1 * x
+
+class Loss(keras.losses.Loss, Base):
+    def __init__(self, scale=4.0):
+        super().__init__()
+        self.scale = scale
+        self._hidden = 5.0
+    @property
+    def double(self):
+        return 6 * self.scale
+    @staticmethod
+    def still(x):
+        return 7 * x
+    @functools.cached_property
+    def cached(self):
+        return 8
+    def call(self, y, p):
+        return self.method(y)
+
+class Slotted:
+    __slots__ = ("value",)
+    def __init__(self, value):
+        self.value = value
+    def __repr__(self):
+        return "always the same"
+
+LOSS, SLOTTED, SPACE = Loss(), Slotted(9.0), types.SimpleNamespace(value=10.0)
+TEACHER = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+NOISE = keras.layers.GaussianNoise(0.25)
+PARTIAL = functools.partial(inner, 11)
+METHOD = [12].index
+outer.attribute = 13
+twice = [lambda x: 14 * x, lambda x: 15 * x]
+
+@functools.lru_cache
+def cached(x):
+    return 16 * x
+
+def build(first=17, *, second=18):
+    global TOTAL
+    TOTAL += 1
+    CALLS.append(1)
+    COUNTS["n"] = COUNTS.get("n", 0) + 1
+    build.calls = getattr(build, "calls", 0) + 1
+    used = FACTOR, SETTINGS, TABLE, LOSS, SLOTTED, SPACE, TEACHER, NOISE, PARTIAL, METHOD
+    def local(x):
+        return outer(x) + helpers.helping(x) + twice[1](x) + cached(x)
+    return used, local
+"""
+HELPERS = """
+LIMIT = 19
+def helping(x):
+    return x + LIMIT
+def not_used(x):
+    return 20
+"""
+CHANGED = [
+    *("FACTOR = 2.0", '"rate": 0.1', "[1, 2]", '"a function as a key"', "arange(5000.0)", "x + 1"),
+    *("offset = 3.0", "1 * x", "scale=4.0", "_hidden = 5.0", "6 * self", "7 * x", "return 8"),
+    *("Slotted(9.0)", "value=10.0", '"ones"', "GaussianNoise(0.25", "inner, 11", "[12]"),
+    *("attribute = 13", "14 * x", "15 * x", "16 * x", "first=17", "second=18", "LIMIT = 19"),
+    "x + LIMIT",
+]
+
+
+def using(folder, name, text=USED, helpers=HELPERS, source=True):
+    module = load(folder, helpers, f"{name}_helpers")
+    sys.modules["helpers"] = module
+    try:
+        return vars(load(folder, text, name)) if source else execute(text)
+    finally:
+        del sys.modules["helpers"]
+
+
+def changed(text, part):
+    """The text with another number or word in this part."""
+    number = re.search(r"\d+(\.\d+)?", part)
+    if number is None:
+        return text.replace(part, {'"ones"': '"zeros"', "x + LIMIT": "x - LIMIT"}.get(part, '"k"'))
+    return text.replace(part, part.replace(number[0], f"{number[0]}1", 1), 1)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("source", [True, False])
+def test_all_that_a_function_uses_counts_and_nothing_else(tmp_path, source):
+    build = using(tmp_path, "first", source=source)["build"]
+    expected = describe(build)
+    build(), build()  # which counts its calls
+    assert describe(build) == expected
+    lines = "\n# a line\n" + USED.replace(
+        "    used = FACTOR", "    # a comment\n\n    used = FACTOR"
+    )
+    for text, helpers in ((USED, HELPERS), (lines, HELPERS.replace("20", "21"))):
+        same = using(tmp_path, f"same{len(text)}", text, helpers, source)
+        assert describe(same["build"]) == expected
+    for i, part in enumerate(CHANGED):
+        texts = changed(USED, part), changed(HELPERS, part)
+        assert texts != (USED, HELPERS)
+        other = using(tmp_path, f"other{i}", *texts, source)
+        assert describe(other["build"]) != expected, part
+
+
+@pytest.mark.once
+def test_what_a_function_uses_is_the_same_in_each_process(tmp_path):
+    expected = describe(using(tmp_path, "script")["build"])
+    (tmp_path / "helpers.py").write_text(HELPERS)
+    code = """
+import script
+from keras_dcnn.ensemble.training._descriptions import describe
+print("found:", describe(script.build))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend(), "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"found: {expected}" in done.stdout.splitlines()
+
+
+@pytest.mark.once
+def test_a_module_that_was_loaded_anew_counts_as_it_is_now(tmp_path):
+    """Not its file, which may have changed since."""
+    user = load(tmp_path, USER)
+    before = describe(user.my_loss)
+    (tmp_path / "script.py").write_text(USER.replace("1 * keras.losses", "-1 * keras.losses"))
+    assert describe(user.my_loss) == before
+    user.__spec__.loader.exec_module(user)
+    assert describe(user.my_loss) != before
+
+
+@pytest.mark.once
+def test_seeds_and_names_that_keras_draws_do_not_count():
+    def uses(thing):
+        return lambda: thing
+
+    assert describe(uses(keras.layers.RandomFlip())) == describe(uses(keras.layers.RandomFlip()))
+    first, second = keras.losses.Huber(), keras.losses.Huber()
+    assert describe(uses(first)) == describe(uses(second))
+    assert describe(uses(first)) != describe(uses(keras.losses.Huber(2.0)))
+    generators = keras.random.SeedGenerator(), keras.random.SeedGenerator()
+    assert describe(uses(generators[0])) == describe(uses(generators[1]))
+    assert describe(keras.layers.InputSpec(shape=(2, 3))) == describe(
+        keras.layers.InputSpec(shape=(2, 3))
+    )
