@@ -125,9 +125,12 @@ def has_validation(model):
 def validate(model):
     """The metrics on the validation data of the `fit` that is running.
 
-    By the private argument with which `fit` itself evaluates, as a callback is not told the data.
+    By the private argument with which `fit` itself evaluates, as a callback is not told the data;
+    where it is to read only some of them, `fit` begins anew after this.
     """
-    return model.evaluate(verbose=0, return_dict=True, _use_cached_eval_dataset=True)
+    logs = model.evaluate(verbose=0, return_dict=True, _use_cached_eval_dataset=True)
+    model._eval_epoch_iterator.reset()
+    return logs
 
 
 def forget_step(model):

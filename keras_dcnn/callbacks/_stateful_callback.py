@@ -9,6 +9,7 @@ from keras_dcnn._keras.fitting import callbacks_of_fit, print_message
 from keras_dcnn._keras.variables import seed_variables
 from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import put_back, snapshot
+from keras_dcnn.callbacks._own_averages import check_own_averages
 
 _RUN = "keras_dcnn_run"  # among the `params`, the one dict that all callbacks of a `fit` get
 _OF_THE_FIT = ("_model", "_given_model", "_trained_model", "_run", "params")
@@ -71,6 +72,8 @@ class StatefulCallback(keras.callbacks.Callback):
     excludes = ()  # names of the classes that this one can't work beside
     kept = ()  # names of the attributes, without "_", that make up the state
     of_the_fit = ()  # names of the attributes that hold something of the model or the run
+    sets_weights = False  # whether it ends with weights of its own in the model
+    keeps_weights = None  # "of the beginning" or "of the end" of an epoch
     verbose = 1
 
     def __init__(self):
@@ -143,6 +146,7 @@ class StatefulCallback(keras.callbacks.Callback):
                     f"{type(self).__name__} and {type(other).__name__} would both set the learning "
                     "rate: leave one out."
                 )
+        check_own_averages(self)
         if self is next(iter(self._run.callbacks.values())):  # once in a `fit`
             _warn_of_backups()
 

@@ -3,9 +3,27 @@
 import math
 import warnings
 
-from keras_dcnn._keras.fitting import has_validation, validate
+from keras_dcnn._checks import check_choice
+from keras_dcnn._keras.fitting import has_validation, validate, variables_of_fit
+from keras_dcnn._reading.ends import check_ends, check_readable_again
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn._structure.batch_norm import recompute_statistics
+
+
+def check_statistics(batch_norm, evaluate, data):
+    """Raise ValueError unless the choice can be made in this way on these data."""
+    check_choice("batch_norm", batch_norm, ("average", "recompute", "keep", "best"))
+    if batch_norm in ("recompute", "best") and data is None:
+        raise ValueError(
+            f"batch_norm={batch_norm!r} needs `data` to measure on; got None: pass what `fit` gets."
+        )
+    check_readable_again("`data`", data)
+    check_ends("`data`", data)
+    if batch_norm == "best" and evaluate == "raw":
+        raise ValueError(
+            "batch_norm='best' chooses by the validation of the average, which evaluate='raw' "
+            "leaves out: use evaluate='averaged'."
+        )
 
 
 def set_statistics(model, statistics, last, choice, data):
@@ -14,11 +32,12 @@ def set_statistics(model, statistics, last, choice, data):
     `last` are the values after the last batch.
     """
     if choice == "best" and not has_validation(model):
-        warnings.warn(
-            "batch_norm='best' has nothing to choose by, so the statistics are averaged: pass "
-            "`validation_data` to fit.",
-            stacklevel=2,
-        )
+        if variables_of_fit(model).get("validation_data") is None:  # else they are to come
+            warnings.warn(
+                "batch_norm='best' has nothing to choose by, so the statistics are averaged: pass "
+                "`validation_data` to fit.",
+                stacklevel=2,
+            )
         return None
     values = {"average": snapshot(statistics), "keep": last}
     if choice != "keep":

@@ -85,6 +85,7 @@ class CheckpointEnsemble(StatefulCallback):
 
     kept = ("epochs_seen", "turned_out")
     of_the_fit = ("_schedule",)
+    keeps_weights = "of the end"
 
     def __init__(
         self,

@@ -3,10 +3,9 @@
 import math
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
-from keras_dcnn._checks import check_count
+from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._files.rows import RowFile
 from keras_dcnn.callbacks._logs import BatchSums
 from keras_dcnn.callbacks._merged_curve import MergedCurve
@@ -71,7 +70,7 @@ class CurveRecorder(StatefulCallback):
     ) -> None:
         super().__init__()
         check_count("max_points", max_points)
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else as_path("path", path)
         self.max_points = max_points
         self._file = RowFile(self.path, "step,epoch,batch,loss\n") if self.path else None
         self.reset()

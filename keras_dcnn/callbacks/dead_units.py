@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_number
+from keras_dcnn._keras.fitting import variables_of_fit
+from keras_dcnn._keras.rereading import is_stream
 from keras_dcnn._reading.batches import first_batch
+from keras_dcnn._state.random_state import random_state_kept
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.callbacks._unit_activity import UnitActivity
 
@@ -39,7 +42,8 @@ class DeadUnits(StatefulCallback):
 
     Args:
         data: The sample, as `fit` takes it: an array, a list or dict of them, or `(inputs, …)` of
-            these; of tf.data, PyDataset, generator, DataLoader the first batch. Read once.
+            these; of tf.data, PyDataset, generator, DataLoader the first batch. Read once; not the
+            generator that `fit` reads, which would lose that batch.
         threshold: Activation above which a unit fires, ≥ 0.
         every: Epochs from one look to the next, ≥ 1.
         num_samples: Samples to take of arrays, evenly spread, ≥ 1. More samples find fewer dead.
@@ -48,7 +52,8 @@ class DeadUnits(StatefulCallback):
 
     Raises:
         ValueError: for an argument outside the ranges above; before the first epoch, when the
-            sample is empty or not finite, or when the model calls no such layer.
+            sample is empty, not finite or what `fit` would miss, or when the model calls no such
+            layer.
         TypeError: before the first epoch, for data of another kind.
 
     Example:
@@ -127,7 +132,7 @@ class DeadUnits(StatefulCallback):
 
     def _prepare(self):
         if self._inputs is None:
-            self._inputs = first_batch(self.data, self.num_samples)
+            self._inputs = self._sample()
         self._activity = UnitActivity(self.model, self._inputs, self.threshold)
         if not self._activity.layers:
             raise ValueError(
@@ -135,6 +140,17 @@ class DeadUnits(StatefulCallback):
                 f"Activation, outside of loops; `{self.model.name}` calls none: leave DeadUnits "
                 "out. Leaky rectifiers can't die."
             )
+
+    def _sample(self):
+        given = variables_of_fit(self.model)
+        of_fit = any(self.data is given.get(name) for name in ("x", "validation_data"))
+        if of_fit and is_stream(self.data):
+            raise ValueError(
+                f"`data` must not be the {type(self.data).__name__} that `fit` reads, which would "
+                "miss the batch taken here: pass arrays, or a generator of its own."
+            )
+        with random_state_kept():
+            return first_batch(self.data, self.num_samples, self.model)
 
     def _look(self, epoch):
         firing = self._activity.look()

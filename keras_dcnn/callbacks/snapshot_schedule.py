@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from keras_dcnn._checks import check_count, check_number
+from keras_dcnn._keras.updates import UpdateCounter
 from keras_dcnn._state.rates import rates_of, set_rates
 from keras_dcnn.callbacks._rate_callback import RateCallback
 
@@ -26,10 +27,12 @@ class SnapshotSchedule(RateCallback):
     member: an ensemble for the price of one training. Between cycles the rate jumps back up.
 
     Before each batch the rate becomes lr_min + ½(lr_max − lr_min)(cos(π·t/T) + 1), where t counts
-    the batches of a cycle and T is their number. A cycle is a whole number of epochs, so that
-    members are taken at restarts. Where the number of batches in an epoch is unknown, as of a
-    generator, the rate is constant during the first epoch. With several optimizers the highest rate
-    follows the cosine and the others keep their proportion to it. The rate is in the logs.
+    the batches of a cycle and T is their number. With `gradient_accumulation_steps` an update has
+    the rate of the first of its batches, as if these were one; with `steps_per_execution` all of an
+    execution have that of the first. A cycle is a whole number of epochs, so that members are taken
+    at restarts. Where the number of batches in an epoch is unknown, as of a generator, the rate is
+    constant during the first epoch. With several optimizers the highest rate follows the cosine and
+    the others keep their proportion to it. The rate is in the logs.
 
     Average the predictions of the members, not their weights: those lie in different basins.
 
@@ -67,6 +70,7 @@ class SnapshotSchedule(RateCallback):
 
     excludes = ("DivideLROnPlateau", "GradualUnfreeze", "SnapshotSchedule")
     kept = ("proportions", "steps")
+    of_the_fit = ("_counter",)
     of_each_rate = "proportions"
     async_safe = True  # only the setting of the rate must come in its turn, and it does
 
@@ -86,6 +90,7 @@ class SnapshotSchedule(RateCallback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
+        self._counter = UpdateCounter(self.model_in_step)
         if self.params["epochs"] < self.cycles:
             raise ValueError(
                 f"`cycles` must be at most the epochs of the training; got {self.cycles} cycles "
@@ -95,14 +100,22 @@ class SnapshotSchedule(RateCallback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._steps = self.params.get("steps") or self._steps
+        self._counter.begin_epoch()
         if self._proportions is None:
             rates = rates_of(self.model)
             self._proportions = [rate / max(rates) if max(rates) else 1.0 for rate in rates]
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        within = batch / self._steps if self._steps else 0.0
-        rate = cosine(self._progress(self.epochs_ended + within), self.lr_max, self.lr_min)
-        set_rates(self.model_in_step, [rate * share for share in self._proportions])
+        waiting = self._counter.batches_waiting()
+        pairs = zip(self._proportions, waiting, strict=True)
+        rates = [share * self._rate_after(batch - before) for share, before in pairs]
+        set_rates(self.model_in_step, rates)
+
+    def _rate_after(self, batches):
+        """The rate after so many batches of an epoch; less than 0 are of the one before it."""
+        within = batches / self._steps if self._steps else 0.0
+        epochs = max(self.epochs_ended + within, 0.0)
+        return cosine(self._progress(epochs), self.lr_max, self.lr_min)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # Not at its beginning, where data may turn out to have ended.

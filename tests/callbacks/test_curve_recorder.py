@@ -311,7 +311,8 @@ def test_state_goes_on_in_another_callback(tmp_path):
     [
         ({"max_points": 0}, ValueError, "`max_points` must be a whole number of at least 1; got 0"),
         ({"max_points": 1.5}, ValueError, "`max_points` must be a whole number"),
-        ({"path": 3}, TypeError, "PathLike"),
+        ({"path": 3}, ValueError, "`path` must be a path"),
+        ({"path": ""}, ValueError, "`path` must be a path.*got ''"),
     ],
 )
 def test_bad_arguments(arguments, error, message):
