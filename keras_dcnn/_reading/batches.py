@@ -14,6 +14,7 @@ def image_batches(data, batch_size=256):
     Takes an array or memory map (sliced, never read whole), or an iterable of batches, of
     `(images, …)` or of dicts with the key `"images"`: tf.data, PyDataset, generator, DataLoader.
     """
+    _refuse_texts(data)
     data = _images_of(data)
     check_ends("the data", data)
     if len(getattr(data, "shape", ())) == 3:
@@ -22,28 +23,65 @@ def image_batches(data, batch_size=256):
         yield as_array(_images_of(tuple(part) if isinstance(part, list) else part))
 
 
-def input_batches(data, batch_size=64):
+def input_batches(data, batch_size=64, model=None):
     """Yield what a model takes, batch by batch, of data as `fit` takes them; one pass.
 
-    Arrays, a list or dict of them, or `(inputs, labels)` of these; tf.data, PyDataset, DataLoader.
+    Arrays, a list or dict of them, or `(inputs, labels)` of these; tf.data, PyDataset, DataLoader;
+    and a list of batches, which the inputs of the `model` tell from a list of inputs. Samples whose
+    weight, the third of a tuple, is 0 are left out.
     """
-    data = _first_of(data, tuple)
+    data, weights = _weighted(data, tuple)
     check_ends("the data", data)
-    for part in _sliced(data, batch_size) if _sliceable(data) else _batches(data):
-        if not _sliceable(data):
-            part = _first_of(part, (tuple, list))  # a DataLoader yields lists
-        yield keras.tree.map_structure(as_array, part)
+    sliced = _sliceable(data) and not is_list_of_batches(data, model)
+    whole = (data,) if weights is None else (data, weights)
+    for part in _sliced(whole, batch_size) if sliced else _batches(data):
+        if not sliced:
+            kinds = (tuple, list) if _num_inputs(model) in (None, 1) or _pairs(part) else tuple
+            part = _weighted(part, kinds)  # a DataLoader yields lists
+        part = _that_count(*part)
+        if len(keras.tree.flatten(part)[0]):
+            yield part
 
 
-def first_batch(data, num_samples):
+def is_list_of_batches(data, model):
+    """Whether a list holds batches, rather than an array for each input of the model.
+
+    Raises ValueError for as many arrays as are neither.
+    """
+    if not isinstance(data, list) or not data:
+        return False
+    if all(isinstance(part, (tuple, list, dict)) and _has_arrays(part) for part in data):
+        return True
+    inputs = _num_inputs(model)
+    if inputs is None or not all(getattr(part, "shape", None) for part in data):
+        return False
+    if inputs not in (1, len(data)):
+        raise ValueError(
+            f"a list must hold an array for each of the {inputs} inputs of `{model.name}`, or "
+            f"batches as tuples; got {len(data)} arrays: give [(inputs,), …]."
+        )
+    if inputs == 1 and len({len(part.shape) for part in data}) > 1:
+        raise ValueError(
+            f"a list must hold batches for the one input of `{model.name}`; got arrays of shapes "
+            f"{', '.join(str(tuple(part.shape)) for part in data)}: inputs with their labels are "
+            "a tuple."
+        )
+    return inputs == 1
+
+
+def first_batch(data, num_samples, model=None):
     """What a model takes, of the first batch of `data`: an array, or a list or dict of arrays.
 
     Of arrays, or a list or dict of them, as `fit` takes them: at most `num_samples` samples, evenly
-    spread. Of tf.data, PyDataset, generator, DataLoader: the whole first batch. The first of a
-    tuple is the inputs. Raises ValueError for no samples and for values that are not finite.
+    spread. Of tf.data, PyDataset, generator, DataLoader, and a list of batches: the whole first
+    batch. The first of a tuple is the inputs. Raises ValueError for no samples and for values that
+    are not finite.
     """
     data = _first_of(data, tuple)
-    if not _sliceable(data):
+    batches = not _sliceable(data) or is_list_of_batches(data, model)
+    if batches and isinstance(data, list) and len(data) == 1 and hasattr(data[0], "shape"):
+        data, batches = data[0], False
+    if batches:
         batch, num_samples = next(iter(_batches(data)), None), None
         if batch is None:
             raise ValueError("the data must hold at least one sample; got none.")
@@ -63,6 +101,51 @@ def _images_of(data):
 
 def _first_of(data, kinds):
     return data[0] if isinstance(data, kinds) and len(data) else data
+
+
+def _weighted(data, kinds):
+    """The inputs, and the weights of samples or None, of what may be `(inputs, …)`."""
+    if not isinstance(data, kinds) or not len(data):
+        return data, None
+    return data[0], data[2] if len(data) == 3 else None
+
+
+def _that_count(inputs, weights=None):
+    """The inputs as arrays, without the samples of weight 0."""
+    inputs = keras.tree.map_structure(as_array, inputs)
+    if weights is None:
+        return inputs
+    weights = as_array(weights)
+    kept = (weights != 0).reshape(len(weights), -1).any(axis=1)
+    return inputs if kept.all() else keras.tree.map_structure(lambda leaf: leaf[kept], inputs)
+
+
+def _num_inputs(model):
+    """How many arrays a model takes; None where that isn't known."""
+    if getattr(model, "inputs", None):
+        return len(model.inputs)
+    shape = (model.get_build_config() or {}).get("input_shape") if model is not None else None
+    single = isinstance(shape, (tuple, list)) and all(
+        size is None or isinstance(size, int) for size in shape
+    )
+    return 1 if single else None
+
+
+def _has_arrays(structure):
+    return all(getattr(leaf, "shape", None) for leaf in keras.tree.flatten(structure))
+
+
+def _pairs(part):
+    """Whether a list is inputs that are a list themselves, and labels."""
+    return isinstance(part, list) and bool(part) and isinstance(part[0], (list, tuple, dict))
+
+
+def _refuse_texts(data):
+    if isinstance(data, (str, bytes)):
+        raise TypeError(
+            f"the data must be an array or an iterable of batches; got the text {data!r}: read it "
+            "first, as `keras_dcnn.datasets.image_folder` reads a folder."
+        )
 
 
 def _sliceable(data):

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import functools
+import math
 
 import keras
 import numpy as np
@@ -42,8 +43,9 @@ def recompute_statistics(model, data):
     """Set the statistics to those of all samples of `data`, each batch normalised by its own.
 
     The mean is that of all samples; the variance that of all samples around it, which is the mean
-    of the batches' variances plus the variance of their means. All other state stays as it was, and
-    so do the statistics of layers that training leaves alone: frozen, or called in inference mode.
+    of the batches' variances plus the variance of their means. What is masked counts for nothing.
+    All other state stays as it was, and so do the statistics of layers that training leaves alone:
+    frozen, or called in inference mode.
     """
     layers = [layer for layer in batch_norm_layers(model) if layer.trainable]
     if not layers:
@@ -54,7 +56,7 @@ def recompute_statistics(model, data):
     with variables_kept(model.non_trainable_variables), contextlib.ExitStack() as stack:
         for layer in layers:  # what a batch leaves in the layer is then the batch's own
             stack.enter_context(shadowed(layer, momentum=0.0))
-        means, squares = _weighted_moments(model, input_batches(data), layers, calls)
+        means, squares = _weighted_moments(model, input_batches(data, model=model), layers, calls)
     if not any(calls.values()):
         warn_no_effect("recomputing", "a model that calls BatchNorm in inference mode only")
     for layer, mean, square in zip(layers, means, squares, strict=True):
@@ -67,33 +69,43 @@ def _weighted_moments(model, batches, layers, calls):
     """Mean and mean square of each layer's inputs over all batches, in float64."""
     run = compiled_run(model, functools.partial(_without_output, model, layers, calls))
     statistics = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
-    sums, count = None, 0
+    sums = None
     for x in batches:
-        run(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+        counts = run(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
         _check_once(calls)
-        size = len(keras.tree.flatten(x)[0])
+        counts = keras.ops.convert_to_numpy(counts).astype("float64")
         values = [value.astype("float64") for value in snapshot(statistics)]
-        means, variances = values[::2], values[1::2]
-        squares = [v + m**2 for m, v in zip(means, variances, strict=True)]
-        now = [size * value for value in [*means, *squares]]
-        sums = now if sums is None else [a + b for a, b in zip(sums, now, strict=True)]
-        count += size
+        now = [
+            (n, n * m, n * (v + m**2)) if n else (0.0, 0.0, 0.0)  # all of it may be masked
+            for n, m, v in zip(counts, values[::2], values[1::2], strict=True)
+        ]
+        pairs = zip(sums or now, now, strict=True)
+        sums = [tuple(a + b for a, b in zip(*pair, strict=True)) for pair in pairs] if sums else now
     if sums is None:
         raise ValueError("the data must hold at least one batch; got none.")
-    sums = [value / count for value in sums]
-    return sums[: len(sums) // 2], sums[len(sums) // 2 :]
+    means = [mean / max(count, 1) for count, mean, _ in sums]
+    return means, [square / max(count, 1) for count, _, square in sums]
 
 
 def _without_output(model, layers, calls, x):
-    """Run the model, and count the calls in which each layer takes the statistics of its inputs."""
+    """Run the model, and count the calls in which each layer takes the statistics of its inputs.
+
+    Returns for each layer of how many places, masked ones left out, those of this call are.
+    """
+    places = {}
 
     def count(layer, call):
         calls[layer] += bool(call.keywords.get("training"))
+        mask, sizes = call.keywords.get("mask"), keras.ops.shape(call.args[0])
+        if mask is None:
+            places[layer] = math.prod(keras.ops.cast(size, "float32") for size in sizes)
+        else:
+            places[layer] = keras.ops.sum(keras.ops.cast(mask, "float32"))
 
     calls.clear()
     with intercepted(layers, count):
         model(x, training=True)
-    return keras.ops.zeros(())
+    return keras.ops.stack([places.get(layer, keras.ops.zeros(())) for layer in layers])
 
 
 def _check_once(calls):

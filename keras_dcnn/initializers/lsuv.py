@@ -96,7 +96,7 @@ def lsuv(
         Mishkin, Matas: All you need is a good init (2015). https://arxiv.org/abs/1511.06422
     """
     _check_arguments(model, tolerance, max_iterations, seed, verbose)
-    batches = _split(first_batch(data, NUM_SAMPLES))
+    batches = _split(first_batch(data, NUM_SAMPLES, model))
     for leaf in keras.tree.flatten(batches[0]):
         check_real("lsuv", leaf)
     with without_gradients():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dcnn._checks import check_choice, check_count
+from keras_dcnn._checks import as_path, check_choice, check_count
 from keras_dcnn._files.atomic import atomic_write, write_json
 from keras_dcnn.statistics._sums import make_sums
 
@@ -19,6 +19,7 @@ def save_moments(path, header, sums):
     """Write a dict of plain values and the sums to `path`, .json or .npz, atomically."""
     header = {"format": FORMAT, **header, "kind": sums.kind, "count": sums.count}
     arrays = {name: getattr(sums, name) for name in ARRAYS}
+    path = as_path("path", path)
     if _suffix(path) == ".json":
         write_json(path, {**header, **{name: array.tolist() for name, array in arrays.items()}})
     else:
@@ -28,6 +29,7 @@ def save_moments(path, header, sums):
 
 def load_moments(path):
     """The header and the sums that `save_moments` wrote, or ValueError for another file."""
+    path = as_path("path", path)
     read = _read_json if _suffix(path) == ".json" else _read_npz
     try:
         state = read(path)

@@ -20,7 +20,16 @@ from keras_dcnn.ensemble.averaging.recalibrate_batch_norm import measure_statist
 
 def float_weights(model):
     """The weights that are averaged: not seeds, counts and other whole numbers."""
-    return [w for w in model.weights if keras.backend.is_float_dtype(w.dtype)]
+    return [w for w in model.weights if _is_averaged(w)]
+
+
+def _is_averaged(weight):
+    dtype = keras.backend.standardize_dtype(weight.dtype)
+    return keras.backend.is_float_dtype(dtype) or "complex" in dtype
+
+
+def _wide(weight):
+    return "complex128" if "complex" in str(weight.dtype) else "float64"
 
 
 def other_variables(model):
@@ -34,20 +43,20 @@ class WeightSums:
 
     def __init__(self, model):
         self._model, self._weights = model, float_weights(model)
-        self._sums = [np.zeros(weight.shape) for weight in self._weights]
+        self._sums = [np.zeros(weight.shape, _wide(weight)) for weight in self._weights]
         self._total = 0.0
 
     def add(self, share=1.0):
         """Count in the weights that the model has."""
         self._total += share
         for total, weight in zip(self._sums, self._weights, strict=True):
-            total += np.multiply(keras.ops.convert_to_numpy(weight), share, dtype="float64")
+            total += np.multiply(keras.ops.convert_to_numpy(weight), share, dtype=_wide(weight))
 
     def set_means(self, share=0.0):
         """Give the model the means; with a share, as they would be with what it has, too."""
         for total, weight in zip(self._sums, self._weights, strict=True):
             value = keras.ops.convert_to_numpy(weight)
-            now = total + np.multiply(value, share, dtype="float64") if share else total
+            now = total + np.multiply(value, share, dtype=_wide(weight)) if share else total
             dtype = keras.backend.standardize_dtype(weight.dtype)
             weight.assign((now / (self._total + share)).astype(dtype))
         settle(self._model)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 import tempfile
 import zipfile
@@ -13,13 +14,16 @@ import h5py
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_built_model
+from keras_dcnn._checks import as_path, check_built_model
 from keras_dcnn._files.members import (
     DamagedMemberError,
+    ListedMember,
     check_member,
     listed_members,
+    read_architecture,
     write_member,
 )
+from keras_dcnn._structure.differences import code_difference, config_difference, config_of
 
 
 class Checkpoint(NamedTuple):
@@ -29,13 +33,13 @@ class Checkpoint(NamedTuple):
     give: Callable
 
 
-def open_checkpoints(argument, model, given):
-    """The checkpoints, each of which is there and has the shapes of the model's weights."""
+def open_checkpoints(argument, model, given, shares_of=None):
+    """The checkpoints, each of which is there and of the model's architecture; and their shares.
+
+    `shares_of(count)` gives the shares, 1 without it. What has a share of 0 is not looked at.
+    """
     if isinstance(given, (str, os.PathLike)):
-        members = listed_members(given)
-        for member in members:
-            check_member(member.path, member.checksum)
-        given = [member.path for member in members]
+        given = listed_members(as_path(argument, given))
     if not isinstance(given, (list, tuple)):
         raise TypeError(
             f"`{argument}` must be a list, or the directory of a CheckpointEnsemble; got "
@@ -43,17 +47,32 @@ def open_checkpoints(argument, model, given):
         )
     if not given:
         raise ValueError(f"`{argument}` must hold at least one checkpoint; got none.")
-    wanted = functools.cache(lambda: _layout_of(model))
-    return [_open(argument, i, one, model, wanted) for i, one in enumerate(given)]
+    shares = shares_of(len(given)) if shares_of else (1.0,) * len(given)
+    wanted = functools.cache(lambda: (_layout_of(model), config_of(model)))
+    opened = [
+        _open(argument, i, one, model, wanted) if share else Checkpoint(_name(i, one), None)
+        for i, (one, share) in enumerate(zip(given, shares, strict=True))
+    ]
+    return opened, shares
+
+
+def _name(i, given):
+    if isinstance(given, (str, os.PathLike, ListedMember)):
+        return str(getattr(given, "path", given))
+    return f"model {i} `{given.name}`" if isinstance(given, keras.Model) else f"checkpoint {i}"
 
 
 def _open(argument, i, given, model, wanted):
+    if isinstance(given, ListedMember):
+        check_member(given.path, given.checksum)
+        config = read_architecture(given.architecture)[0]
+        return _from_file(given.path, model, wanted, config)
     if isinstance(given, (str, os.PathLike)):
-        return _from_file(Path(given), model, wanted)
+        return _from_file(as_path(argument, given), model, wanted)
     if isinstance(given, keras.Model):
-        return _from_model(f"model {i} `{given.name}`", given, model)
+        return _from_model(_name(i, given), given, model)
     if isinstance(given, (list, tuple)):
-        return _from_arrays(f"checkpoint {i}", [np.asarray(array) for array in given], model)
+        return _from_arrays(_name(i, given), [np.asarray(array) for array in given], model)
     raise TypeError(
         f"`{argument}` must be files, Keras models or lists of arrays; got "
         f"{type(given).__name__} at position {i}."
@@ -64,13 +83,18 @@ def _from_model(name, given, model):
     check_built_model(given, name)
     own = {id(weight) for weight in model.weights}
     if any(id(weight) in own for weight in given.weights):  # they are about to change
-        return _from_arrays(name, given.get_weights(), model)
-    return _from_values(name, given.weights, model)
+        checkpoint = _from_arrays(name, given.get_weights(), model)
+    else:
+        checkpoint = _from_values(name, given.weights, model)
+    how = config_difference(config_of(given), config_of(model)) or code_difference(given, model)
+    if how:
+        raise _other_architecture(name, model, f"{how}; its `get_weights()` would be taken")
+    return checkpoint
 
 
 def _from_arrays(name, arrays, model):
     for array in arrays:
-        if array.dtype.kind not in "biufV":
+        if array.dtype.kind not in "biufcV":
             raise TypeError(f"weights must be numbers; {name} holds an array of {array.dtype}.")
     return _from_values(name, arrays, model)
 
@@ -91,12 +115,16 @@ def _from_values(name, values, model):
     return Checkpoint(name, give)
 
 
-def _from_file(path, model, wanted):
+def _from_file(path, model, wanted, config=None):
     if not path.name.endswith((".weights.h5", ".keras")):
         raise ValueError(f"a checkpoint's file must end in .weights.h5 or .keras; got {path}.")
     with _weights_file(path) as file:
         found = _layout(file)
-    _check_layout(path, model, found, wanted())
+    layout, own = wanted()
+    _check_layout(path, model, found, layout)
+    how = config_difference(config or _config_in(path), own)
+    if how:
+        raise _other_architecture(path, model, how)
 
     def give():
         with _weights_file(path) as file:
@@ -120,6 +148,14 @@ def _weights_file(path):
             f"every checkpoint must be a whole file of weights; {path} can't be read ({error}): "
             "restore it, or leave it out."
         ) from error
+
+
+def _config_in(path):
+    """The configuration in a `.keras` file; None for a file of weights, which has none."""
+    if path.suffix != ".keras":
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
 
 
 def _layout(file):

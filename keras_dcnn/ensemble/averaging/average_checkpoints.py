@@ -50,9 +50,11 @@ def average_checkpoints(
         model: A built Keras model; compiled where `validation_data` is given.
         checkpoints: A directory that `CheckpointEnsemble` wrote; or a list, at least one long, of
             paths to `.weights.h5` and `.keras` files, Keras models, and lists of arrays as
-            `get_weights` gives. All with the architecture of the model.
+            `get_weights` gives. All with the architecture of the model, as far as it is known: of
+            `.weights.h5` files and arrays only the shapes are. What acts in training only, such as
+            dropout, may differ.
         weights: One number ≥ 0 per checkpoint, or None for equal weights; divided by their sum.
-            Those of weight 0 are left out: their weights are not read.
+            Those of weight 0 are left out: they are not read, and may be missing.
         batch_norm: BatchNorm's moving statistics: `"average"`: their mean, too; `"recompute"`:
             measured on `data` with the averaged weights; `"keep"`: those of the last checkpoint
             that is not left out; `"best"`: of these three that with the lowest loss on
@@ -100,8 +102,11 @@ def average_checkpoints(
     check_built_model(model)
     judge = None if validation_data is None else Judge("validation_data", model, validation_data)
     batch_norm = BatchNormChoice(model, batch_norm, data, "data", judge)
-    opened = open_checkpoints("checkpoints", model, checkpoints)
-    shares = check_shares("weights", weights, len(opened), "checkpoint") or (1.0,) * len(opened)
+
+    def shares_of(count):
+        return check_shares("weights", weights, count, "checkpoint") or (1.0,) * count
+
+    opened, shares = open_checkpoints("checkpoints", model, checkpoints, shares_of)
     return average(model, opened, shares, batch_norm, judge)
 
 

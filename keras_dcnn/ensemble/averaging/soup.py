@@ -49,7 +49,9 @@ def soup(
         model: A built and compiled Keras model.
         candidates: A directory that `CheckpointEnsemble` wrote; or a list, at least one long, of
             paths to `.weights.h5` and `.keras` files, Keras models, and lists of arrays as
-            `get_weights` gives. All with the architecture of the model.
+            `get_weights` gives. All with the architecture of the model, as far as it is known: of
+            `.weights.h5` files and arrays only the shapes are. What acts in training only, such as
+            dropout, may differ.
         data: Held-out data: `(x, y)`, `(x, y, sample_weight)`, or batches of these as `evaluate`
             takes them. For the score to report, use others: the soup was chosen on these.
         recipe: `"greedy"` or `"uniform"`.
@@ -99,9 +101,9 @@ def soup(
     check_choice("recipe", recipe, ("greedy", "uniform"))
     judge = Judge("data", model, data, monitor)
     batch_norm = BatchNormChoice(model, batch_norm, training_data, "training_data", judge)
-    opened = open_checkpoints("candidates", model, candidates)
+    opened, shares = open_checkpoints("candidates", model, candidates)
     if recipe == "uniform":
-        return average(model, opened, [1.0] * len(opened), batch_norm, judge)
+        return average(model, opened, shares, batch_norm, judge)
     with put_back_on_error(model):
         own = evaluate(model, opened, judge)
         return _add_in_turn(model, _sorted(opened, own, judge), batch_norm, judge)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_count, check_flag, check_seed
+from keras_dcnn._checks import as_path, check_count, check_flag, check_seed
 from keras_dcnn._files.members import write_architecture
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.fingerprints import fingerprints
@@ -28,6 +28,7 @@ from keras_dcnn.ensemble.training._job_files import (
     write_best,
 )
 from keras_dcnn.ensemble.training._jobs import Trainings, count_jobs, load_member, run_jobs
+from keras_dcnn.ensemble.training._labels import check_targets
 from keras_dcnn.ensemble.training._search import (
     ScoreTable,
     best,
@@ -80,7 +81,7 @@ class CrossValidationEnsemble:
 
     Raises:
         ValueError: for an argument outside the ranges above; from `fit`, before any training, for
-            arrays of different length, a class with fewer samples than folds, an empty fold, a
+            arrays of different length, labels outside the classes, or fewer of one than folds, a
             model that is not compiled, or not new or the same each time, or has a metric that Keras
             numbers, outputs of several shapes, a `monitor` that is not one number, jobs in threads,
             and a directory of another run; after all trainings, for predictions that are not
@@ -137,7 +138,7 @@ class CrossValidationEnsemble:
         self.top = top
         self.stratified = stratified
         self.grid = grid
-        self.directory = directory
+        self.directory = None if directory is None else as_path("directory", directory)
         self.seed = seed
         self.monitor = monitor
         self.configurations = configurations(grid, build)
@@ -152,7 +153,7 @@ class CrossValidationEnsemble:
         n_jobs: int | None = None,
         **fit_arguments: Any,
     ) -> Self:
-        """Train what is not trained yet.
+        """Train what is not trained yet; returns this object.
 
         Args:
             x: Images or other inputs: an array, a memory map, which is read batch by batch, or a
@@ -166,8 +167,6 @@ class CrossValidationEnsemble:
             **fit_arguments: What `fit` of Keras takes more; `sample_weight` is split as `y` is.
                 `verbose=1`, the default, prints a line for each finished training; 0 none.
 
-        Returns:
-            This object.
         """
         verbose = fit_arguments.pop("verbose", 1)
         check_jobs(self.build, callbacks, fit_arguments)
@@ -183,6 +182,7 @@ class CrossValidationEnsemble:
         sample, prints = first_batch(arrays, 1), fingerprints(arrays[0])
         probes = [make_probe(self.build, one, sample) for one in self.configurations]
         check_outputs(probes, self.configurations, sample)
+        check_targets(probes, *arrays[1:])
         cost = direction(probes[0], self.monitor, sample, arrays[1][:1])
         run = {
             "kind": "CrossValidationEnsemble",
@@ -226,7 +226,7 @@ class CrossValidationEnsemble:
         if self.directory is None and self._temporary != describe(run):
             self._temporary, self._folder = describe(run), Path(tempfile.mkdtemp())
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        folder = self._folder if self.directory is None else Path(self.directory).resolve()
+        folder = self._folder if self.directory is None else self.directory.resolve()
         begin(folder, run)
         return folder
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_count, check_seed
+from keras_dcnn._checks import as_path, check_count, check_seed
 from keras_dcnn._files.members import ARCHITECTURE, write_architecture, write_manifest
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.ends import check_readable_again
@@ -26,6 +26,7 @@ from keras_dcnn.ensemble.combining.ensemble import Ensemble
 from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_probe
 from keras_dcnn.ensemble.training._job_files import begin, history_of, write_array
 from keras_dcnn.ensemble.training._jobs import Job, Trainings, count_jobs, load_member, run_jobs
+from keras_dcnn.ensemble.training._labels import check_targets
 
 _PRINTS = "training.prints.npy"
 
@@ -77,10 +78,11 @@ def train_from_seeds(
 
     Raises:
         ValueError: for seeds out of range or given twice, an iterator, which is empty after the
-            first training, data that are not arrays with more than one job, jobs in threads, a
-            model that is not compiled, is not new or the same each time, has a metric that Keras
-            numbers, or contradicts `combine`, a directory of another run, and, after all
-            trainings, for a loss that is not finite.
+            first training, labels outside the classes (of arrays; in data sets they are not looked
+            at), data that are not arrays with more than one job, jobs in threads, a model that is
+            not compiled, is not new or the same each time, has a metric that Keras numbers, or
+            contradicts `combine`, a directory of another run, and, after all trainings, for a loss
+            that is not finite.
         TypeError: for a `build` or `callbacks` that is no function, data that are neither a tuple
             of arrays nor a data set, and an unknown keyword.
         RuntimeError: where a worker uses another backend of Keras.
@@ -112,7 +114,10 @@ def train_from_seeds(
     seeds = _check_seeds(seeds)
     arrays, sample = _read_data(data, count_jobs(n_jobs), fit_arguments)
     prints = fingerprints(arrays[0]) if are_arrays(arrays) else None
+    directory = None if directory is None else as_path("directory", directory)
     probe = make_probe(build, {}, sample)
+    if prints is not None:
+        check_targets([probe], *arrays[1:])
     Ensemble([probe], combine=combine)
     run = {
         "kind": "train_from_seeds",

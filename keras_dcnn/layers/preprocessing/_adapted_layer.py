@@ -62,8 +62,9 @@ class AdaptedLayer(PixelLayer):
             statistics = self._measure(moments)
             if not self.built:
                 self.build(self._batch_of(moments.shape))
+            statistics = {name: _as_float32(name, value) for name, value in statistics.items()}
         for name, value in statistics.items():
-            getattr(self, name).assign(np.asarray(value, "float32"))
+            getattr(self, name).assign(value)
 
     def build(self, input_shape):
         if self.built:
@@ -141,3 +142,15 @@ class AdaptedLayer(PixelLayer):
         if self.per == "channel":
             return "batches of images, of four axes and a known number of channels"
         return "batches of images (four axes) or vectors (two axes) of known size"
+
+
+def _as_float32(name, value):
+    """The statistic as the weight holds it; ValueError where float32 ends, at 3.4e38."""
+    value = np.asarray(value, "float64")
+    highest = np.abs(value).max()
+    if highest >= UNMEASURED:
+        raise ValueError(
+            f"the statistics must fit in float32, below 3.4e38; `{name}` would hold {highest:.3g}: "
+            "scale the images first."
+        )
+    return value.astype("float32")

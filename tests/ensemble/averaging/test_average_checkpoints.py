@@ -561,3 +561,41 @@ def test_bad_arguments_change_nothing(arguments, error, message):
     with pytest.raises(error, match=message):
         average_checkpoints(**{"model": MODEL, "checkpoints": [network(3)], **arguments})
     assert bits(everything(MODEL)) == bits(before)
+
+
+@pytest.mark.parametrize("kind", ["model", ".keras"])
+def test_equal_shapes_with_another_activation_are_another_architecture(tmp_path, kind):
+    other, model = network(1), network(2)
+    other.layers[0].activation = keras.activations.relu
+    if kind == ".keras":
+        other.save(tmp_path / "other.keras")
+    given = other if kind == "model" else tmp_path / "other.keras"
+    before = everything(model)
+    with pytest.raises(ValueError, match="`activation` of layer 0 is 'relu' there, 'tanh' in"):
+        average_checkpoints(model, [given])
+    assert bits(everything(model)) == bits(before)
+    average_checkpoints(model, [other.get_weights()])
+
+
+def test_a_checkpoint_of_weight_0_may_be_missing(tmp_path):
+    model, other = network(1), network(2)
+    trace = average_checkpoints(model, [tmp_path / "gone.keras", other], weights=[0, 1])
+    assert [trial.stayed for trial in trace.tried] == [False, True]
+    for one, same in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    with pytest.raises(ValueError, match="`checkpoints` must be a path"):
+        average_checkpoints(model, "")
+
+
+def test_complex_weights_are_averaged():
+    class Phase(keras.layers.Layer):
+        def build(self, shape):
+            self.phase = self.add_weight(shape=(3,), dtype="complex64", name="phase")
+
+        def call(self, x):
+            return x + keras.ops.real(self.phase)
+
+    model = keras.Sequential([keras.Input((3,)), Phase()])
+    one, other = np.array([1 + 2j, 0, 1j], "complex64"), np.array([3, 2j, 1], "complex64")
+    average_checkpoints(model, [[one], [other]])
+    np.testing.assert_allclose(model.get_weights()[0], (one + other) / 2)

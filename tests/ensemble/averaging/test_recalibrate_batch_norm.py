@@ -197,3 +197,51 @@ def test_bad_models():
         recalibrate_batch_norm("model", X)
     with pytest.raises(ValueError, match="must be built"):
         recalibrate_batch_norm(keras.Sequential([keras.layers.BatchNormalization()]), X)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        lambda: [X[:5], X[5:9], X[9:]],
+        lambda: [(X[:5], Y[:5]), (X[5:], Y[5:])],
+        lambda: [[X[:5], Y[:5]], [X[5:], Y[5:]]],
+        lambda: [X],
+    ],
+)
+def test_of_a_list_of_batches_all_are_read(batches):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
+    recalibrate_batch_norm(model, batches())
+    np.testing.assert_allclose(model.layers[0].moving_mean, X.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(model.layers[0].moving_variance, X.var(0), rtol=1e-5)
+
+
+def test_a_list_may_be_the_inputs_of_a_model():
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    norm = keras.layers.BatchNormalization()
+    model = keras.Model(inputs, norm(keras.layers.Add()(inputs)))
+    for data in ([X, X], [([X[:5], X[:5]], Y[:5]), ([X[5:], X[5:]], Y[5:])]):
+        recalibrate_batch_norm(model, data)
+        np.testing.assert_allclose(norm.moving_mean, 2 * X.mean(0), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"each of the 2 inputs .* got 3 arrays"):
+        recalibrate_batch_norm(model, [X, X, X])
+    with pytest.raises(ValueError, match="inputs with their labels are a tuple"):
+        recalibrate_batch_norm(network(), [X, Y])
+
+
+@pytest.mark.every_backend
+def test_what_is_masked_or_has_weight_0_counts_for_nothing():
+    rng = np.random.default_rng(0)
+    weights = (np.arange(24) % 3).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
+    recalibrate_batch_norm(model, (X, Y, weights))
+    np.testing.assert_allclose(model.layers[0].moving_mean, X[weights > 0].mean(0), rtol=1e-5)
+    x, lengths = rng.normal(2, 3, (12, 5, 2)).astype("float32"), [1] * 6 + [5] * 6
+    for i, length in enumerate(lengths):
+        x[i, length:] = 0
+    inputs = keras.Input((5, 2))
+    norm = keras.layers.BatchNormalization()
+    model = keras.Model(inputs, norm(keras.layers.Masking()(inputs)))
+    recalibrate_batch_norm(model, [x[:6], x[6:]])
+    kept = x[(x != 0).any(-1)]
+    np.testing.assert_allclose(norm.moving_mean, kept.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, kept.var(0), rtol=1e-5)
