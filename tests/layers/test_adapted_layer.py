@@ -299,3 +299,10 @@ def test_may_be_made_where_jax_forbids_nan(backend):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("kind", [ZeroCenter, MinMaxScaling])
+def test_statistics_beyond_float32_are_refused_when_they_are_measured(kind):
+    images = np.stack([np.full((4, 4, 3), 1e39), np.full((4, 4, 3), 2e39)])
+    with pytest.raises(ValueError, match=r"adapt of .* must fit in float32, below 3\.4e38"):
+        kind().adapt(images)

@@ -62,7 +62,7 @@ class AdaptedLayer(PixelLayer):
             statistics = self._measure(moments)
             if not self.built:
                 self.build(self._batch_of(moments.shape))
-            statistics = {name: _as_float32(name, value) for name, value in statistics.items()}
+            statistics = {name: as_float32(name, value) for name, value in statistics.items()}
         for name, value in statistics.items():
             getattr(self, name).assign(value)
 
@@ -144,7 +144,7 @@ class AdaptedLayer(PixelLayer):
         return "batches of images (four axes) or vectors (two axes) of known size"
 
 
-def _as_float32(name, value):
+def as_float32(name, value):
     """The statistic as the weight holds it; ValueError where float32 ends, at 3.4e38."""
     value = np.asarray(value, "float64")
     highest = np.abs(value).max()

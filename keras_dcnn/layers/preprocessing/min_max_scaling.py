@@ -3,9 +3,8 @@
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer
+from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer, as_float32
 
 
 def scale_to_unit_range(x, low, high, ops=keras.ops):
@@ -69,7 +68,7 @@ class MinMaxScaling(AdaptedLayer):
         return {"low": shape, "high": shape}
 
     def _measure(self, moments):
-        low, high = np.float32(moments.minimum), np.float32(moments.maximum)
+        low, high = as_float32("low", moments.minimum), as_float32("high", moments.maximum)
         if not (high > low).any():
             raise ValueError(
                 f"there must be {'channels' if self.per == 'channel' else 'dimensions'} that vary; "
