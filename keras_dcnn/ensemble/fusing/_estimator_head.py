@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._reading.batches import as_array
+from keras_dcnn.ensemble.combining._models import shapes_of
 from keras_dcnn.ensemble.judging._judged import judged
 from keras_dcnn.ensemble.judging._task import Task, task_of_labels
 
@@ -109,7 +110,17 @@ class EstimatorHead:
         return layer if off <= 1e-3 * np.abs(answer).max() else None
 
 
-def replace_head(head, layer):
+def set_estimator(stacked, learner, layer):
+    """Have a StackedEnsemble answer with an estimator, and with the layer of its coefficients."""
+    if isinstance(stacked.head, keras.layers.Layer):
+        _replace_head(stacked.head, layer)
+    elif layer is not None:
+        stacked.head = layer
+        stacked.build(shapes_of(stacked.members[0])[0])
+    stacked.learner, stacked.estimator = learner, learner.fitted
+
+
+def _replace_head(head, layer):
     """Set the Dense layer of an estimator to that of its next fit, of the same size."""
     if layer is None:
         raise ValueError(
@@ -126,7 +137,7 @@ def unpickled(saved, linear, learner, compile_config):
     `linear` says whether the head of that one is the layer of the estimator.
     """
     stacked = type(saved)(saved.members, learner.learner, saved.layer, name=saved.name)
-    stacked._take(learner, saved.head if linear else None)
+    set_estimator(stacked, learner, saved.head if linear else None)
     if compile_config:
         stacked.compile_from_config(compile_config)
     return stacked

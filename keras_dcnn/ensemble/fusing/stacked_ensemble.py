@@ -13,7 +13,7 @@ from keras_dcnn.ensemble.combining._members import MembersInMemory
 from keras_dcnn.ensemble.combining._models import config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.combining.ensemble import check_members
 from keras_dcnn.ensemble.fusing import _heads
-from keras_dcnn.ensemble.fusing._estimator_head import estimator_head, replace_head, unpickled
+from keras_dcnn.ensemble.fusing._estimator_head import estimator_head, set_estimator, unpickled
 from keras_dcnn.ensemble.fusing._features import Features, num_features
 from keras_dcnn.ensemble.fusing._held_out import counted_rows, held_out, held_out_batches
 
@@ -76,7 +76,8 @@ class StackedEnsemble(CombinedModel):
 
     ```python
     import keras
-        import keras_dcnn
+    import numpy as np
+    import keras_dcnn
 
     def build():
         return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
@@ -117,7 +118,7 @@ class StackedEnsemble(CombinedModel):
         super().__init__(**kwargs)
         self.members, self.head, self.layer, self.estimator = members, head, layer, None
         self.combine, self.member_weights = "probability", None
-        self._pool, self._features, self._learner = MembersInMemory(members), features, learner
+        self._pool, self._features, self.learner = MembersInMemory(members), features, learner
         if learner is None:
             self.build(shapes_of(members[0])[0])
         if all(member.compiled for member in members):
@@ -187,12 +188,12 @@ class StackedEnsemble(CombinedModel):
         super().save(_heads.as_keras_file(self, filepath), *args, **kwargs)
 
     def __reduce__(self) -> Any:
-        if self._learner is None:
+        if self.learner is None:
             return super().__reduce__()
         linear = isinstance(self.head, keras.layers.Layer)
         head = self.head if linear else 1  # of hidden units
         saved = StackedEnsemble(self.members, head, self.layer, name=self.name)
-        return unpickled, (saved, linear, self._learner, self.get_compile_config())
+        return unpickled, (saved, linear, self.learner, self.get_compile_config())
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         if config.get("optimizer") is None:
@@ -216,27 +217,18 @@ class StackedEnsemble(CombinedModel):
 
     def _fit_rows(self, rows, y, weights, fit_arguments):
         given = fit_arguments | ({} if weights is None else {"sample_weight": weights})
-        if self._learner is None:
+        if self.learner is None:
             _heads.train_head(self, rows, y, given)
             return
-        self._learner.fit(rows, y, given)
-        self._take(self._learner, self._learner.as_keras(rows))
-
-    def _take(self, learner, layer):
-        """Answer with an estimator, and with the layer of its coefficients, if there is one."""
-        self._learner, self.estimator = learner, learner.fitted
-        if isinstance(self.head, keras.layers.Layer):
-            replace_head(self.head, layer)
-        elif layer is not None:
-            self.head = layer
-            self.build(shapes_of(self.members[0])[0])
+        self.learner.fit(rows, y, given)
+        set_estimator(self, self.learner, self.learner.as_keras(rows))
 
     def _combined(self, batches):
         """Each batch, what the head says, and the losses of regularizers."""
-        if self._learner is not None and self.estimator is None:
+        if self.learner is not None and self.estimator is None:
             raise ValueError(_NOT_FITTED)
         for batch, rows, losses in self._features.run(batches):
-            outputs, more = _heads.answer_of(self.head, self._learner, rows)
+            outputs, more = _heads.answer_of(self.head, self.learner, rows)
             yield batch, outputs, [*losses, *more]
 
     def _check_keras_head(self, method):
