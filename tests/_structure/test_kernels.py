@@ -137,3 +137,13 @@ def test_lsuv_treats_a_kernel_or_says_why_not(name):
         treated = any(row.split()[0].endswith(holder) for row in done)
         assert changed == treated, variable.path
         assert treated or any(holder in row.layer for row in rows if row.note)
+
+
+def test_regularize_under_lora_as_keras_does_it():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, name="adapted")])
+    model.layers[0].enable_lora(2)
+    put_on = regularize(model, WeightDecay(0.1))
+    decayed = {variable.name for variable in put_on.weights if variable.regularizer}
+    assert decayed == {"kernel", "lora_kernel_a", "lora_kernel_b"}
+    with pytest.raises(ValueError, match="no constraint on layers that are adapted by LoRA; got a"):
+        regularize(model, kernel_constraint=MaxNorm())

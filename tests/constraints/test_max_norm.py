@@ -137,3 +137,26 @@ def test_bad_arguments(arguments, message):
 def test_biases_are_refused():
     with pytest.raises(ValueError, match=r"needs a kernel of rank 2 or more; got shape \(4,\)"):
         MaxNorm()(np.ones(4, "float32"))
+
+
+@pytest.mark.every_backend
+def test_whole_numbers_doubles_and_complex_ones(backend):
+    np.testing.assert_allclose(constrain([[3, 0], [4, 0]], max_value=2.0), [[1.2, 0], [1.6, 0]])
+    whole = constrain(np.array([[3, 0], [4, 0]], "uint8"), max_value=2)
+    np.testing.assert_allclose(whole, [[1.2, 0], [1.6, 0]])
+    is_double = backend != "jax"  # which has none unless told
+    huge = 1e200 if is_double else 1e30
+    double = constrain(np.array([[3 * huge, 0.1], [4 * huge, 1 / 3]]), max_value=2.0)
+    rtol = 1e-15 if is_double else 1e-6
+    np.testing.assert_allclose(double, [[1.2, 0.1], [1.6, 1 / 3]], rtol=rtol)
+    with pytest.raises(TypeError, match="MaxNorm takes real numbers; got complex"):
+        MaxNorm()(np.ones((2, 2)) * 1j)
+
+
+def test_no_axes_limit_each_weight_alone_and_wrong_ones_are_refused():
+    w = np.array([[3.0, 0.5], [-4.0, 1.0]], "float32")
+    np.testing.assert_array_equal(constrain(w, max_value=2.0, axis=[]), [[2, 0.5], [-2, 1]])
+    np.testing.assert_allclose(constrain(w, axis=np.int64(0)), constrain(w, axis=0))
+    for axis in (2, [0, -2]):
+        with pytest.raises(ValueError, match="must be different axes of the weights"):
+            MaxNorm(axis=axis)(w)

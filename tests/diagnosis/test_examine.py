@@ -167,6 +167,31 @@ def test_decay_inside_loss_scaling_and_of_several_optimizers():
         assert decay_of(model, keras.optimizers.MultiOptimizer(groups)) == expected
 
 
+def test_zeros_inside_wrappers_and_attention():
+    zeros = {"kernel_initializer": "zeros"}
+    assert found(network(L.TimeDistributed(L.Dense(4, name="in", **zeros), name="each"))) == [
+        ("symmetric_kernel", "each/in")
+    ]
+    inputs = keras.Input((5, 6))
+    for residual, expected in ((False, 4), (True, 0)):
+        x = L.MultiHeadAttention(2, 3, **zeros)(inputs, inputs)
+        x = L.Add()([x, inputs]) if residual else x
+        assert len(found(keras.Model(inputs, L.Dense(2)(x)))) == expected
+
+
+def test_a_bias_of_two_axes_is_no_kernel():
+    gru = L.GRU(40, bias_constraint=MaxNorm(), bias_initializer=HeNormal(), name="gru")
+    model = keras.Sequential([keras.Input((5, 6)), gru, L.Dense(2)])
+    assert found(model) == [("mismatched_max_norm", "gru/gru_cell"), ("wrong_fan", "gru/gru_cell")]
+
+
+def test_fan_out_of_groups_that_the_initializer_does_not_know():
+    for groups, expected in ((1, [("wrong_fan", "conv")]), (4, [])):
+        start = HeNormal(mode="fan_out", groups=groups)
+        conv = L.Conv2D(16, 3, groups=4, kernel_initializer=start, name="conv")
+        assert found(network(conv, size=(8, 8, 8))) == expected
+
+
 def small_inception():
     """Branches, a nested model called twice, custom parts and a compiled AdamW: all healthy."""
     inputs = keras.Input((8, 8, 4))

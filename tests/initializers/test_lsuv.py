@@ -512,3 +512,13 @@ def test_bad_arguments(error, model, arguments, message):
     model = model or plain(layers.Dense(3), shape=(6,))
     with pytest.raises(error, match=message):
         lsuv(model, **{"data": VECTORS, "verbose": 0, **arguments})
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras's, of quantizing
+def test_quantized_and_spectrally_normalized_kernels_are_left_with_a_word():
+    stack = [layers.Dense(6, name="int8"), layers.SpectralNormalization(layers.Dense(6, name="sn"))]
+    model = plain(*stack, layers.Dense(3, name="last"), shape=(6,))
+    model.layers[0].quantize("int8")
+    rows = by_layer(quietly(model, VECTORS))
+    notes = {name: row.note for name, row in rows.items()}
+    assert notes == {"int8": "quantized", "sn": "spectrally normalized", "last": ""}

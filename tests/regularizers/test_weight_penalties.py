@@ -95,3 +95,23 @@ def test_a_penalty_of_zero_warns(make):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("dtype", ["int32", "float16", "bfloat16"])
+def test_squares_of_whole_numbers_and_half_precision_are_finite(dtype):
+    w = keras.ops.cast(np.full((4, 2), 256.0), dtype)  # 8 · 2¹⁶, beyond float16's 65504
+    assert float(WeightDecay(0.5)(w)) == pytest.approx(0.25 * 8 * 65536)
+    assert float(ElasticNet(0.5, 0.25)(w)) == pytest.approx(0.5 * 8 * 256 + 0.25 * 8 * 65536)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("penalty", [WeightDecay(0.1), ElasticNet(0.1, 0.1)])
+def test_doubles_keep_their_digits_and_complex_numbers_are_refused(penalty):
+    w = keras.ops.convert_to_tensor(np.full((4, 2), 300.0))
+    value = keras.ops.convert_to_numpy(penalty(w))
+    expected = 36_000 if isinstance(penalty, WeightDecay) else 72_240
+    is_double = keras.backend.standardize_dtype(w.dtype) == "float64"  # not on JAX unless told
+    assert float(value) == pytest.approx(expected, rel=1e-12 if is_double else 1e-6)
+    with pytest.raises(TypeError, match="takes real numbers; got complex"):
+        penalty(np.ones((2, 2)) * 1j)
