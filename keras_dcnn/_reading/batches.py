@@ -14,7 +14,6 @@ def image_batches(data, batch_size=256):
     Takes an array or memory map (sliced, never read whole), or an iterable of batches, of
     `(images, …)` or of dicts with the key `"images"`: tf.data, PyDataset, generator, DataLoader.
     """
-    _refuse_texts(data)
     data = _images_of(data)
     check_ends("the data", data)
     if len(getattr(data, "shape", ())) == 3:
@@ -138,14 +137,6 @@ def _has_arrays(structure):
 def _pairs(part):
     """Whether a list is inputs that are a list themselves, and labels."""
     return isinstance(part, list) and bool(part) and isinstance(part[0], (list, tuple, dict))
-
-
-def _refuse_texts(data):
-    if isinstance(data, (str, bytes)):
-        raise TypeError(
-            f"the data must be an array or an iterable of batches; got the text {data!r}: read it "
-            "first, as `keras_dcnn.datasets.image_folder` reads a folder."
-        )
 
 
 def _sliceable(data):
