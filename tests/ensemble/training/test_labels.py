@@ -50,7 +50,7 @@ def test_labels_that_the_loss_does_not_know(loss, units, y, message):
     ],
 )
 def test_labels_that_it_knows(loss, units, y, weights):
-    check_targets([model(loss, units)], y, weights)
+    assert check_targets([model(loss, units)], y, weights) is None
 
 
 def test_before_any_training(tmp_path):
