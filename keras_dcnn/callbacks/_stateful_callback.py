@@ -71,7 +71,7 @@ class StatefulCallback(keras.callbacks.Callback):
 
     excludes = ()  # names of the classes that this one can't work beside
     kept = ()  # names of the attributes, without "_", that make up the state
-    of_the_fit = ()  # names of the attributes that hold something of the model or the run
+    of_the_fit = ()  # names of attributes that hold something of the model, beside its bases'
     sets_weights = False  # whether it ends with weights of its own in the model
     keeps_weights = None  # "of the beginning" or "of the end" of an epoch
     verbose = 1
@@ -84,7 +84,8 @@ class StatefulCallback(keras.callbacks.Callback):
 
     def __getstate__(self):
         goes_on = self._trained_model is not None and self.goes_on()
-        dropped = dict.fromkeys([*_OF_THE_FIT, *self.of_the_fit])
+        names = [name for one in type(self).__mro__ for name in vars(one).get("of_the_fit", ())]
+        dropped = dict.fromkeys([*_OF_THE_FIT, *names])
         return vars(self) | dropped | {"_state_is_set": self._state_is_set or goes_on}
 
     def __deepcopy__(self, memo):

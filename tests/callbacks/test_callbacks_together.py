@@ -172,15 +172,16 @@ def test_between_batches_nobody_touches_the_weights_on_jax(tmp_path, backend):
     if backend != "jax":
         pytest.skip("of JAX only")
     thaw = GradualUnfreeze(["norm"], verbose=0)
-    optimizer = thaw.optimizer(trainings.network(), keras.optimizers.SGD(0.1))
+    held = trainings.network()
+    optimizer = thaw.optimizer(held, keras.optimizers.SGD(0.1))
+    held.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=trainings.jit())
     by_batch = DivideLROnPlateau("loss", "min", every=1, patience=99, warmup=1)
-    for given, parts in (
-        (None, [*ours(tmp_path)[1:], by_batch]),
-        (None, [SnapshotSchedule(2, 0.1), WeightAveraging("lawa", start=0.0)]),
-        (optimizer, [thaw]),
+    for model, parts in (
+        (trainings.compiled(), [*ours(tmp_path)[1:], by_batch]),
+        (trainings.compiled(), [SnapshotSchedule(2, 0.1), WeightAveraging("lawa", start=0.0)]),
+        (held, [thaw]),
     ):
         watch = NeverSynced()
-        model = trainings.compiled(given)
         trainings.fit(model, [*parts, watch], epochs=2)
         assert len(watch.seen) == 10
         assert not any(watch.seen)
