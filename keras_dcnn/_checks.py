@@ -118,7 +118,7 @@ def check_real(part, x):
 
 def check_flag(name, value):
     """Raise ValueError unless `value` is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"`{name}` must be True or False; got {value!r}.")
 
 

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from keras_dcnn._checks import as_path
 from keras_dcnn._command.comparison import ComparisonError, Data, compare
 from keras_dcnn.datasets import image_folder, photo_digits
 
@@ -42,17 +43,24 @@ def _parser():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="on handwritten digits over photographs, embedded")
     train = commands.add_parser("train", help="on your folder of images, a subfolder per class")
-    train.add_argument("directory", type=Path, metavar="DIR", help="the folder of images")
+    train.add_argument("directory", type=_path, metavar="DIR", help="the folder of images")
     train.add_argument(
         "--image-size", type=_whole(8), default=64, metavar="N", help="side in pixels (64)"
     )
     for command in (demo, train):
-        command.add_argument("--output", type=Path, metavar="RUN", help="run folder (runs/<time>)")
+        command.add_argument("--output", type=_path, metavar="RUN", help="run folder (runs/<time>)")
         command.add_argument(
             "--epochs", type=_whole(1), default=20, metavar="N", help="of each training (20)"
         )
         command.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="(0)")
     return parser
+
+
+def _path(text):
+    try:
+        return as_path("DIR", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _whole(minimum):

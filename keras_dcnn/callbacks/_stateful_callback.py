@@ -6,6 +6,7 @@ import warnings
 import keras
 
 from keras_dcnn._keras.fitting import callbacks_of_fit, print_message
+from keras_dcnn._keras.optimizers import trains_by_itself
 from keras_dcnn._keras.variables import seed_variables
 from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import put_back, snapshot
@@ -147,6 +148,11 @@ class StatefulCallback(keras.callbacks.Callback):
                     f"{type(self).__name__} and {type(other).__name__} would both set the learning "
                     "rate: leave one out."
                 )
+        if self.model.optimizer is None and not trains_by_itself(self.model):
+            raise ValueError(
+                f"`fit` needs an optimizer, and `{self.model.name}` was compiled with "
+                "optimizer=None: give `compile` one."
+            )
         check_own_averages(self)
         if self is next(iter(self._run.callbacks.values())):  # once in a `fit`
             _warn_of_backups()

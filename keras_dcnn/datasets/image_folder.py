@@ -3,12 +3,11 @@
 import os
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_dcnn._checks import check_count
+from keras_dcnn._checks import as_path, check_count
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -70,7 +69,7 @@ def load_data(
     """
     check_count("image_size", image_size, minimum=8)
     check_count("seed", seed, minimum=0)
-    class_names, files, labels = _list_files(Path(directory))
+    class_names, files, labels = _list_files(as_path("directory", directory))
     images = np.stack([_read(path, image_size) for path in track(files)])
     parts = _split(labels, np.random.default_rng(seed))
     return *((images[part], labels[part]) for part in parts), class_names

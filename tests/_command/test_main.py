@@ -140,7 +140,15 @@ def test_no_write_permission(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["demo", "--epochs", "0"], ["demo", "--seed", str(2**32)], ["train"], ["fly"], []]
+    "arguments",
+    [
+        ["demo", "--epochs", "0"],
+        ["demo", "--seed", str(2**32)],
+        ["train"],
+        ["train", ""],
+        ["fly"],
+        [],
+    ],
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -261,3 +261,14 @@ def test_on_several_devices(backend):
     said = [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
     expected = ["resumed True", "averaged True", "held True", "as before True"]
     assert said == expected, done.stderr[-3000:]
+
+
+@pytest.mark.every_backend
+def test_a_model_without_an_optimizer_is_told_so(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu")])
+    model.compile(optimizer=None, loss="mse")
+    for callback in ours(tmp_path):
+        with pytest.raises(ValueError, match="optimizer"):
+            model.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0, callbacks=[callback])
+    with pytest.raises(ValueError, match=r"`fit` needs an optimizer.*compiled with optimizer=None"):
+        model.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0, callbacks=[DeadUnits(np.ones(4))])

@@ -81,3 +81,8 @@ def test_what_it_refuses(tmp_path, spoil, message):
     folder = spoil(make_folder(tmp_path, {"a": 3, "b": 3}))
     with pytest.raises(ImageFolderError, match=message):
         image_folder.load_data(folder)
+
+
+def test_an_empty_path_is_not_the_folder_one_is_in():
+    with pytest.raises(ValueError, match=r"`directory` must be a path.*got ''"):
+        image_folder.load_data("")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_dcnn._checks import check_count
+from keras_dcnn.ensemble.judging._task import Task, task_of_labels
 
 
 def make_folds(folds, stratified, seed, y, groups=None):
@@ -53,17 +54,26 @@ def fold_of_each(folds, count):
     return numbers
 
 
+def _task(y):
+    """What the targets are: one class, two, several labels or numbers."""
+    return task_of_labels(y, (len(y), y.shape[1] if y.ndim == 2 else 2))
+
+
 def _classes(y):
     """Whole-number classes of labels or of one-hot rows; None for other targets."""
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
-        return y.argmax(axis=1)
-    whole = y.ndim == 1 and (y.dtype.kind in "iub" or (y == np.round(y)).all())
-    return y.astype("int64") if whole else None
+    if y.ndim > 2 or _task(y) is not Task.ONE_CLASS:
+        return None
+    return y.argmax(axis=1) if y.ndim == 2 else y.astype("int64")
 
 
 def _checked_classes(y, folds):
     classes = _classes(y)
+    if classes is None and y.ndim == 2 and _task(y) is Task.SEVERAL_LABELS:
+        raise ValueError(
+            "`stratified=True` gives each fold its share of each class, and rows of several labels "
+            "(multi-label) are of no one class: use stratified=False, or a splitter of your own."
+        )
     if classes is None:
         raise ValueError(
             "`stratified=True` needs whole-number labels or one-hot rows; got targets of shape "

@@ -514,6 +514,8 @@ FEW = np.array([0] * 11 + [1] * 11 + [2] * 2)
         ({}, {"x": "images/"}, TypeError, "must be arrays.*got ndarray, str|got.*str"),
         ({"folds": 3}, {"y": FEW}, ValueError, "class 2 has 2, folds=3: use folds=2, stratified=F"),
         ({}, {"y": rng.normal(size=24)}, ValueError, "neither: use stratified=False"),
+        ({}, {"y": np.eye(3)[Y] + np.eye(3)[0]}, ValueError, "neither: use stratified=False"),
+        ({}, {"y": 1 - np.eye(3)[Y]}, ValueError, r"several labels \(multi-label\) are of no one"),
         ({"folds": 30, "stratified": False}, {}, ValueError, "no fold may be empty; got 24"),
         ({"folds": Splitter(FIRST, LAST, [])}, {}, ValueError, "held-out part of fold 3 of 3 is"),
         (
