@@ -308,7 +308,7 @@ def parameters_by_their_definition(count, images=5, seed=7):
         return numpy_noise.uniform(numpy_noise.stream(name, seed), count, (images, draws))
 
     alpha = numpy_noise.normal(numpy_noise.stream("FancyPCA", seed), count, (images, 3))
-    hsv, zoom = uniform("RandomHSV", 7), 4 ** (2 * uniform("RandomAffine", 8)[:, 1] - 1)
+    hsv, zoom = uniform("RandomHSV", 7), 4 ** (2 * uniform("RandomAffine", 9)[:, 1] - 1)
     corner, mirrored = np.split(uniform("RandomPaddedCrop", 3), [2], axis=1)
     corner = np.floor(corner * 5) - 1  # of a window of 8 in 10 pixels, padded by 1
     a = 3 + 5 * numpy_noise.uniform(numpy_noise.stream("RReLU", seed), count, (images, 3))
