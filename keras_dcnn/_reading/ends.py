@@ -15,6 +15,6 @@ def check_readable_again(name, data):
     if hasattr(data, "__next__"):
         raise ValueError(
             f"{name} must be readable again and again; got a {type(data).__name__}, which is "
-            "empty after one pass: give arrays, a list of batches, a keras.utils.PyDataset, or "
+            "empty after one pass: give arrays, a keras.utils.PyDataset, or "
             "tf.data.Dataset.from_generator of the function that makes the generator."
         )

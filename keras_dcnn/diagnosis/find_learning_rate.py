@@ -15,6 +15,7 @@ from keras_dcnn._checks import (
 from keras_dcnn._keras.optimizers import build_optimizer, training_optimizers
 from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.snapshot import snapshot
+from keras_dcnn._structure.targets import check_targets
 from keras_dcnn.diagnosis._rate_curve import (
     descent_of,
     fall_of,
@@ -105,6 +106,8 @@ def find_learning_rate(
     """
     _check_compiled(model)
     check_data(data)
+    if isinstance(data, tuple):
+        check_targets([model], *data[1:3])
     _check_numbers(min_lr, max_lr, num_steps, batch_size, smoothing)
     check_seed(seed)
     check_choice("verbose", verbose, (0, 1))

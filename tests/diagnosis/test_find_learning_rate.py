@@ -606,3 +606,10 @@ def test_a_train_step_without_a_loss():
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="must return 'loss'; got score"):
         find_learning_rate(model, (X, X[:, :1]))
+
+
+def test_labels_outside_the_classes_are_refused():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"whole numbers from 0 to 2, the classes of 3.*got 3"):
+        find_learning_rate(model, (X, np.arange(len(X)) % 3 + 1))

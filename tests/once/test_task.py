@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_dcnn.ensemble.judging._task import (
-    Task,
-    check_labels,
-    task_of,
-    task_of_activation,
-    task_of_labels,
-)
+from keras_dcnn._reading.labels import check_labels
+from keras_dcnn.ensemble.judging._task import Task, task_of, task_of_activation, task_of_labels
 
 Y = np.arange(6) % 3
 SOFTMAX, SIGMOIDS = np.full((6, 3), 1 / 3), np.full((6, 3), 0.8)

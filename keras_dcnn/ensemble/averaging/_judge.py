@@ -23,7 +23,13 @@ class Judge:
     """Evaluates a model on held-out data, and leaves alone all of it but the metrics."""
 
     def __init__(self, argument, model, data, monitor="loss"):
-        data = tuple(data) if isinstance(data, list) else data
+        if isinstance(data, list):
+            if data and all(isinstance(part, tuple) for part in data):
+                raise TypeError(
+                    f"`{argument}` must be what Keras's `evaluate` takes, and it takes no list of "
+                    "batches: join them, or make a keras.utils.PyDataset or a tf.data.Dataset."
+                )
+            data = tuple(data)
         batches = hasattr(data, "num_batches") or hasattr(data, "__iter__")
         pair = isinstance(data, tuple) and len(data) in (2, 3)
         if not pair and (isinstance(data, (tuple, dict, str)) or hasattr(data, "dtype")):

@@ -1,15 +1,14 @@
 """Heads: what answers on top of the features or predictions of several networks."""
 
 import keras
-import numpy as np
 
 from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._keras.graph import output_layer
 from keras_dcnn._reading.batches import as_array
+from keras_dcnn._structure.targets import check_for_loss
 from keras_dcnn.ensemble.judging._task import (
     Task,
-    check_labels,
     task_of_activation,
     task_of_labels,
 )
@@ -61,18 +60,10 @@ def check_targets(model, num_features, y):
     if y is None or len(losses) != 1:
         return
     (loss,) = losses
-    loss, y = keras.losses.get(loss), as_array(y)
-    name = getattr(loss, "name", getattr(loss, "__name__", None))
+    y = as_array(y)
     shape = model.head.compute_output_spec(keras.KerasTensor((None, num_features))).shape
-    if name == "sparse_categorical_crossentropy":
-        ignored = getattr(loss, "ignore_class", None)
-        check_labels("y", np.where(y == ignored, 0, y) if ignored is not None else y, shape[-1])
-    elif name == "binary_crossentropy" and not ((y >= 0) & (y <= 1)).all():
-        raise ValueError(
-            f"`y` must lie between 0 and 1 for a binary cross-entropy; got numbers from {y.min()} "
-            f"to {y.max()}: number the two classes 0 and 1."
-        )
-    elif (
+    check_for_loss(y, loss, shape[-1])
+    if (
         task_of_labels(y, shape) is Task.SEVERAL_LABELS
         and task_of_last_layer(model.head, shape[-1]) is Task.ONE_CLASS
     ):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_dcnn._reading.labels import check_labels
 from keras_dcnn.ensemble.judging._predictions import (
     as_weights,
     for_each,
@@ -11,7 +12,7 @@ from keras_dcnn.ensemble.judging._predictions import (
     numbers_of_shape,
     raise_not_finite,
 )
-from keras_dcnn.ensemble.judging._task import Task, check_labels, has_rows, sum_to_1, task_of
+from keras_dcnn.ensemble.judging._task import Task, has_rows, sum_to_1, task_of
 
 
 @dataclass(frozen=True)

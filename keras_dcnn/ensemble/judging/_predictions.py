@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_dcnn._reading.batches import as_array
-from keras_dcnn.ensemble.judging._task import as_numbers
+from keras_dcnn._reading.labels import as_numbers
 
 
 def as_weights(sample_weight, shape, rows=False):

@@ -17,6 +17,7 @@ from keras_dcnn._files.members import write_architecture
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.rows import as_arrays, check_lengths, check_memory_maps, named, on_disk
+from keras_dcnn._structure.targets import check_targets
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
 from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_probe
 from keras_dcnn.ensemble.training._descriptions import describe
@@ -28,7 +29,6 @@ from keras_dcnn.ensemble.training._job_files import (
     write_best,
 )
 from keras_dcnn.ensemble.training._jobs import Trainings, count_jobs, load_member, run_jobs
-from keras_dcnn.ensemble.training._labels import check_targets
 from keras_dcnn.ensemble.training._search import (
     ScoreTable,
     best,

@@ -191,6 +191,7 @@ MODEL.evaluate(X, LABELS, verbose=0)  # builds the optimizer on JAX
         ({"candidates": [network()]}, ValueError, r"model 0 .* has the shape \(4, 5\) there"),
         ({"candidates": ["gone.keras"]}, ValueError, "gone.keras can't be read"),
         ({"candidates": [[np.full((4, 3), np.nan), np.zeros(3)]]}, ValueError, "must be finite"),
+        ({"data": [(X, Y), (X, Y)]}, TypeError, "it takes no list of batches: join them"),
         ({"data": None}, TypeError, r"`data` must be \(x, y\).*got NoneType"),
         ({"data": iter([(X, Y)])}, ValueError, "`data` must be readable again"),
         ({"recipe": "learned"}, ValueError, "`recipe` must be one of 'greedy', 'uniform'"),

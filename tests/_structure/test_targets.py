@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_dcnn._structure.targets import check_targets
 from keras_dcnn.ensemble import CrossValidationEnsemble, train_from_seeds
-from keras_dcnn.ensemble.training._labels import check_targets
 
 Y = np.arange(12) % 3
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras.fitting import compile_arguments
-from keras_dcnn.ensemble.judging._task import check_labels
+from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.labels import check_labels
 
 _SPARSE = "sparse_categorical_crossentropy"
 _BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
@@ -18,15 +19,17 @@ def check_targets(models, y=None, sample_weight=None):
     """
     if not hasattr(y, "dtype"):  # none, or a list or dict of them for several outputs
         return
+    y = as_array(y)
     if sample_weight is not None and np.shape(sample_weight)[:1] == y.shape[:1]:
         y = y[(np.asarray(sample_weight) != 0).reshape(len(y), -1).any(axis=1)]
     for model in models:
         shape = getattr(model, "output_shape", None)  # subclassed models may not say
         if isinstance(shape, (tuple, list)) and isinstance(shape[-1], int):
-            _check(y, compile_arguments(model)["loss"], shape[-1])
+            check_for_loss(y, compile_arguments(model)["loss"], shape[-1])
 
 
-def _check(y, loss, columns):
+def check_for_loss(y, loss, columns):
+    """Raise ValueError for labels that a loss knows nothing of, on so many outputs."""
     name = _name(loss)
     if name == _SPARSE:
         ignored = getattr(loss, "ignore_class", None)

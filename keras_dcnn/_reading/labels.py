@@ -1,0 +1,38 @@
+"""Labels that are no classes, refused in words, on every backend."""
+
+import numpy as np
+
+from keras_dcnn._reading.batches import as_array
+
+
+def check_labels(name, y, columns):
+    """Raise ValueError unless all are numbers of classes, 0, 1, … for so many outputs.
+
+    For labels of any shape; one output has two classes. Booleans are 0 and 1. To be called where
+    nothing is trained or computed yet, as JAX takes every number for a class.
+    """
+    y, classes = as_numbers(name, y), max(columns, 2)
+    wrong = np.argwhere(~((y >= 0) & (y < classes) & (y == np.floor(y))))
+    if len(wrong):
+        of = (
+            "the two classes of one output" if columns == 1 else f"the classes of {columns} outputs"
+        )
+        value, place = y[tuple(wrong[0])], ", ".join(map(str, wrong[0]))
+        advice = "number the classes from 0, and leave out samples of none"
+        if value != np.floor(value):
+            advice = "numbers that are no classes, as of regression, can't be judged so"
+        raise ValueError(
+            f"`{name}` must be whole numbers from 0 to {classes - 1}, {of}; got {value} for "
+            f"sample {place}: {advice}."
+        )
+
+
+def as_numbers(name, y):
+    """Labels as an array of real numbers; ValueError for others, such as names of classes."""
+    y = as_array(y)
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"`{name}` must be whole numbers or one-hot rows; got dtype {y.dtype}: number the "
+            "classes, as `np.unique(y, return_inverse=True)[1]` does."
+        )
+    return y
