@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_dcnn._files.atomic import move_into_place, remove_leftovers, sha256
 
-_NAME = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.npz")
+_NAME = re.compile(r"epoch-(\d+)(?:-batch-(\d+))?-([0-9a-f]{16})\.npz")
 
 
 def pack(state):
@@ -44,8 +44,8 @@ def unpack(text, arrays):
     return json.loads(text, object_hook=restore)
 
 
-def write_state(folder, epoch, state):
-    """Write the state after so many epochs; the one before it is kept, older ones go.
+def write_state(folder, epoch, state, batch=0):
+    """Write the state after so many epochs, and batches; that before it is kept, older ones go.
 
     The name holds the checksum, so that a file comes to be together with its checksum.
     """
@@ -53,12 +53,13 @@ def write_state(folder, epoch, state):
     temporary = folder / f".{os.getpid()}-state.npz"
     try:
         np.savez(temporary, text=np.frombuffer(text.encode(), "uint8"), *arrays)  # noqa: B026
-        path = folder / f"epoch-{epoch:05d}-{sha256(temporary)[:16]}.npz"
+        within = f"-batch-{batch:07d}" if batch else ""
+        path = folder / f"epoch-{epoch:05d}{within}-{sha256(temporary)[:16]}.npz"
         move_into_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     others = [one for one in _files(folder) if one.name != path.name]
-    before = [one for one in others if _epoch(one) < epoch][-1:]
+    before = [one for one in others if _place(one) < (epoch, batch)][-1:]
     for other in others:
         if other not in before:
             other.unlink(missing_ok=True)
@@ -76,7 +77,7 @@ def read_state(folder):
     damaged = []
     for path in reversed(_files(folder)):
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest()[:16] != _NAME.fullmatch(path.name).group(2):
+        if hashlib.sha256(content).hexdigest()[:16] != _NAME.fullmatch(path.name).group(3):
             damaged.append(path.name)
             continue
         if damaged:
@@ -102,8 +103,10 @@ def _read(content):
 
 def _files(folder):
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: (_epoch(path), path.stat().st_mtime_ns))
+    return sorted(found, key=lambda path: (_place(path), path.stat().st_mtime_ns))
 
 
-def _epoch(path):
-    return int(_NAME.fullmatch(path.name).group(1))
+def _place(path):
+    """The epochs and the batches of the next one that had ended."""
+    epoch, batch, _ = _NAME.fullmatch(path.name).groups()
+    return int(epoch), int(batch or 0)

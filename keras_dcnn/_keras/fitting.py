@@ -114,6 +114,27 @@ def begin_at(model, epoch):
     model._initial_epoch = epoch
 
 
+def skip_batches(model, count, logs, then):
+    """Have the epoch that begins read its first `count` batches without training on them.
+
+    Callbacks get `logs` for them; `then()` is called when they are read. `fit` asks
+    `train_function`, which is public, for each step.
+    """
+    train, each = model.train_function, model.steps_per_execution
+    steps = itertools.count(1)
+
+    def read(*given):  # the iterator, on JAX behind the state; on PyTorch the batch, which was read
+        if keras.backend.backend() != "torch":
+            for _ in itertools.islice(given[-1], each):
+                pass
+        if next(steps) * each >= count:
+            model.train_function = train
+            then()
+        return (logs, given[0]) if keras.backend.backend() == "jax" else logs
+
+    model.train_function = read
+
+
 def has_validation(model):
     """Whether `fit` is validating, or has validated since it began.
 

@@ -110,7 +110,13 @@ class Average:
         held = [[np.array(ops.convert_to_numpy(x)) for x in values] for values in self._held]
         return {"number": self.updates, "latest": held}
 
-    def set_state(self, state):
+    def set_state(self, state, kind):
+        """Go on from a state of averages of this kind."""
+        if kind != self._kind:
+            raise ValueError(
+                f"a training goes on with the averages that it began; they are {kind!r}, got "
+                f"kind={self._kind!r}: set it back, or train from the beginning."
+            )
         # An earlier version wrote the one list of "swa" and "ema" by itself, None before there was.
         held = state["latest"] if "latest" in state else filter(None, [state["values"]])
         self._updates = state["number"]
@@ -124,4 +130,4 @@ class Average:
 
     def __setstate__(self, state):
         self.__init__(*state["arguments"])
-        self.set_state(state["held"])
+        self.set_state(state["held"], self._kind)

@@ -38,6 +38,16 @@ class TrainingRun:
             "callbacks": {name: {"state": one.get_state()} for name, one in self.callbacks.items()},
         }
 
+    def get_state_within(self, at_begin):
+        """The state in the middle of an epoch; `at_begin` is that with which it began.
+
+        The random numbers stay those, by which the epoch is read anew in its order.
+        """
+        state = {**at_begin, "seeds": snapshot(seed_variables(self._model))}
+        now = {name: one.get_state_within() for name, one in self.callbacks.items()}
+        own = {name: {"state": one} for name, one in now.items() if one is not None}
+        return {**state, "callbacks": {**at_begin["callbacks"], **own}}
+
     def restore(self, state):
         """Have each callback take its state when the first epoch begins."""
         self._restored = state
@@ -52,6 +62,12 @@ class TrainingRun:
                 callback.enter_epoch(epoch)
 
     def _begin(self):
+        model = self._model
+        if model.compiled and model.optimizer is None and not trains_by_itself(model):
+            raise ValueError(
+                f"`fit` needs an optimizer, and `{model.name}` was compiled with optimizer=None: "
+                "give `compile` one."
+            )
         if "random" in self._restored:
             set_random_state(self._restored["random"])
             put_back(seed_variables(self._model), self._restored["seeds"])
@@ -112,6 +128,12 @@ class StatefulCallback(keras.callbacks.Callback):
             setattr(self, f"_{name}", state[name])
         self._state_is_set = True
 
+    def get_state_within(self):
+        """The state in the middle of an epoch; None for that with which the epoch began.
+
+        Then the batches up to there are seen again, with the same means for all of them.
+        """
+
     def reset(self):
         """Begin anew."""
 
@@ -148,11 +170,6 @@ class StatefulCallback(keras.callbacks.Callback):
                     f"{type(self).__name__} and {type(other).__name__} would both set the learning "
                     "rate: leave one out."
                 )
-        if self.model.optimizer is None and not trains_by_itself(self.model):
-            raise ValueError(
-                f"`fit` needs an optimizer, and `{self.model.name}` was compiled with "
-                "optimizer=None: give `compile` one."
-            )
         check_own_averages(self)
         if self is next(iter(self._run.callbacks.values())):  # once in a `fit`
             _warn_of_backups()

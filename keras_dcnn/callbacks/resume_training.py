@@ -1,15 +1,20 @@
 """ResumeTraining: a killed training goes on as if it had not been."""
 
+import functools
+import math
 import os
 import warnings
 from typing import Any
 
+import numpy as np
+
 from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._files.states import read_state, write_state
-from keras_dcnn._keras.fitting import begin_at, begins_data_anew
+from keras_dcnn._keras.fitting import begin_at, begins_data_anew, skip_batches, sync
 from keras_dcnn._keras.optimizers import build_optimizer
 from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.own_optimizers import get_own_optimizers, own_optimizers, set_own_optimizers
+from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
@@ -30,6 +35,10 @@ class ResumeTraining(StatefulCallback):
     When the disk is full the training goes on, with a warning. `keras.callbacks.BackupAndRestore`
     saves neither the states of our callbacks nor random numbers: leave it out.
 
+    An epoch that is resumed in its middle (`every_batches`) reads the batches that it has seen once
+    more and goes on behind them. Callbacks that look within epochs see the mean of these for each
+    of them.
+
     The optimizers that a model with a `train_step` of its own holds in attributes come back too.
 
     What does not come back: the state of Keras's own callbacks (EarlyStopping begins to wait anew,
@@ -46,6 +55,8 @@ class ResumeTraining(StatefulCallback):
         state_path: Directory for the files, made if missing; of this training alone. Delete it to
             train from the beginning.
         every: Epochs from one file to the next, ≥ 1.
+        every_batches: Batches, ≥ 1, from one file to the next within an epoch, for epochs that are
+            long; None for none. On JAX the training stops for each.
         verbose: 1 prints a line when a training is resumed, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
@@ -78,14 +89,23 @@ class ResumeTraining(StatefulCallback):
     """
 
     keeps_weights = "of the beginning"
+    of_the_fit = ("_at_begin", "_within")
 
     def __init__(
-        self, state_path: str | os.PathLike[str], every: int = 1, verbose: int = 1
+        self,
+        state_path: str | os.PathLike[str],
+        every: int = 1,
+        every_batches: int | None = None,
+        verbose: int = 1,
     ) -> None:
         super().__init__()
         check_count("every", every)
+        if every_batches is not None:
+            check_count("every_batches", every_batches)
         self.state_path = as_path("state_path", state_path)
         self.every = every
+        self.every_batches = every_batches
+        self.async_safe = every_batches is None  # then it does nothing within an epoch
         self.verbose = verbose
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -93,7 +113,7 @@ class ResumeTraining(StatefulCallback):
         self.state_path.mkdir(parents=True, exist_ok=True)
         build_optimizer(self.model)
         own_optimizers(self.model)  # raises now if they can't be resumed
-        self._is_first = True
+        self._is_first, self._within = True, {}
         if self.params["epochs"] > 1 and not begins_data_anew(self.model):
             warnings.warn(
                 "ResumeTraining does not know the position in data that go on from epoch to epoch, "
@@ -111,14 +131,47 @@ class ResumeTraining(StatefulCallback):
         put_back(self._slots(), state["optimizer"])
         self._run.restore(state["run"])
         begin_at(self.model, state["epoch"])
-        self.say(f"The training in {self.state_path} goes on after epoch {state['epoch']}.")
+        self._within = state.get("within", {})
+        batches = f" and {self._within['batch']} batches" if self._within else ""
+        self.say(
+            f"The training in {self.state_path} goes on after epoch {state['epoch']}{batches}."
+        )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         begin_at(self.model, None)  # where the next `fit` begins is its own affair
         first, self._is_first = self._is_first, False
-        if first or epoch % self.every == 0:
-            self._write(epoch)
+        self._epoch, self._seen = epoch, self._within.get("batch", 0)
+        writes = first or epoch % self.every == 0
+        if writes or self.every_batches:
+            self._at_begin = self._run.get_state()
+        if self._within:
+            put_back(self.model.metrics_variables, self._within["metrics"])
+        elif writes:
+            self._write(epoch, self._at_begin)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._within:  # not sooner, as another may make the step anew where the epoch begins
+            logs = {name: float(value) for name, value in self._within["logs"].items()}
+            # PyTorch's steps draw from the global random numbers.
+            set_random = functools.partial(set_random_state, self._within["random"])
+            skip_batches(self.model, self._within["batch"], logs, set_random)
+            self._within = {}
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        seen, before = batch + 1, self._seen
+        if not self.every_batches or seen >= (self.params.get("steps") or math.inf):
+            return  # the file of the next epoch comes
+        if seen <= before:
+            return  # it is read once more
+        self._seen = seen
+        if seen // self.every_batches > before // self.every_batches:
+            sync(self.model)
+            metrics = snapshot(self.model.metrics_variables)
+            logs = {name: np.array(value, "float64") for name, value in logs.items()}  # or no NaN
+            random = get_random_state()
+            within = {"batch": seen, "metrics": metrics, "logs": logs, "random": random}
+            self._write(self._epoch, self._run.get_state_within(self._at_begin), within)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
@@ -126,17 +179,18 @@ class ResumeTraining(StatefulCallback):
             _ENDED.add(self.state_path.resolve())
         begin_at(self.model, None)  # where there was no epoch left
 
-    def _write(self, epoch):
+    def _write(self, epoch, run, within=None):
         state = {
             "epoch": epoch,
             "shapes": self._shapes(),
             "model": snapshot(state_variables(self.model)),
             "optimizer": snapshot(self._slots()),
             "own": get_own_optimizers(self.model),
-            "run": self._run.get_state(),
+            "run": run,
+            "within": within or {},
         }
         try:
-            write_state(self.state_path, epoch, state)
+            write_state(self.state_path, epoch, state, state["within"].get("batch", 0))
         except OSError as error:
             warnings.warn(
                 f"ResumeTraining could not write ({error}); the training goes on.", stacklevel=2

@@ -37,13 +37,11 @@ class WeightAveraging(StatefulCallback):
     where loss scaling leaves a batch out; of several optimizers those of which there are most;
     calls, where the optimizer is not Keras's. `steps_per_execution` hides the weights within an
     execution: they count as those at its end, and "ema" decays by decayⁿ after n updates.
-
     Averages are of float32 at least and cover BatchNorm's statistics. Each `fit` averages anew.
 
-    The loss barrier: after 2, 4, 8, … epochs of averaging the average and the weights in training
-    are both validated. Where the average is much worse, a warning says that they lie in different
-    basins, as between the cycles of `SnapshotSchedule`. Validation data that can't be read once
-    more, as of a generator, are left to `fit`, with a warning.
+    The loss barrier: after 2, 4, 8, … epochs of averaging both are validated. Where the average is
+    much worse, a warning says that they lie in different basins, as between the cycles of
+    `SnapshotSchedule`. Data that can't be read again, as of a generator, are left to `fit`.
 
     Args:
         kind: `"swa"`: the mean of all; `"ema"`: a ← decay·a + (1 − decay)·w, from the first on;
@@ -140,14 +138,13 @@ class WeightAveraging(StatefulCallback):
         averages = self._averages.get_state()
         return {**super().get_state(), "kind": self.kind, "averages": averages}
 
+    def get_state_within(self) -> dict[str, Any]:
+        self._take()
+        return self.get_state()
+
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
-        if state["kind"] != self.kind:
-            raise ValueError(
-                f"a training goes on with the averages that it began; they are {state['kind']!r}, "
-                f"got kind={self.kind!r}: set it back, or train from the beginning."
-            )
-        self._averages.set_state(state["averages"])
+        self._averages.set_state(state["averages"], state["kind"])
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
@@ -166,7 +163,11 @@ class WeightAveraging(StatefulCallback):
         if not batch or self._counter is None:
             self._counter = self._counter or UpdateCounter(self.model_in_step)
             self._counter.begin_epoch()
-        elif self.every == "batch" and self.epochs_ended >= self._first_epoch:
+        else:
+            self._take()
+
+    def _take(self):
+        if self.every == "batch" and self.epochs_ended >= self._first_epoch:
             self._averages.add(self._watched().values_now(), self._counter.new())
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -18,6 +18,7 @@ from keras_dcnn.callbacks import (
     GradualUnfreeze,
     ResumeTraining,
     SnapshotSchedule,
+    WeightAveraging,
 )
 
 SCRIPT = Path(__file__).with_name("killed_training.py")
@@ -284,3 +285,47 @@ def test_a_bad_argument(tmp_path):
         ResumeTraining(tmp_path, every=0)
     with pytest.raises(ValueError, match=r"`state_path` must be a path.*; got ''"):
         ResumeTraining("")
+
+
+def long_epoch(folder, stop_at=None, **more):
+    """Three epochs of six batches in an order drawn anew for each; the weights and the losses."""
+    keras.utils.set_random_seed(4)
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.3), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile(keras.optimizers.Adam(0.05), "mse", steps_per_execution=more.pop("steps", 1))
+    losses, averaging = [], WeightAveraging("ema", start=0.0, decay=0.7, evaluate="raw")
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if (self.epoch, batch) == stop_at:
+                raise KeyboardInterrupt
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_epoch_end(self, epoch, logs=None):
+            losses.append(logs["loss"])
+
+    callbacks = [SnapshotSchedule(cycles=1, lr_max=0.1), averaging, Stop()]
+    if folder:
+        callbacks.insert(1, ResumeTraining(folder, verbose=0, **more))
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(24, 4)).astype("float32"), rng.normal(size=(24, 3))
+    model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=callbacks)
+    return model.get_weights(), losses
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("steps", [1, 2])
+def test_an_epoch_goes_on_in_its_middle(tmp_path, steps, backend):
+    """Behind the fourth batch of the second epoch, where the last file within it was written."""
+    if backend == "torch" and steps > 1:
+        pytest.skip("no steps_per_execution on PyTorch")
+    whole, losses = long_epoch(None, steps=steps)
+    with pytest.raises(KeyboardInterrupt):
+        long_epoch(tmp_path, stop_at=(1, 5), every_batches=2, steps=steps)
+    assert any(path.name.startswith("epoch-00001-batch-0000004") for path in tmp_path.iterdir())
+    weights, again = long_epoch(tmp_path, every_batches=2, steps=steps)
+    for one, other in zip(weights, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(again, losses[1:], rtol=1e-5)

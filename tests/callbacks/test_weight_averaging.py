@@ -235,7 +235,7 @@ def test_averages_come_back_from_their_state():
             whole.add(value)
             (first if i < 5 else second).add(value)
             if i == 4:
-                second.set_state(unpack(*pack(first.get_state())))
+                second.set_state(unpack(*pack(first.get_state())), kind)
         assert trainings.same(
             [keras.ops.convert_to_numpy(x) for x in whole.value()],
             [keras.ops.convert_to_numpy(x) for x in second.value()],
