@@ -31,7 +31,8 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "tests"))
 from simulated_rates import simulate  # noqa: E402
 
-CURVES, SEEDS, IMAGES, EPOCHS, BATCH_SIZE = 200, range(8), 1024, 3, 32
+# The rule was chosen on curves 0 to 199 and trainings 0 to 7; these are others of the same kinds.
+CURVES, SEEDS, IMAGES, EPOCHS, BATCH_SIZE = range(1000, 1200), range(8, 16), 1024, 3, 32
 GRID = np.geomspace(3e-4, 0.3, 10)
 FASTAI = ("valley", "slide", "minimum", "steep")
 layers = keras.layers
@@ -84,7 +85,7 @@ def suggestions(functions, rates, losses):
 def on_known_curves(functions):
     """A row for each suggestion: where on the simulated curves it lies."""
     rows = defaultdict(list)
-    for seed in range(CURVES):
+    for seed in CURVES:
         curve = simulate(seed)
         for name, rate in suggestions(functions, curve.rates, curve.losses).items():
             rows[name].append((curve, rate))
@@ -202,8 +203,10 @@ def report(known, trainings, functions):
 Written by `python benchmarks/learning_rate.py`, Keras {keras.__version__}, on the
 {keras.backend.backend()} backend.
 {peer}
+Our rule was chosen by its results on other curves and seeds of the same kinds, of which about 50
+variants were tried; the seeds here were not looked at before. fastai's rules were not tuned.
 
-## {CURVES} curves that are known
+## {len(CURVES)} curves that are known
 
 A loss that is flat, falls in one of five shapes and blows up, at 40 to 200 rates, with noise of 0
 to 0.3 of the fall (`tests/simulated_rates.py`). On the descent is a rate from where a twentieth of

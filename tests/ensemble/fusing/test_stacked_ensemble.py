@@ -455,6 +455,7 @@ def test_a_directory_knows_what_its_members_saw(tmp_path):
     assert EnsembleOnDisk([tmp_path / "m.keras"]).trained_on is None
 
 
+@pytest.mark.slow
 def test_a_fresh_process_without_scikit_learn_loads_it(tmp_path):
     stacked = fit(StackedEnsemble(members()), X, labels(3))
     stacked.save(tmp_path / "s.keras")
