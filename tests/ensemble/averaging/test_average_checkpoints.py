@@ -593,7 +593,7 @@ def test_complex_weights_are_averaged():
             self.phase = self.add_weight(shape=(3,), dtype="complex64", name="phase")
 
         def call(self, x):
-            return x + keras.ops.real(self.phase)
+            return x + keras.ops.real(self.phase.value)
 
     model = keras.Sequential([keras.Input((3,)), Phase()])
     one, other = np.array([1 + 2j, 0, 1j], "complex64"), np.array([3, 2j, 1], "complex64")
