@@ -110,6 +110,7 @@ def test_slope_of_no_rectifier(activation):
         HeNormal.for_activation(activation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["reciprocal", "uniform"])
 def test_variance_stays_within_a_factor_of_two_through_30_layers_of_rrelu(sampling):
     """The mean of five nets: of one, 512 wide, the chance of its kernels is a factor of 1.45."""

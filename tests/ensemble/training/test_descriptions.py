@@ -83,6 +83,7 @@ def texts(values):
     return [json.dumps(describe(value)) for value in values]
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_descriptions_tell_apart_and_are_the_same_in_each_process(tmp_path):
     values = load(tmp_path, SCRIPT).VALUES
@@ -306,6 +307,7 @@ def test_all_that_a_function_uses_counts_and_nothing_else(tmp_path, source):
         assert describe(other["build"]) != expected, part
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_what_a_function_uses_is_the_same_in_each_process(tmp_path):
     expected = describe(using(tmp_path, "script")["build"])
