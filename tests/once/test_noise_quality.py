@@ -103,6 +103,8 @@ def test_no_correlation_between_layers_of_one_seed_in_a_model():
     again = keras.Model(inputs, [RReLU(sampling="uniform", seed=1)(inputs) for _ in range(3)])
     for drawn, before in zip(again(x, training=True), (one, two, three), strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(drawn), before)
+
+
 @pytest.mark.slow
 def test_avalanche():
     """Each bit of a place, of a step and of a stream flips each bit of the draw in half of cases.

@@ -60,6 +60,8 @@ def share_of_small_weights(penalty):
     model.fit(x[epoch], y[epoch], batch_size=256, shuffle=False, epochs=8, verbose=0)
     error = np.mean((model.predict(x, verbose=0) - y) ** 2) / np.var(y)
     return np.mean(np.abs(hidden.get_weights()[0]) < 1e-3), error
+
+
 @pytest.mark.slow
 def test_elastic_net_empties_a_redundant_layer_and_l2_does_not():
     """The same l2, and both learn the function. Seen: 88 to 91 % and under 1 % of the weights."""
