@@ -6,7 +6,6 @@ import pytest
 
 from keras_dcnn.layers import FancyPCA
 
-pytestmark = pytest.mark.every_backend
 IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])
 IMAGENET_VECTORS = np.array(  # one eigenvector per column
     [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
@@ -20,6 +19,7 @@ def shifts(layer, count, value=128):
     return (out - images)[:, 0, 0]
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("scale", ["eigenvalue", "stddev"])
 def test_shift_has_the_stated_mean_and_covariance(scale):
     std, n = 0.1, 40_000
@@ -92,6 +92,7 @@ def test_clip():
     assert shifts(FancyPCA(1.0, "stddev", clip=False, seed=0), 50, value=255).max() > 1
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_adapt_equals_numpy(dtype):
     rng = np.random.default_rng(0)
@@ -127,6 +128,7 @@ def test_adapt_is_kept_in_configuration_and_file_and_changes_the_draws(tmp_path)
     np.testing.assert_array_equal(shifts(loaded, 4), after)
 
 
+@pytest.mark.every_backend
 def test_eigenpairs_travel_with_the_weights(tmp_path):
     def model(layer):
         return keras.Sequential([keras.Input((2, 2, 3)), layer, keras.layers.Dense(2)])

@@ -6,8 +6,6 @@ import pytest
 
 from keras_dcnn.layers import RandomPaddedCrop
 
-pytestmark = pytest.mark.every_backend
-
 
 def run(layer, x, training=True):
     return keras.ops.convert_to_numpy(layer(x, training=training))
@@ -25,6 +23,7 @@ def windows(padded, height, width):
     }
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize(
     ("fill_mode", "numpy_mode"),
