@@ -114,9 +114,14 @@ def _that_count(inputs, weights=None):
     inputs = keras.tree.map_structure(as_array, inputs)
     if weights is None:
         return inputs
-    weights = as_array(weights)
-    kept = (weights != 0).reshape(len(weights), -1).any(axis=1)
+    kept = counting(weights)
     return inputs if kept.all() else keras.tree.map_structure(lambda leaf: leaf[kept], inputs)
+
+
+def counting(weights):
+    """For each sample whether it counts: whether one of its weights is not 0."""
+    weights = as_array(weights)
+    return (weights != 0).reshape(len(weights), -1).any(axis=1)
 
 
 def _num_inputs(model):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras.fitting import compile_arguments
-from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.batches import as_array, counting
 from keras_dcnn._reading.labels import check_labels
 
 _SPARSE = "sparse_categorical_crossentropy"
@@ -21,7 +21,7 @@ def check_targets(models, y=None, sample_weight=None):
         return
     y = as_array(y)
     if sample_weight is not None and np.shape(sample_weight)[:1] == y.shape[:1]:
-        y = y[(np.asarray(sample_weight) != 0).reshape(len(y), -1).any(axis=1)]
+        y = y[counting(sample_weight)]
     for model in models:
         shape = getattr(model, "output_shape", None)  # subclassed models may not say
         if isinstance(shape, (tuple, list)) and isinstance(shape[-1], int):

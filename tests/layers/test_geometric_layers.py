@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from layers.entries import SIZE, numpy
 
 from keras_dcnn.layers import RandomAffine, RandomPaddedCrop
 
@@ -12,11 +13,6 @@ MAKES = {
     ),
     "crop": lambda **more: RandomPaddedCrop(20, 24, padding=3, flip=True, seed=5, **more),
 }
-SIZE = (26, 22)
-
-
-def numpy(data):
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, data)
 
 
 def spots(count=6):

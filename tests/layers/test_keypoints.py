@@ -3,19 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from layers.entries import SIZE, numpy
 
 from keras_dcnn.layers import RandomAffine, RandomPaddedCrop
-
-SIZE = (26, 22)
-
-
-def numpy(data):
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, data)
-
-
-@pytest.fixture(params=[RandomAffine, lambda **more: RandomPaddedCrop(20, 24, 3, True, **more)])
-def make(request):
-    return request.param
 
 
 @pytest.mark.every_backend

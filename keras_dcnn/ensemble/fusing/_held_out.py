@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
-from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.batches import as_array, counting
 from keras_dcnn._reading.fingerprints import as_fingerprints, fingerprints
 from keras_dcnn._reading.rows import are_arrays, check_lengths
 from keras_dcnn.ensemble.combining._models import shapes_of
@@ -17,7 +17,6 @@ from keras_dcnn.ensemble.judging._predictions import (
     raise_not_finite,
 )
 
-to_numpy = keras.ops.convert_to_numpy
 _NOT_TOLD = (
     "these samples must not be among those that the members were trained on; to have that checked, "
     "say which those were: trained_on=x_train, or for members in a directory "
@@ -85,7 +84,7 @@ def that_count(x, y, sample_weight):
     """The samples whose weight is not 0, of arrays or lists and dicts of them."""
     if sample_weight is None:
         return x, y, None
-    counts = (to_numpy(sample_weight) != 0).reshape(len(sample_weight), -1).any(axis=1)
+    counts = counting(sample_weight)
     if counts.all():
         return x, y, sample_weight
     check_lengths({"x": x, "y": y, "sample_weight": counts} if y is not None else {"x": x})

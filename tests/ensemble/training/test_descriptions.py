@@ -83,6 +83,19 @@ def texts(values):
     return [json.dumps(describe(value)) for value in values]
 
 
+def lines_of_another_process(folder, code):
+    """What code prints in a process of its own, which hashes texts in another way."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend(), "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
 @pytest.mark.slow
 @pytest.mark.once
 def test_descriptions_tell_apart_and_are_the_same_in_each_process(tmp_path):
@@ -100,15 +113,8 @@ exec({SCRIPT!r}, names)
 for values in (script.VALUES, names["VALUES"]):
     print(json.dumps([json.dumps(describe(value)) for value in values]))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "KERAS_BACKEND": keras.backend.backend(), "PYTHONHASHSEED": "7"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert [json.loads(line) for line in done.stdout.splitlines()[-2:]] == list(expected)
+    lines = lines_of_another_process(tmp_path, code)
+    assert [json.loads(line) for line in lines[-2:]] == list(expected)
 
 
 USER = """
@@ -317,15 +323,7 @@ import script
 from keras_dcnn.ensemble.training._descriptions import describe
 print("found:", describe(script.build))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "KERAS_BACKEND": keras.backend.backend(), "PYTHONHASHSEED": "7"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert f"found: {expected}" in done.stdout.splitlines()
+    assert f"found: {expected}" in lines_of_another_process(tmp_path, code)
 
 
 @pytest.mark.once
