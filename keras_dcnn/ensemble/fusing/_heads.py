@@ -50,7 +50,7 @@ def task_of_last_layer(model, columns):
     return task_of_activation(getattr(getattr(last, "activation", None), "__name__", None), columns)
 
 
-def check_targets(model, num_features, y):
+def check_head_targets(model, num_features, y):
     """Raise ValueError for labels that the head of a compiled model can't mean, on every backend.
 
     Labels outside the classes of a sparse cross-entropy, which JAX takes for others; targets
@@ -95,7 +95,7 @@ def train_head(model, features, y, fit_arguments):
             '`compile("adam", "sparse_categorical_crossentropy")`.'
         )
     for labels in (y, (fit_arguments.get("validation_data") or (None, None))[1]):
-        check_targets(model, features.shape[1], labels)
+        check_head_targets(model, features.shape[1], labels)
     alone = keras.Sequential([keras.Input((features.shape[1],)), model.head])
     alone.compile(**compile_arguments(model))
     model.history = alone.fit(features, y, **fit_arguments)

@@ -14,7 +14,7 @@ from keras_dcnn.ensemble.combining._models import check_models, config_without_o
 from keras_dcnn.ensemble.fusing._features import Features
 from keras_dcnn.ensemble.fusing._heads import (
     as_keras_file,
-    check_targets,
+    check_head_targets,
     keras_head,
     output_layer_for,
     train_head,
@@ -116,7 +116,7 @@ class EarlyFusion(keras.Model):
         self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
     ) -> keras.callbacks.History:
         if self.compiled and are_arrays(y):
-            check_targets(self, self._features.size, y)
+            check_head_targets(self, self._features.size, y)
         return super().fit(x, y, *args, **kwargs)
 
     def features(
