@@ -5,6 +5,7 @@
 | §1 augmentation, §2 pre-processing, §5 activations | `keras_dcnn.layers` |
 | §3 initialisation | `keras_dcnn.initializers` |
 | §4 training | `keras_dcnn.callbacks`, `keras_dcnn.diagnosis` |
+| §4 fine-tuning | `keras_dcnn.fine_tuning` |
 | §6 regularisation | `keras_dcnn.constraints`, `keras_dcnn.regularizers` |
 | §7 figures | `keras_dcnn.callbacks`, `keras_dcnn.diagnosis`, `keras_dcnn.visualization` |
 | §8 ensembles | `keras_dcnn.ensemble`, `keras_dcnn.callbacks` |
@@ -28,6 +29,7 @@ from keras_dcnn import (
     datasets,
     diagnosis,
     ensemble,
+    fine_tuning,
     initializers,
     layers,
     models,
@@ -44,6 +46,7 @@ __all__ = [
     "datasets",
     "diagnosis",
     "ensemble",
+    "fine_tuning",
     "initializers",
     "layers",
     "models",

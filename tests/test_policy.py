@@ -29,6 +29,7 @@ FLOORS = (
     {"constraints", "initializers", "regularizers", "statistics", "layers", "models", "datasets"},
     {"diagnosis", "ensemble"},
     {"callbacks"},
+    {"fine_tuning"},
     {"visualization"},
     {"_command"},
 )
