@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pickle
 
+import ml_dtypes
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -186,6 +187,7 @@ def test_narrow_types_are_computed_as_wide_ones():
     p = np.where(np.eye(3)[y] == 1, 0.5, 0.25)
     expected = calibration(y, p)
     assert calibration(y.astype("uint8"), p.astype("float16")) == expected
+    assert calibration(y, p.astype(ml_dtypes.bfloat16)) == expected
     assert calibration(np.eye(3, dtype="uint8")[y], p.astype("float32")) == expected
     sure = np.eye(3, dtype="int8")[y]
     assert dataclasses.astuple(calibration(y, sure)) == (1, 0, 0, 0, None)
@@ -231,7 +233,9 @@ def test_printed_it_is_one_line():
         ),
         ([[1, 1], [0, 0]], [[2, 0.5], [0, 0]], 15, r"from 0 to 1; `probabilities\[0, 0\]` is 2"),
         ([0, 1], [[1.5], [0.5]], 15, r"`probabilities\[0\]` is 1.5: apply a sigmoid"),
-        ([0, 1], [[0.9, 0.8], [0.7, 0.9]], 15, "several labels are rows of 0 and 1"),
+        ([0, 1], [[0.9, 0.8], [0.7, 0.9]], 15, "for several labels give `y` as rows of 0 and 1"),
+        ([[np.nan, 1], [0, 1]], np.eye(2), 15, "write 0 and 1, .* the `sample_weight` 0"),
+        ([[1, 0], [0, 1]], [[0.5], [0.5]], 15, r"each of 2 samples; got shape \(2, 2\)"),
         ([0, 1.5], np.eye(2), 15, "from 0 to 1, the classes of 2 outputs; got 1.5 for sample 1"),
         ([0, -1], np.eye(2), 15, "got -1 for sample 1"),
         ([1, 2], [[0.5], [0.5]], 15, "the two classes of one output; got 2 for sample 1"),
@@ -247,8 +251,9 @@ def test_bad_arguments(y, p, bins, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"class_names": ["a"]}, "one for each of 2 classes; got"),
-        ({"class_names": "ab"}, "one for each of 2 classes"),
+        ({"class_names": ["a"]}, "one for each of 2 classes or labels; got"),
+        ({"class_names": "ab"}, "one for each of 2 classes or labels; got 'ab'"),
+        ({"class_names": 2}, "one for each of 2 classes or labels; got 2"),
         ({"class_names": ["a", "a"]}, "must be different names"),
         ({"sample_weight": [1]}, r"`sample_weight` must be numbers of shape \(2,\) or \(2, 1\)"),
         ({"sample_weight": [0, 0]}, "not all 0; got numbers from 0.0 to 0.0"),

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_dcnn._reading.batches import as_array
+
 _TIE = 1e-12  # relative; what differs by less differs by rounding only
 
 
@@ -42,12 +44,17 @@ def greedy_path(judge, members, with_replacement, num_steps):
 
 def finite_score(metric, y, prediction):
     """What the metric says, a finite number."""
-    score = metric(y, prediction)
-    if np.size(score) != 1:
-        raise ValueError(f"`metric` must return one number; got shape {np.shape(score)}.")
-    score = float(np.reshape(score, ()))
+    score = as_array(metric(y, prediction))
+    if score.size != 1 or score.dtype.kind not in "biuf":
+        raise ValueError(
+            f"`metric` must return one number; got dtype {score.dtype}, shape {score.shape}."
+        )
+    score = float(score.reshape(()))
     if not np.isfinite(score):
-        raise ValueError(f"`metric` must return a finite number; got {score}.")
+        raise ValueError(
+            f"`metric` must return a finite number; got {score}: see what it makes of these "
+            "predictions, which are finite."
+        )
     return score
 
 

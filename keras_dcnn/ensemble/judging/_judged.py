@@ -80,7 +80,7 @@ class Judged:
         if wrong.any():
             advice = "apply a softmax or sigmoid first"
             if not outside.any():
-                advice = "apply a softmax; several labels are rows of 0 and 1, not of one 1 each"
+                advice = "apply a softmax, or for several labels give `y` as rows of 0 and 1"
             raise ValueError(
                 f"{what} needs probabilities, from 0 to 1 and with a sum of 1 over the classes; "
                 f"{self._place(wrong)} lies between {lowest[wrong][0]:.4g} and "
@@ -172,7 +172,7 @@ def _refuse_row(row, place):
             f"{rule}, or for several labels (multi-label) rows of 0 and 1",
             "give labels that are no shares",
         )
-    if (row < 0).any() or (row > 1).any():
-        advice = "give what is not to count the `sample_weight` 0"
+    if not ((row >= 0) & (row <= 1)).all():
+        advice = "write 0 and 1, and give what is not to count the `sample_weight` 0"
     place = ", ".join(map(str, place))
     raise ValueError(f"`y` must be {rule}; got {row} for sample {place}: {advice}.")

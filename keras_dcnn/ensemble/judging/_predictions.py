@@ -46,15 +46,18 @@ def place_in(name, wrong):
 
 
 def raise_not_finite(name, place):
+    leave_out = "" if name == "y" else "leave out what predicts that, or "
     raise ValueError(
-        f"`{name}` must be finite; {place} is the first that is NaN or infinite: leave out what "
-        "predicts that, or give a sample that is not to count the weight 0."
+        f"`{name}` must be finite; {place} is the first that is NaN or infinite: {leave_out}give a "
+        "sample that is not to count the weight 0."
     )
 
 
 def numbers_of_shape(name, predictions, axes):
     """An array of real numbers with these axes, of which "…" may be any number or none."""
     predictions = as_array(predictions)
+    if predictions.dtype.name == "bfloat16":  # which NumPy itself does not know
+        predictions = predictions.astype("float32")
     kind, shape, some = predictions.dtype, predictions.shape, "…" in axes
     fits = len(shape) >= len(axes) - 1 if some else len(shape) == len(axes)
     if kind.kind not in "biuf" or not fits or 0 in shape:
@@ -73,9 +76,10 @@ def labels_of_shape(y, shape):
         return y[..., 0]
     if y.shape != places and not (y.shape == shape and shape[-1] > 1):
         of = f"{places[0]} samples" if len(places) == 1 else f"{places} places"
+        rows = f", or rows of {shape[-1]} columns, one-hot or of several labels"
         raise ValueError(
-            f"`y` must be one label for each of {of}, or rows of {shape[-1]} columns, one-hot or "
-            f"of several labels; got shape {y.shape}."
+            f"`y` must be one label for each of {of}{rows if shape[-1] > 1 else ''}; got shape "
+            f"{y.shape}."
         )
     return y
 

@@ -142,9 +142,11 @@ def _measured(y, p, weights, bins, classes=None):
 
 
 def _checked_names(names, count):
-    names = [] if isinstance(names, str) else [str(name) for name in names]
-    if len(names) != count or len(set(names)) < count:
+    listed = hasattr(names, "__iter__") and not isinstance(names, str)
+    texts = [str(name) for name in names] if listed else []
+    if len(texts) != count or len(set(texts)) < count:
         raise ValueError(
-            f"`class_names` must be different names, one for each of {count} classes; got {names}."
+            f"`class_names` must be different names, one for each of {count} classes or labels; "
+            f"got {texts if listed else repr(names)}."
         )
-    return names
+    return texts

@@ -18,7 +18,11 @@ from keras_dcnn.ensemble.judging._greedy import (
     greedy_path,
 )
 from keras_dcnn.ensemble.judging._judged import judged
-from keras_dcnn.ensemble.judging._predictions import as_predictions, as_weights
+from keras_dcnn.ensemble.judging._predictions import (
+    as_predictions,
+    as_weights,
+    numbers_of_shape,
+)
 from keras_dcnn.ensemble.judging._task import Task
 from keras_dcnn.ensemble.judging.selection import Selection
 
@@ -162,7 +166,8 @@ def _labels_and_predictions(metric, y, oof, sample_weight):
 def _values_and_predictions(metric, y, oof, sample_weight):
     y, oof = as_array(y), as_array(oof)
     axes = ("members", "samples", "outputs")[: 2 if oof.ndim == 2 else 3]
-    if oof.ndim > 1 and y.shape[:1] != oof.shape[1:2]:
+    oof = numbers_of_shape("oof", oof, axes)
+    if y.shape[:1] != oof.shape[1:2]:
         got = len(y) if y.ndim else "no array"
         raise ValueError(f"`y` must have as many samples as `oof`, {oof.shape[1]}; got {got}.")
     weights = as_weights(sample_weight, (*y.shape[:1], 1))
@@ -209,5 +214,11 @@ def _error_products(metric, y, oof, weights):
         errors = oof[:, block] - y[block].astype("float64")
         errors *= np.sqrt(weights[block]).reshape(-1, *(1,) * (errors.ndim - 2))
         errors = errors.reshape(len(oof), -1)
-        gram += errors @ errors.T
+        with np.errstate(over="ignore"):
+            gram += errors @ errors.T
+    if not np.isfinite(gram).all():
+        raise ValueError(
+            f"metric={metric!r} squares errors, which must fit in float64; some are larger: scale "
+            "`y` and `oof`."
+        )
     return gram / (divide_by * weights.sum())
