@@ -2,18 +2,27 @@
 
 import timeit
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_dcnn._checks import check_choice
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._structure.copies import copy_model
 from keras_dcnn.ensemble.averaging.soup import soup
+from keras_dcnn.ensemble.combining._models import split_names
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
+from keras_dcnn.ensemble.combining.ensemble_on_disk import EnsembleOnDisk
 from keras_dcnn.ensemble.ensemble_comparison import COLUMNS, EnsembleComparison
-from keras_dcnn.ensemble.fusing._held_out import held_out, held_out_batches, that_count
+from keras_dcnn.ensemble.fusing._held_out import (
+    held_out,
+    held_out_batches,
+    shape_of_one_output,
+    that_count,
+)
 from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
 from keras_dcnn.ensemble.judging.calibration import calibration
 from keras_dcnn.ensemble.judging.select_members import select_members
@@ -47,8 +56,8 @@ def compare_ensembles(
     copy. Seconds are those of the fastest of four passes of `predict` over at most 1,000 samples.
 
     Args:
-        pool: A list of trained Keras classifiers with the same inputs and classes, or an
-            `Ensemble`, of which those of a weight above 0 are compared.
+        pool: A list, or a dict of names, of trained Keras classifiers with the same inputs and
+            classes, or an `Ensemble`, of which those of a weight above 0 are compared.
         data: To choose on: `(x, y)` or `(x, y, sample_weight)` of arrays, or tf.data, PyDataset,
             DataLoader with labels, which can be read again and again. Samples of weight 0 are left
             out. Where a sample may have several labels, `y` is rows of 0 and 1.
@@ -95,9 +104,11 @@ def compare_ensembles(
             "`metric` must be one for classes, or a function; got 'mse': of models that predict "
             'numbers, choose by `select_members(…, metric="mse")`.'
         )
-    numbers = [*pool.shares()] if isinstance(pool, Ensemble) else range(len(pool))
-    members = [pool.members[i] for i in numbers] if isinstance(pool, Ensemble) else pool
+    if not callable(metric):
+        check_choice("metric", metric, ("accuracy", "balanced_accuracy", "log_loss", "brier"))
+    called, members = _members_of(pool)
     uniform = Ensemble(members)
+    shape_of_one_output(members)
     check = held_out(trained_on, "give samples that were held out of the training")
     chosen_on = report = _HeldOut(uniform, data, batch_size, check)
     if report_data is not None:
@@ -114,9 +125,7 @@ def compare_ensembles(
     )
     best, count = selection.single_best, len(members)
     ways = {
-        "single": lambda: _weighted(
-            report, members, np.eye(count)[best], f"member {numbers[best]}"
-        ),
+        "single": lambda: _weighted(report, members, np.eye(count)[best], f"member {called[best]}"),
         "uniform": lambda: _weighted(report, members, np.full(count, 1 / count)),
         "greedy": lambda: _weighted(report, members, selection.weights),
         "soup": lambda: _souped(report, members, data),
@@ -130,6 +139,27 @@ def compare_ensembles(
         num_reported_on=len(report.y),
         num_shared=shared,
     )
+
+
+def _members_of(pool):
+    """What the members that count are called, and these."""
+    if isinstance(pool, EnsembleOnDisk):
+        raise TypeError("`pool` must be in memory; got an EnsembleOnDisk: give its `load()`.")
+    if not isinstance(pool, (Ensemble, Mapping, list, tuple)):
+        raise TypeError(
+            f"`pool` must be a list or dict of models, or an Ensemble; got {type(pool).__name__}."
+        )
+    if not isinstance(pool, Ensemble):
+        names, members = split_names("pool", pool)
+        return names or range(len(members)), members
+    if pool.combine == "logit":
+        raise ValueError(
+            "`pool` must be of models that end in probabilities, which all ways but one combine; "
+            "got an Ensemble of raw outputs: add a softmax or sigmoid to each."
+        )
+    numbers = [*pool.shares()]
+    names = pool.member_names or range(len(pool.members))
+    return [names[i] for i in numbers], [pool.members[i] for i in numbers]
 
 
 def _row_or_reason(name, way):
@@ -147,8 +177,8 @@ def _weighted(report, members, weights, note=None):
 
 
 def _souped(report, members, data):
-    if not members[0].compiled:
-        raise ValueError("the members are not compiled, with a loss to choose by.")
+    if not members[0].compiled or not compile_arguments(members[0])["loss"]:
+        raise ValueError("member 0 is not compiled with a loss to choose by.")
     model = copy_model(members[0], "a soup")
     model.compile(optimizer=None, loss=compile_arguments(members[0])["loss"])
     data = that_count(*data) if isinstance(data, tuple) and len(data) == 3 else data

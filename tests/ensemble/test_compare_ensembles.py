@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import tempfile
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from ensemble.averaged import compile_for_tests
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn.ensemble import compare_ensembles as compare_unchecked
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
+from keras_dcnn.ensemble.combining.ensemble_on_disk import EnsembleOnDisk
 from keras_dcnn.ensemble.ensemble_comparison import EnsembleComparison
 from keras_dcnn.ensemble.fusing.stacked_ensemble import StackedEnsemble
 from keras_dcnn.ensemble.judging.calibration import calibration
@@ -184,10 +186,11 @@ def test_several_labels_and_samples_of_weight_0():
 def test_members_of_weight_0_are_not_compared(pool):
     broken = member(9)
     broken.set_weights([np.nan * w for w in broken.get_weights()])
-    found = compare_ensembles(Ensemble([broken, *pool[:2]], weights=[0, 1, 1]), DATA, REPORT)
+    named = {"broken": broken, "one": pool[0], "other": pool[1]}
+    found = compare_ensembles(Ensemble(named, weights=[0, 1, 1]), DATA, REPORT)
     assert found.num_members == 2
     check(found, "uniform", outputs(pool[:2], REPORT[0]).mean(0), 30)
-    assert row(found, "single")["note"] in ("member 1", "member 2")
+    assert row(found, "single")["note"] in ("member one", "member other")
 
 
 def test_a_comparison_is_pickled_and_copied(comparison):
@@ -214,10 +217,23 @@ def test_data_that_the_members_saw_are_refused_to_choose_and_to_report_on(pool):
         compare_ensembles(pool[:1], DATA, REPORT, trained_on=None)
 
 
+def on_disk(pool):
+    with tempfile.TemporaryDirectory() as folder:
+        pool[0].save(f"{folder}/0.keras")
+        return EnsembleOnDisk([f"{folder}/0.keras"])
+
+
+def raw():
+    return Ensemble([keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])], "logit")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         (lambda pool: ([], DATA), ValueError, "at least one model"),
+        (lambda pool: (pool[0], DATA), TypeError, "list or dict of models.*got Sequential"),
+        (lambda pool: (on_disk(pool), DATA), TypeError, r"got an EnsembleOnDisk: give its `load"),
+        (lambda pool: (raw(), DATA), ValueError, "got an Ensemble of raw outputs: add a softmax"),
         (lambda pool: ([*pool, "m"], DATA), TypeError, "got str"),
         (lambda pool: (pool, (X, None), REPORT, "accuracy"), ValueError, "trained on 10"),
         (lambda pool: (pool, (DATA[0], None), REPORT), ValueError, "`y` must be given"),

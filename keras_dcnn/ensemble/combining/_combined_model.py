@@ -28,14 +28,14 @@ class CombinedModel(MemberOutputs, keras.Model):
             config: What `get_compile_config()` of a compiled Keras model returns.
         """
         try:
-            arguments = keras.saving.deserialize_keras_object(config)
+            arguments = keras.saving.deserialize_keras_object({**config, "optimizer": None})
         except (TypeError, ValueError) as error:  # a loss that isn't registered with Keras
             warnings.warn(
                 f"the ensemble is not compiled ({error}): call `compile` before `evaluate`.",
                 stacklevel=2,
             )
             return
-        self.compile(**{**arguments, "optimizer": None})
+        self.compile(**arguments)
 
     def compile_from_config(self, config):
         if config.get("optimizer") is None:
@@ -91,7 +91,9 @@ class CombinedModel(MemberOutputs, keras.Model):
             given = (x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
             return super().evaluate(*given, **kwargs)
         if not self.compiled:
-            raise ValueError("you must call `compile()` before `evaluate`, as some member is not.")
+            raise ValueError(
+                "the ensemble is not compiled: call `compile(loss=…)` before `evaluate`."
+            )
         count, batches = batches_as_fit_takes_them(x, y, sample_weight, batch_size, steps)
         callbacks = self._callbacks(callbacks, verbose, count)
         self.stop_evaluating = False

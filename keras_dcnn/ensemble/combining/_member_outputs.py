@@ -83,7 +83,8 @@ class MemberOutputs:
         weights = np.array([*shares.values()])
         labels, of_samples, one_class, several = [], [], [], []
         for batch, stacked in self._stacked(x, y, batch_size, steps, [*shares], weighted=True):
-            if not isinstance(stacked, np.ndarray):
+            outputs = keras.tree.flatten(stacked)
+            if len(outputs) > 1:
                 raise ValueError(
                     "`calibration` needs one output; the members have several: call "
                     "`keras_dcnn.ensemble.calibration` with the predictions of each."
@@ -92,8 +93,8 @@ class MemberOutputs:
                 raise ValueError("`y` must be given, for data without labels.")
             labels.append(to_numpy(batch[1]))
             of_samples.append(batch[2])
-            one_class.append(self._ways(stacked, weights))
-            several.append(self._ways(stacked[..., None], weights))  # each as of one unit
+            one_class.append(self._ways(outputs[0], weights))
+            several.append(self._ways(outputs[0][..., None], weights))  # each as of one unit
         labels = np.concatenate(labels)
         of_samples = None if of_samples[0] is None else np.concatenate([*map(to_numpy, of_samples)])
         ways, task = joined_batches(one_class), None

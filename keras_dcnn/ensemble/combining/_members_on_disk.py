@@ -14,12 +14,13 @@ _CHUNK = 1 << 28  # bytes of the data that are held while all members are loaded
 
 
 class MemberFile(NamedTuple):
-    """A file of weights, the configuration of its model, and a file of what it was trained on."""
+    """A file of weights, the configuration of its model, what it was trained on, and its name."""
 
     path: object
     config: dict
     checksum: str | None = None
     trained_on: object = None
+    name: str | None = None
 
     def read(self, to_keep=True):
         """The model, with its weights; what is not `to_keep` forgets how it was initialised."""
@@ -73,7 +74,8 @@ class MembersOnDisk:
         return len(self._files)
 
     def name(self, i):
-        return f"member {i}, {self._files[i].path},"
+        path, name = self._files[i].path, self._files[i].name
+        return f"member {i} `{name}`, {path}," if name else f"member {i}, {path},"
 
     def run(self, chosen, batches):
         """Each batch, (x, y, sample_weight), with the (outputs, losses) of the chosen members."""

@@ -43,9 +43,10 @@ def shapes_of(model):
     if not isinstance(input_shape, (list, tuple)) or not all(
         size is None or isinstance(size, int) for size in input_shape
     ):
+        has = "several" if input_shape else "one of a shape that Keras was not told"
         raise ValueError(
-            f"a subclassed member must have one input; `{model.name}` has several: wrap it in a "
-            "functional model, keras.Model(inputs, outputs)."
+            f"a subclassed member must have one input of a known shape; `{model.name}` has {has}: "
+            "wrap it in a functional model, keras.Model(inputs, outputs)."
         )
     input_shape = (None, *input_shape[1:])
     outputs = model.compute_output_spec(keras.KerasTensor(input_shape))

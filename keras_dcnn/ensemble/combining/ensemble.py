@@ -92,7 +92,7 @@ class Ensemble(CombinedModel):
         check_keywords(self, kwargs)
         check_choice("combine", combine, tuple(COMBINE))
         names, members = split_names("members", members)
-        members = check_members(members, combine)
+        members = check_members(members, combine, names)
         super().__init__(**kwargs)
         self.autocast = False  # the members cast what they are given, each to its own precision
         self.members = members
@@ -112,6 +112,14 @@ class Ensemble(CombinedModel):
         if self.member_names is None:
             raise ValueError("these members have no names: give `members` as a dict of them.")
         return dict(zip(self.member_names, self.members, strict=True))
+
+    @property
+    def weights(self) -> list[keras.Variable]:
+        """Those of the members that count, whose regularizers count too; `save` writes all."""
+        if "_pool" not in vars(self):  # Keras asks while it is made
+            return super().weights
+        of_members = [weight for i in self.shares() for weight in self.members[i].weights]
+        return [*{id(weight): weight for weight in of_members}.values()]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         shares = self.shares()
@@ -170,18 +178,18 @@ class Ensemble(CombinedModel):
         return cls(**{**config, "members": members})
 
 
-def check_members(members, combine):
+def check_members(members, combine, names=None):
     """The members as a list; raises unless they are models alike that can be combined so."""
     check_models("members", members, "use `weights` to count it more")
     for i, member in enumerate(members):
-        if getattr(member, "outputs", None):  # subclassed models have none
-            common_dtype(member.outputs)
-        _check_last_activation(i, member, combine)
+        check_answers(f"member {i} `{names[i] if names else member.name}`", member, combine)
     return list(members)
 
 
-def _check_last_activation(i, member, combine):
-    """Raise ValueError where the layer that makes the output shows that `combine` is wrong."""
+def check_answers(name, member, combine):
+    """Raise where outputs are no real numbers, or their layer shows that `combine` is wrong."""
+    if getattr(member, "outputs", None):  # subclassed models have none
+        common_dtype(member.outputs)
     layer = output_layer(member)
     activation = getattr(layer, "activation", None)
     if isinstance(layer, keras.layers.Softmax):
@@ -191,18 +199,18 @@ def _check_last_activation(i, member, combine):
         combine in ("probability", "geometric") or one_raw_output
     ):
         raise ValueError(
-            f"combine={combine!r} needs probabilities; member {i} `{member.name}` ends in a linear "
-            "layer: use combine='logit', or add a softmax or sigmoid."
+            f"combine={combine!r} needs probabilities; {name} ends in a linear layer: use "
+            "combine='logit', or add a softmax or sigmoid."
         )
     several = activation is keras.activations.sigmoid and shapes_of(member)[1][-1] != 1
     if combine in ("vote", "geometric") and several:
         raise ValueError(
-            f"combine={combine!r} takes an image to have one class; member {i} `{member.name}` "
-            f"ends in {shapes_of(member)[1][-1]} sigmoids, one for each of several labels "
-            "(multi-label): use combine='probability'."
+            f"combine={combine!r} takes an image to have one class; {name} ends in "
+            f"{shapes_of(member)[1][-1]} sigmoids, one for each of several labels (multi-label): "
+            "use combine='probability'."
         )
     if combine == "logit" and activation in (keras.activations.softmax, keras.activations.sigmoid):
         raise ValueError(
-            f"combine='logit' needs raw outputs; member {i} `{member.name}` ends in "
-            f"{activation.__name__}: use combine='probability' or 'geometric'."
+            f"combine='logit' needs raw outputs; {name} ends in {activation.__name__}: use "
+            "combine='probability' or 'geometric'."
         )

@@ -4,7 +4,7 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from keras_dcnn._structure.architecture import without_names
 from keras_dcnn.ensemble.combining._combination import COMBINE
 from keras_dcnn.ensemble.combining._combined_model import CombinedModel
 from keras_dcnn.ensemble.combining._members_on_disk import MemberFile, MembersOnDisk
-from keras_dcnn.ensemble.combining._models import shapes_of
-from keras_dcnn.ensemble.combining.ensemble import Ensemble, check_members
+from keras_dcnn.ensemble.combining._models import in_order, shapes_of, split_names
+from keras_dcnn.ensemble.combining.ensemble import Ensemble, check_answers
 
 
 class EnsembleOnDisk(CombinedModel):
@@ -39,10 +39,11 @@ class EnsembleOnDisk(CombinedModel):
 
     Args:
         files: A directory that `CheckpointEnsemble`, `train_from_seeds` or
-            `CrossValidationEnsemble` wrote, or a list of `.keras` files.
+            `CrossValidationEnsemble` wrote, or a list of `.keras` files, or a dict of names.
         combine: As for `Ensemble`.
-        weights: One number ≥ 0 per member, or None for equal weights. Members of weight 0 are not
-            run, and may be missing or damaged: they are left out then.
+        weights: One number ≥ 0 per member, a list or a dict of their names, or None for equal
+            weights. Members of weight 0 are not run, and may be missing or damaged: they are left
+            out then.
         max_loaded: Number of members in memory at a time, ≥ 1. With fewer than there are
             architectures, graphs are compiled again.
         damaged: What a missing or damaged file does: `"raise"`, or `"skip"` to go on with the
@@ -77,9 +78,12 @@ class EnsembleOnDisk(CombinedModel):
 
     def __init__(
         self,
-        files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        files: str
+        | os.PathLike[str]
+        | Sequence[str | os.PathLike[str]]
+        | Mapping[str, str | os.PathLike[str]],
         combine: str = "probability",
-        weights: Sequence[float] | None = None,
+        weights: Sequence[float] | Mapping[str, float] | None = None,
         max_loaded: int = 1,
         damaged: str = "raise",
     ) -> None:
@@ -118,6 +122,8 @@ class EnsembleOnDisk(CombinedModel):
     def load(self) -> Ensemble:
         """All members in memory, as an `Ensemble`."""
         models = [member.read() for member in self._members]
+        if self._members[0].name:
+            models = {member.name: m for member, m in zip(self._members, models, strict=True)}
         ensemble = Ensemble(models, combine=self.combine, weights=self.member_weights)
         if self._compile_config_of_members:
             ensemble.compile_for_evaluation(self._compile_config_of_members)
@@ -148,6 +154,8 @@ def _make(given, compile_config):
 
 def _find(files, weights, damaged):
     """The members that are whole, their weights, and how the first of them was compiled."""
+    names, files = split_names("files", files)
+    weights = in_order("weights", weights, names)
     if isinstance(files, (str, os.PathLike)):
         listed = listed_members(as_path("files", files))
     else:
@@ -158,7 +166,8 @@ def _find(files, weights, damaged):
     whole, kept = [], []
     for i, one in enumerate(listed):
         try:
-            whole.append((_in_archive if isinstance(one, Path) else _in_directory)(one))
+            member, config = (_in_archive if isinstance(one, Path) else _in_directory)(one)
+            whole.append((member._replace(name=names[i] if names else None), config))
             kept.append(weights[i] if weights else 1.0)
         except DamagedMemberError as error:
             if weights and not weights[i]:
@@ -166,8 +175,11 @@ def _find(files, weights, damaged):
             if damaged == "raise":
                 raise
             warnings.warn(f"left out of the ensemble: {error}", stacklevel=3)
-    if not whole:
-        raise ValueError(f"there must be at least one member; all of {files} are damaged.")
+    if not any(kept):
+        counting = " that count" if whole else ""
+        raise ValueError(
+            f"there must be at least one member; all{counting} of {files} are damaged."
+        )
     kept = check_shares("weights", kept if weights else None, len(kept), "member")
     return [member for member, _ in whole], kept, whole[0][1]
 
@@ -202,7 +214,8 @@ def _check_architectures(members, combine):
     """Read one member of each, at most two at a time; return the first's names of outputs."""
     shapes, names = None, None
     for member in {without_names(member.config): member for member in members[::-1]}.values():
-        (model,) = check_members([member.read(to_keep=False)], combine)
+        model = member.read(to_keep=False)
+        check_answers(f"the member {member.path}", model, combine)
         found = shapes_of(model)
         if shapes not in (None, found):
             raise ValueError(

@@ -95,7 +95,8 @@ class LateFusion(Ensemble):
         check = held_out(trained_on, _WAY_OUT)
         parts = []
         for x_batch, y_batch, weights in held_out_batches(x, y, None, check, sample_weight):
-            parts.append((self.predict_members(x_batch), y_batch, weights))
+            (of_one_output,) = keras.tree.flatten(self.predict_members(x_batch))
+            parts.append((of_one_output, y_batch, weights))
         predictions, labels, weights = zip(*parts, strict=True)
         return self.learn_weights_from(
             np.concatenate(predictions, axis=1),

@@ -173,6 +173,12 @@ def test_what_comes_after_the_last_named_activation_counts():
 SAME = member()
 
 
+class SaysItIsBuilt(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.built = True
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -190,6 +196,7 @@ SAME = member()
         (lambda: Ensemble([member(), member(units=4)]), ValueError, "member 1 .*None, 4"),
         (lambda: Ensemble([member(), member(inputs=5)]), ValueError, "member 1 .*None, 5"),
         (lambda: Ensemble([SAME, SAME]), ValueError, "is given twice"),
+        (lambda: Ensemble([SaysItIsBuilt()]), ValueError, "one of a shape that Keras was not told"),
         (lambda: Ensemble([member("linear")]), ValueError, "needs probabilities; member 0"),
         (lambda: Ensemble([member()], "logit"), ValueError, "ends in softmax"),
         (
@@ -201,7 +208,7 @@ SAME = member()
         ),
         (lambda: Ensemble([member("linear", 1)], "vote"), ValueError, "needs probabilities"),
         (lambda: Ensemble(member()), TypeError, "must be a list of models; got Sequential"),
-        (lambda: Ensemble([member()], weights="x"), ValueError, "must be a finite number"),
+        (lambda: Ensemble([member()], weights="x"), ValueError, "one number per member"),
         (lambda: Ensemble([member()], "mean"), ValueError, "`combine` must be one of"),
         (lambda: Ensemble([member()], weights=[1, 2]), ValueError, "one number per member, 1"),
         (lambda: Ensemble([member()], weights=[-1]), ValueError, "at least 0"),

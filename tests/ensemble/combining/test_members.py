@@ -16,8 +16,8 @@ X = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
 Y = np.arange(6) % 3
 
 
-def member(activation="softmax", units=3, dtype=None, nan=False):
-    dense = keras.layers.Dense(units, activation, dtype=dtype)
+def member(activation="softmax", units=3, dtype=None, nan=False, penalty=None):
+    dense = keras.layers.Dense(units, activation, dtype=dtype, kernel_regularizer=penalty)
     model = keras.Sequential([keras.Input((4,)), dense])
     if nan:
         model.set_weights([weight * np.nan for weight in model.get_weights()])
@@ -151,12 +151,83 @@ def test_of_a_member_of_weight_0_nothing_is_asked(backend, tmp_path):
         np.testing.assert_allclose(loaded.serve(X), predict(good), atol=1e-6)
 
 
+@pytest.mark.every_backend
+def test_a_member_of_weight_0_adds_no_penalty_to_a_model_around(backend, tmp_path):
+    bad, good = member(nan=True, penalty="l2"), member(penalty="l2")
+    ensemble = Ensemble([bad, good], weights=[0, 1])
+    around = compile_for_tests(keras.Sequential([keras.Input((4,)), ensemble]), "sgd")
+    kernel = good.get_weights()[0].astype("float64")
+    expected = 0.01 * (kernel**2).sum() - np.log(each([good])[0][range(6), Y]).mean()
+    assert around.evaluate(X, Y, verbose=0)[0] == pytest.approx(expected, rel=1e-5)
+    assert len(around.get_weights()) == 2  # those that count
+    history = around.fit(X, Y, batch_size=6, verbose=0).history
+    assert history["loss"] == pytest.approx([expected], rel=1e-5)
+    assert np.abs(good.get_weights()[0] - kernel).max() > 0
+    ensemble.save(tmp_path / "e.keras")  # all of them
+    loaded = keras.saving.load_model(tmp_path / "e.keras")
+    assert np.isnan(loaded.members[0].get_weights()[0]).all()
+    ensemble.member_weights = [1, 1]
+    assert len(around.get_weights()) == 4
+
+
 def test_a_file_of_weight_0_may_be_missing(tmp_path):
     model = member()
     model.save(tmp_path / "0.keras")
     files = [tmp_path / "0.keras", tmp_path / "missing.keras"]
     ensemble = EnsembleOnDisk(files, weights=[2, 0])
     np.testing.assert_allclose(predict(ensemble), predict(model), atol=1e-6)
+    files = {"one": files[0], "other": files[1]}
+    with pytest.warns(UserWarning, match="left out"):  # noqa: SIM117
+        with pytest.raises(ValueError, match=r"all that count of .* are damaged"):
+            EnsembleOnDisk(files, weights={"one": 0, "other": 1}, damaged="skip")
+
+
+def test_names_of_members_on_disk(tmp_path):
+    members = [member(), member(nan=True), member("linear")]
+    paths = [tmp_path / f"{i}.keras" for i in range(3)]
+    for model, path in zip(members, paths, strict=True):
+        model.save(path)
+    files = {"resnet": paths[0], "gone": tmp_path / "gone.keras", "bad": paths[1]}
+    with pytest.warns(UserWarning, match="left out"):
+        ensemble = EnsembleOnDisk(files, damaged="skip")
+    assert list(ensemble.load().named_members) == ["resnet", "bad"]
+    with pytest.raises(ValueError, match=r"member 1 `bad`, .*1\.keras, predicts NaN"):
+        predict(ensemble)
+    ensemble = EnsembleOnDisk(files, weights={"bad": 0, "gone": 0, "resnet": 1})
+    np.testing.assert_allclose(predict(ensemble), predict(members[0]), atol=1e-6)
+    with pytest.raises(ValueError, match=r"the member .*2\.keras ends in a linear layer"):
+        EnsembleOnDisk(paths)
+    with pytest.raises(ValueError, match="member 1 `b` ends in a linear layer"):
+        Ensemble({"a": members[0], "b": members[2]})
+
+
+def own_loss(y, p):
+    return keras.ops.mean(p)
+
+
+class OwnSGD(keras.optimizers.SGD):
+    pass
+
+
+def test_what_an_ensemble_is_compiled_with():
+    model = member()
+    model.compile("sgd", own_loss)
+    with pytest.warns(UserWarning, match="not compiled .*own_loss"):
+        ensemble = Ensemble([model])
+    with pytest.raises(ValueError, match="the ensemble is not compiled: call `compile"):
+        ensemble.evaluate(X, Y, verbose=0)
+    model.compile(OwnSGD(0.1), "sparse_categorical_crossentropy")  # no optimizer is needed
+    expected = -np.log(each([model])[0][range(6), Y]).mean()
+    found = Ensemble([model]).evaluate(X, Y, verbose=0)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_dict_of_one_output_is_judged():
+    x = keras.Input((4,))
+    models = [keras.Model(x, {"y": keras.layers.Dense(3, "softmax")(x)}) for _ in range(2)]
+    found = Ensemble(models).calibration(X, Y)["probability"]
+    p = np.mean([model.predict(X, verbose=0)["y"] for model in models], axis=0)
+    assert found.accuracy == pytest.approx((p.argmax(1) == Y).mean())
 
 
 @pytest.mark.every_backend

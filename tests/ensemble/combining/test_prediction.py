@@ -290,7 +290,7 @@ def test_errors_of_data():
     ensemble = Ensemble([member()])
     with pytest.raises(ValueError, match="`y` must be given"):
         ensemble.calibration(X)
-    with pytest.raises(ValueError, match="must call `compile\\(\\)`"):
+    with pytest.raises(ValueError, match="not compiled: call `compile"):
         ensemble.evaluate(X, Y, verbose=0)
 
 
