@@ -1,0 +1,99 @@
+"""Labelled images of every kind of data, batch by batch: those that count, with their classes."""
+
+import numpy as np
+
+from keras_dcnn._keras.fitting import batches_as_fit_takes_them
+from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.ends import check_ends
+from keras_dcnn._reading.labels import as_numbers
+from keras_dcnn._reading.rows import Rows, as_arrays, check_lengths, named
+
+
+class LabelledImages:
+    """`(x, y)` or `(x, y, sample_weight)`, of arrays or in batches; samples of weight 0 left out.
+
+    Of arrays, which are sliced and never read whole, labels and weights are checked at once.
+    `bound` is how many samples there are at most, and `num_classes` the columns of one-hot labels,
+    or the highest label and one; both as far as is known by what was read, as is `one_hot`.
+    """
+
+    def __init__(self, data, batch_size):
+        self.num_classes, self.bound, self.one_hot = 0, None, False
+        self._data, self._is_arrays = data, isinstance(data, (tuple, list))
+        check_ends("the data", data)
+        if self._is_arrays:
+            if len(data) not in (2, 3):
+                raise ValueError(
+                    f"the data must be (x, y) or (x, y, sample_weight); got {len(data)}."
+                )
+            arrays = as_arrays(tuple(data))
+            check_lengths(named(arrays))
+            self._labels(arrays[1])
+            weights = _weights(*arrays[2:])
+            self.bound = len(arrays[1]) if weights is None else int((weights != 0).sum())
+            self._data = Rows(arrays, None, batch_size)
+            self.num_batches = self._data.num_batches
+
+    def __iter__(self):
+        """Yield (x, classes, sample_weight or None) of the samples that count of each batch."""
+        for x, y, weights in self._read():
+            if y is None:
+                raise ValueError("the data must be labelled images, (x, y); got no labels.")
+            x, y, weights = as_array(x), self._labels(as_array(y)), _weights(weights)
+            if weights is None or weights.all():
+                yield x, y, weights
+            elif weights.any():
+                yield x[weights != 0], y[weights != 0], weights[weights != 0]
+
+    def _read(self):
+        if self._is_arrays:
+            for i in range(self.num_batches):
+                yield (*self._data[i], None)[:3]
+            return
+        self.num_batches, batches = batches_as_fit_takes_them(self._data)
+        for batch in batches:
+            if self.bound is None and self.num_batches:
+                self.bound = self.num_batches * len(batch[0])
+            yield batch
+
+    def _labels(self, y):
+        classes, count = class_numbers(y)
+        self.num_classes = max(self.num_classes, count)
+        self.one_hot = y.ndim == 2 and y.shape[1] > 1
+        return classes
+
+
+def class_numbers(y):
+    """Labels as numbers of classes (samples,), and how many classes they know of."""
+    y = as_numbers("y", y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        if not (np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()):
+            raise ValueError(
+                f"`y` must be classes, whole numbers or one-hot rows; got rows of shape {y.shape} "
+                "that are not 0 but for one 1: fine-tuning is for one class a sample."
+            )
+        return y.argmax(1), y.shape[1]
+    y = y.reshape(len(y), -1)
+    if y.shape[1] != 1:
+        raise ValueError(f"`y` must be (samples,) or one-hot rows; got shape {y.shape}.")
+    wrong = ~((y >= 0) & (y == np.floor(y)))
+    if wrong.any():
+        raise ValueError(
+            f"`y` must be classes, whole numbers from 0; got {y[wrong][0]}: number the classes, as "
+            "`np.unique(y, return_inverse=True)[1]` does."
+        )
+    return y[:, 0].astype("int64"), int(y.max(initial=-1)) + 1
+
+
+def _weights(weights=None):
+    """Weights of samples as float64 (samples,), or None; ValueError for what are none."""
+    if weights is None:
+        return None
+    weights = as_array(weights).astype("float64")
+    weights = weights.reshape(len(weights), -1)
+    if weights.shape[1] != 1 or not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError(
+            "`sample_weight` must be a finite number ≥ 0 for each sample; got shape "
+            f"{weights.shape}, from {weights.min()} to {weights.max()}."
+        )
+    return weights[:, 0]
