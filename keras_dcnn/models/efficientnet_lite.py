@@ -1,6 +1,8 @@
 """efficientnet_lite: networks trained on ImageNet, small enough for a laptop's processor."""
 
+import numbers
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ import keras
 
 from keras_dcnn._checks import as_path, check_choice, check_count, check_flag
 from keras_dcnn._files.torch_tensors import read_tensors
-from keras_dcnn.models._efficientnet_lite_layers import CLASSES_KERNEL, VARIANTS, features
+from keras_dcnn.models._efficientnet_lite_layers import VARIANTS, features, set_initializers
 from keras_dcnn.models._efficientnet_lite_weights import give_tensors, imagenet_tensors
 
 _POOLING = {
@@ -96,10 +98,11 @@ def efficientnet_lite(
     elif pooling is not None:
         x = _POOLING[pooling](name=f"{pooling}_pool")(x)
     model = keras.Model(images, x, name=name or f"efficientnet_{variant}")
+    set_initializers(model, draw=weights is None)
     if tensors is not None:
         give_tensors(model, VARIANTS[variant], tensors, source)
     elif source is not None:
-        model.load_weights(source)
+        _load(model, source)
     return model
 
 
@@ -110,7 +113,7 @@ def _top(x, dropout, classes, activation):
     return keras.layers.Dense(
         classes,
         activation=activation,
-        kernel_initializer=CLASSES_KERNEL,
+        kernel_initializer="zeros",
         dtype=keras.config.dtype_policy().variable_dtype,
         name="predictions",
     )(x)
@@ -130,6 +133,21 @@ def _tensors(variant, weights):
     return path, read_tensors(path)
 
 
+def _load(model, path):
+    """Give the model the weights of a file of Keras's; ValueError where it is of another model."""
+    try:
+        with warnings.catch_warnings():
+            # Keras would leave what the file has not as it is, and only warn.
+            warnings.filterwarnings("error", message="Skipping")
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
+        raise ValueError(
+            f"a file of Keras's must have the weights of the model that is asked for; {path} has "
+            "not: give `variant`, `include_top`, `pooling` and `classes` as they were when it was "
+            "written."
+        ) from error
+
+
 def _check_top(weights, include_top, pooling, classes, activation):
     if pooling is not None:
         check_choice("pooling", pooling, tuple(_POOLING))
@@ -146,7 +164,10 @@ def _check_top(weights, include_top, pooling, classes, activation):
             f"`classes` must be 1000 with the weights of ImageNet; got {classes}: give "
             "include_top=False and put your own classes on the features."
         )
-    if activation not in ("softmax", None):
+    if keras.activations.get(activation) not in (
+        keras.activations.softmax,
+        keras.activations.linear,
+    ):
         raise ValueError(
             f'`classifier_activation` must be "softmax" or None with trained weights; got '
             f"{activation!r}."
@@ -160,16 +181,16 @@ def _input_shape(given, side, weights):
         return (3, side, side) if first else (side, side, 3)
     shape = tuple(given) if isinstance(given, (tuple, list)) else ()
     sides, channels = (shape[1:], shape[:1]) if first else (shape[:-1], shape[-1:])
-    if len(shape) != 3:
+    least = [(n, 32) for n in sides if n is not None] + [(n, 1) for n in channels]
+    fits = all(isinstance(n, numbers.Integral) and n >= minimum for n, minimum in least)
+    if len(shape) != 3 or not fits:
         order = "(channels, height, width)" if first else "(height, width, channels)"
-        raise ValueError(f"`input_shape` must be {order}; got {given!r}.")
-    for one in sides:
-        if one is not None:
-            check_count("input_shape's height and width", one, minimum=32)
-    check_count("input_shape's channels", channels[0])
+        raise ValueError(
+            f"`input_shape` must be {order}, sides of at least 32 pixels or None; got {given!r}."
+        )
     if weights is not None and channels != (3,):
         raise ValueError(
             f"`input_shape` must have the 3 channels of RGB with trained weights; got {given!r}: "
             "repeat a single channel three times, as keras.ops.repeat does."
         )
-    return shape
+    return tuple(None if n is None else int(n) for n in shape)
