@@ -13,7 +13,8 @@ def estimator_head(head, outputs, layer):
     """The head of an estimator, or of the default for None; None for what is no estimator."""
     on_features = layer is not None
     head = _default(on_features) if head is None else head
-    if not all(hasattr(head, name) for name in ("fit", "predict", "get_params")):
+    methods = ("fit", "predict", "get_params")
+    if isinstance(head, type) or not all(hasattr(head, name) for name in methods):
         return None
     return EstimatorHead(head, outputs, on_features)
 
@@ -122,10 +123,11 @@ def set_estimator(stacked, learner, layer):
 
 def _replace_head(head, layer):
     """Set the Dense layer of an estimator to that of its next fit, of the same size."""
-    if layer is None:
+    if layer is None or layer.units != head.units:
+        now = f"has {layer.units}" if layer else "is not linear"
         raise ValueError(
-            "the estimator was linear when it was fitted first, and is not now: make a new "
-            "StackedEnsemble for it."
+            f"the head became a layer of {head.units} outputs when it was fitted first, and {now} "
+            "now: make a new StackedEnsemble for it."
         )
     head.activation = layer.activation
     head.set_weights(layer.get_weights())

@@ -20,7 +20,8 @@ from keras_dcnn.ensemble.judging._predictions import (
 _NOT_TOLD = (
     "these samples must not be among those that the members were trained on; to have that checked, "
     "say which those were: trained_on=x_train, or for members in a directory "
-    "trained_on=EnsembleOnDisk(directory).trained_on."
+    "trained_on=EnsembleOnDisk(directory).trained_on, unless that is None, as after training on "
+    "data sets."
 )
 
 
@@ -56,10 +57,11 @@ def held_out_batches(x, y, batch_size, check, sample_weight=None):
     if are_arrays(x):
         check(x)
     batches = batches_as_fit_takes_them(x, y, sample_weight, batch_size)[1]
-    yield from batches_that_count(_checked(batches, None if are_arrays(x) else check))
+    yield from batches_that_count(with_labels(batches, None if are_arrays(x) else check))
 
 
-def _checked(batches, check):
+def with_labels(batches, check=None):
+    """The batches, whose inputs are checked; ValueError where they have no labels."""
     for batch in batches:
         if check:
             check(batch[0])
@@ -110,7 +112,7 @@ def members_predictions(members, predictions):
     return predictions
 
 
-def counted_rows(members, predictions, y, sample_weight):
+def counted_rows(members, predictions, y=None, sample_weight=None):
     """Rows of what the members predicted, labels and weights, of the samples that count."""
     predictions = members_predictions(members, predictions)
     wrong = ~np.isfinite(predictions)

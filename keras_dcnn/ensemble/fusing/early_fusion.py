@@ -1,5 +1,6 @@
 """EarlyFusion: the features of several networks, concatenated, under one head."""
 
+import inspect
 import os
 from collections.abc import Sequence
 from typing import Any, Self
@@ -9,17 +10,18 @@ import numpy as np
 
 from keras_dcnn._checks import check_flag, check_keywords
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
-from keras_dcnn._reading.rows import are_arrays
 from keras_dcnn.ensemble.combining._models import check_models, config_without_optimizer, shapes_of
 from keras_dcnn.ensemble.fusing._features import Features
 from keras_dcnn.ensemble.fusing._heads import (
     as_keras_file,
     check_head_targets,
+    check_trainable,
     keras_head,
     output_layer_for,
     train_head,
+    with_validation,
 )
-from keras_dcnn.ensemble.fusing._held_out import batches_that_count
+from keras_dcnn.ensemble.fusing._held_out import batches_that_count, with_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -115,8 +117,10 @@ class EarlyFusion(keras.Model):
     def fit(
         self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
     ) -> keras.callbacks.History:
-        if self.compiled and are_arrays(y):
-            check_head_targets(self, self._features.size, y)
+        if self.compiled:
+            given = inspect.signature(super().fit).bind_partial(x, y, *args, **kwargs).arguments
+            more = (given.get("sample_weight"), given.get("validation_data"))
+            check_head_targets(self, self._features.size, y, *more)
         return super().fit(x, y, *args, **kwargs)
 
     def features(
@@ -163,16 +167,17 @@ class EarlyFusion(keras.Model):
                 "has train_networks=True: call `fit`."
             )
 
+        check_trainable(self)
+
         def read(*data):
             batches = batches_as_fit_takes_them(*data, batch_size=batch_size)[1]
-            return self._features.read(batches_that_count(batches))
+            return self._features.read(batches_that_count(with_labels(batches)))
 
-        if validation_data is not None:
-            given = validation_data if isinstance(validation_data, tuple) else (validation_data,)
-            validation_data = read(*given)
-        rows, y, sample_weight = read(x, y, sample_weight)
-        given = {"sample_weight": sample_weight, "validation_data": validation_data}
-        return train_head(self, rows, y, {**given, "batch_size": batch_size, **fit_arguments})
+        given = with_validation({"validation_data": validation_data, **fit_arguments}, read)
+        rows, y, weights = read(x, y, sample_weight)
+        return train_head(
+            self, rows, y, {"sample_weight": weights, "batch_size": batch_size} | given
+        )
 
     def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         super().save(as_keras_file(self, filepath), *args, **kwargs)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
 import keras
@@ -109,11 +110,8 @@ class StackedEnsemble(CombinedModel):
                 "`members` must predict (batch, classes) to be stacked; member 0 "
                 f"`{members[0].name}` predicts {shape}: use Ensemble."
             )
-
-        learner, hidden = (
-            estimator_head(head, classes, layer),
-            _heads.hidden_head(members[0], classes),
-        )
+        learner = estimator_head(head, classes, layer)
+        hidden = _heads.hidden_head(members[0], classes)
         head = learner.learner if learner else _heads.keras_head(head, features.size, hidden)
         super().__init__(**kwargs)
         self.members, self.head, self.layer, self.estimator = members, head, layer, None
@@ -139,8 +137,8 @@ class StackedEnsemble(CombinedModel):
                 `CrossValidationEnsemble`, of which `bags()` are the members.
             y: Labels, whole numbers, one-hot rows, or for several labels rows of 0 and 1; for a
                 regressor the values; for a Keras head what its loss takes.
-            **fit_arguments: What `fit` of the head takes more, such as `epochs` of Keras's; of
-                `sample_weight`, samples of 0 are left out, and may be NaN.
+            **fit_arguments: What `fit` of the head takes more, such as `epochs`; `validation_data`
+                of the same kind. Samples of the `sample_weight` 0 are left out, and may be NaN.
 
         Returns:
             This ensemble; `history` has what a Keras head recorded.
@@ -150,8 +148,9 @@ class StackedEnsemble(CombinedModel):
                 "`fit_predictions` needs a head on predictions; this one takes features of "
                 f"{self.layer!r}: call `fit` with held-out images."
             )
+        read = partial(counted_rows, self.members)
         weights = fit_arguments.pop("sample_weight", None)
-        self._fit_rows(*counted_rows(self.members, predictions, y, weights), fit_arguments)
+        self._fit_rows(*read(predictions, y, weights), _heads.with_validation(fit_arguments, read))
         return self
 
     def fit(
@@ -178,14 +177,23 @@ class StackedEnsemble(CombinedModel):
         Returns:
             This ensemble; `history` has what a Keras head recorded.
         """
+        if self.learner is None:
+            _heads.check_trainable(self)
         check, weights = held_out(trained_on, _WAY_OUT), fit_arguments.pop("sample_weight", None)
-        batches = held_out_batches(x, y, batch_size, check, weights)
-        self._fit_rows(*self._features.read(batches), fit_arguments)
+
+        def read(x, y=None, weights=None):
+            return self._features.read(held_out_batches(x, y, batch_size, check, weights))
+
+        self._fit_rows(*read(x, y, weights), _heads.with_validation(fit_arguments, read))
         return self
 
     def save(self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         self._check_keras_head("save")  # Keras would empty the file before it asks for the config
         super().save(_heads.as_keras_file(self, filepath), *args, **kwargs)
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        self._check_keras_head("export")
+        super().export(*args, **kwargs)
 
     def __reduce__(self) -> Any:
         if self.learner is None:

@@ -1,6 +1,7 @@
 """EarlyFusion: features as the formulas say, a head that alone is trained, and plain errors."""
 
 import copy
+import functools
 import pickle
 
 import keras
@@ -123,15 +124,24 @@ def test_fit_head_runs_each_network_once_per_sample_and_takes_batches():
 
 
 @pytest.mark.every_backend
-def test_labels_outside_the_classes_are_refused_before_training():
+def test_labels_outside_the_classes_are_refused_before_training(monkeypatch):
     fusion = compiled(EarlyFusion([network()], 3, layer="pooled"))
     for train in (fusion.fit, fusion.fit_head):
         for wrong in (Y + 1, Y - 1):
             with pytest.raises(ValueError, match="`y` must be whole numbers from 0 to 2"):
                 train(X, wrong, verbose=0)
-    with pytest.raises(ValueError, match="`y` must be whole numbers from 0 to 2"):
-        fusion.fit_head(X, Y, validation_data=(X, Y + 1), verbose=0)
+        with pytest.raises(ValueError, match="in `validation_data`, `y` must be whole numbers"):
+            train(X, Y, validation_data=(X, Y + 1), verbose=0)
+    with pytest.raises(ValueError, match="in `validation_data`, `y` must be given"):
+        fusion.fit_head(X, Y, validation_data=(X,), verbose=0)
+    with pytest.raises(ValueError, match=r"^`y` must be given"):
+        fusion.fit_head(X, verbose=0)
     assert int(keras.ops.convert_to_numpy(fusion.optimizer.iterations)) == 0
+    monkeypatch.setattr(keras.Model, "fit", functools.wraps(keras.Model.fit)(lambda *_, **__: 1))
+    y, weights = np.where(np.arange(12) < 2, -1, Y), (np.arange(12) >= 2).astype("float32")
+    assert fusion.fit(X, y, sample_weight=weights, validation_data=(X, y, weights)) == 1
+    with pytest.raises(ValueError, match="in `validation_data`, `y` must be whole numbers"):
+        fusion.fit(X, Y, None, 1, 0, None, 0.0, (X, y))  # by their places
 
 
 def test_several_labels_are_refused_by_a_softmax_and_learnt_by_sigmoids():
@@ -274,6 +284,7 @@ SAME = network()
         (lambda: EarlyFusion([subclassed()], 3, layer="dense"), ValueError, "Custom with a `call`"),
         (lambda: EarlyFusion([two_outputs()], 3), ValueError, "must have one output"),
         (lambda: EarlyFusion([network()], 0), ValueError, "`head` must be a whole number"),
+        (lambda: EarlyFusion([network()], None), ValueError, "of units or a Keras layer.*got None"),
         (
             lambda: EarlyFusion(
                 [network()], keras.Sequential([keras.Input((7,)), keras.layers.Dense(2)])

@@ -235,7 +235,7 @@ def test_other_heads_predict_in_numpy_and_refuse_what_needs_keras(head, tmp_path
     assert (tmp_path / "s.keras").read_text() == "what was there"
     with pytest.raises(ValueError, match="not yet been built"):  # Keras's own error
         stacked.save_weights(tmp_path / "s.weights.h5")
-    with pytest.raises(ValueError, match="built"):
+    with pytest.raises(ValueError, match="`export` needs a head that is a Keras layer"):
         stacked.export(tmp_path / "s")
 
 
@@ -480,6 +480,33 @@ else:
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), predict(stacked), rtol=1e-5)
 
 
+def test_validation_data_are_of_the_kind_that_is_fitted_on():
+    stacked = StackedEnsemble(members(), 4)
+    with pytest.raises(ValueError, match="has no loss and no optimizer"):
+        fit(stacked, X, labels(3))
+    compile_for_tests(stacked, "sgd", metrics=())
+    rows = stacked.predict_members(X)
+    for train, given in ((fit, (stacked, X)), (StackedEnsemble.fit_predictions, (stacked, rows))):
+        data = (given[1], labels(3))
+        train(*given, labels(3), validation_data=data, epochs=1, verbose=0, batch_size=60)
+        expected = -np.log(predict(stacked)[range(60), labels(3)]).mean()
+        assert stacked.history.history["val_loss"] == pytest.approx([expected], rel=1e-4)
+        with pytest.raises(ValueError, match="in `validation_data`, `y` must be whole numbers"):
+            train(*given, labels(3), validation_data=(given[1], labels(3) + 1), verbose=0)
+    with pytest.raises(ValueError, match="in `validation_data`, `predictions` must be numbers of"):
+        stacked.fit_predictions(rows, labels(3), validation_data=Batches(), verbose=0)
+
+
+def test_an_estimator_that_is_fitted_again_keeps_its_size():
+    stacked = StackedEnsemble([member(2, activation="linear")], Lasso(1e-4))
+    rows = np.random.default_rng(0).random((1, 12, 2))
+    stacked.fit_predictions(rows, rows[0, :, 0])
+    with pytest.raises(
+        ValueError, match="a layer of 1 outputs when it was fitted first, and has 2"
+    ):
+        stacked.fit_predictions(rows, rows[0])
+
+
 def nan_member():
     one = member()
     one.set_weights([np.full_like(w, np.nan) for w in one.get_weights()])
@@ -507,7 +534,13 @@ NAN[1, 4] = np.nan
         ),
         (lambda s: StackedEnsemble([maps()]), ValueError, r"must predict \(batch, classes\)"),
         (lambda s: StackedEnsemble(members(), LinearSVC()), ValueError, "have `predict_proba`"),
-        (lambda s: StackedEnsemble(members(), "svm"), ValueError, "`head` must be a whole number"),
+        (lambda s: StackedEnsemble(members(), "svm"), ValueError, "a number of units or .*'svm'"),
+        (
+            lambda s: StackedEnsemble(members(), LinearSVC),
+            ValueError,
+            r"LogisticRegression\(\); got",
+        ),
+        (lambda s: s.export("s"), ValueError, "not fitted yet"),
         (lambda s: StackedEnsemble(members(), leyer=1), TypeError, "unknown argument `leyer`"),
         (lambda s: predict(s), ValueError, "not fitted yet"),
         (lambda s: s(X), ValueError, "not fitted yet"),
