@@ -54,7 +54,10 @@ def tensors_at(model, blocks):
 
 
 def model_to(model, ends):
-    """A model from the inputs of `model` to the values of these numbers; layers are shared."""
+    """A model from the inputs of `model` to the values of these numbers; layers are shared.
+
+    One input or output is none of a list.
+    """
     calls = calls_of(model)
     inputs = [keras.Input(batch_shape=one.shape, dtype=one.dtype) for one in model.inputs]
     values = dict(zip(calls.inputs, inputs, strict=True))
@@ -62,9 +65,9 @@ def model_to(model, ends):
         if not set(ends) - set(values):
             break
         call.run(values)
-    if len(inputs) == 1:
-        inputs = inputs[0]
-    return keras.Model(inputs, [values[end] for end in ends], name=model.name)
+    outputs = [values[end] for end in ends]
+    inputs, outputs = (one[0] if len(one) == 1 else one for one in (inputs, outputs))
+    return keras.Model(inputs, outputs, name=model.name)
 
 
 def _segments(calls):
