@@ -4,4 +4,6 @@ Only what starts from a network that was trained on other data lives here. Each 
 does to the network: measure it, read its features, or train it.
 """
 
-__all__: list[str] = []
+from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
+
+__all__ = ["layerwise_optimizer"]
