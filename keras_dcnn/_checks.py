@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import operator
 import os
 import warnings
 from pathlib import Path
@@ -43,20 +44,29 @@ def _plain(value):
 
 def check_choice(name, value, choices):
     """Raise ValueError unless `value` is one of `choices`."""
-    if value not in choices:
+    if not (value is None or np.isscalar(value)) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"`{name}` must be one of {listed}; got {value!r}.")
 
 
 def is_number(value):
     """True for a finite real number, NumPy's included; booleans are not numbers here."""
-    return (
-        not isinstance(value, bool)
-        and hasattr(value, "__float__")
-        and getattr(value, "ndim", 0) == 0
-        and not isinstance(value, str)
-        and math.isfinite(value)
-    )
+    if isinstance(value, (bool, str, np.complexfloating)) or getattr(value, "ndim", 0):
+        return False
+    try:
+        return math.isfinite(value)
+    except (OverflowError, TypeError, ValueError):  # 10**400, and arrays of texts
+        return False
+
+
+def is_whole(value):
+    """True for a whole number, NumPy's and tensors included; not for booleans and arrays."""
+    if isinstance(value, (bool, np.bool_)) or getattr(value, "ndim", 0):
+        return False
+    try:
+        return operator.index(value) is not None
+    except (AttributeError, TypeError, ValueError):
+        return False
 
 
 def check_number(name, value, minimum=-math.inf, above=-math.inf, below=math.inf):
@@ -92,7 +102,7 @@ def check_shares(name, values, count, of):
     """A tuple of `count` floats ≥ 0, not all 0, or None for None; `of` says of what they are."""
     if values is None:
         return None
-    if not hasattr(values, "__len__") or len(values) != count:
+    if np.shape(values) != (count,):
         raise ValueError(f"`{name}` must have one number per {of}, {count}; got {values!r}.")
     for value in values:
         check_number(name, value, minimum=0)
@@ -109,11 +119,15 @@ def as_path(name, value):
     return Path(value).expanduser()
 
 
-def check_real(part, x):
-    """Raise TypeError for a tensor of complex numbers, of which a cast would keep one half."""
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    if "complex" in dtype:
-        raise TypeError(f"{part} takes real numbers; got {dtype}: pass keras.ops.abs or .real.")
+def check_real(what, x):
+    """Raise TypeError for a tensor of complex numbers, texts or objects; `what` begins it.
+
+    Of complex numbers a cast would keep one half.
+    """
+    dtype = getattr(x.dtype, "name", str(x.dtype)).removeprefix("torch.")
+    if not any(kind in dtype for kind in ("float", "int", "bool")):
+        fix = "their absolute or real part" if "complex" in dtype else "one array of numbers"
+        raise TypeError(f"{what} must be real numbers; got {dtype}: give {fix}.")
 
 
 def check_flag(name, value):
@@ -129,7 +143,7 @@ def warn_no_effect(part, why):
 
 def check_count(name, value, minimum=1):
     """Raise ValueError unless `value` is a whole number of at least `minimum`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < minimum:
+    if not is_whole(value) or value < minimum:
         raise ValueError(f"`{name}` must be a whole number of at least {minimum}; got {value!r}.")
 
 
@@ -156,10 +170,7 @@ def check_within(name, bounds, low, high, unit):
 def as_axes(name, axes):
     """The tuple for an axis, a list of axes, or None; ValueError for what is none of these."""
     listed = axes if isinstance(axes, (tuple, list)) else [] if axes is None else [axes]
-    if any(
-        isinstance(axis, bool) or getattr(axis, "ndim", 0) or not hasattr(axis, "__index__")
-        for axis in listed
-    ):
+    if not all(map(is_whole, listed)):
         raise ValueError(f"`{name}` must be whole numbers, as in [1, 2], or None; got {axes!r}.")
     return tuple(listed)
 
@@ -171,7 +182,10 @@ def symmetric_range(name, given):
     if isinstance(given, (tuple, list)):
         check_range(name, given)
         return tuple(given)
-    check_number(name, given, minimum=0)
+    if not is_number(given) or given < 0:
+        raise ValueError(
+            f"`{name}` must be a finite number of at least 0, or a pair (low, high); got {given!r}."
+        )
     return (-given, given)
 
 
@@ -181,8 +195,7 @@ def by_key(name, given, keys):
         return (given, given)
     if set(given) != set(keys):
         raise ValueError(
-            f"`{name}` as a dict must have the keys {keys[0]!r} and {keys[1]!r}; "
-            f"got {sorted(given)}."
+            f"`{name}` as a dict must have the keys {keys[0]!r} and {keys[1]!r}; got {[*given]}."
         )
     return tuple(given[key] for key in keys)
 

@@ -44,7 +44,10 @@ def plain_model(data):
 def model_with_parts(data, seed, mirror=False):
     """The same network with augmentation, initialisation, RReLU and max-norm."""
     fancy_pca = FancyPCA(std=0.5, scale="stddev", seed=seed)
-    fancy_pca.adapt(data.train[0])
+    try:
+        fancy_pca.adapt(data.train[0])
+    except ValueError as error:  # all of one colour, or nearly black
+        raise ComparisonError(f"these images can't be trained on: {error}") from error
     augmentation = [RandomHSV(power_sampling="log_uniform", seed=seed + 1), fancy_pca]
     if mirror:
         augmentation.append(keras.layers.RandomFlip("horizontal", seed=seed + 2))
@@ -93,10 +96,7 @@ def build(data, seed, mirror):
     keras.utils.set_random_seed(seed)
     plain = plain_model(data)
     keras.utils.set_random_seed(seed)
-    try:
-        return {"plain": plain, "parts": model_with_parts(data, seed, mirror)}
-    except ValueError as error:  # of FancyPCA.adapt: all of one colour, or nearly black
-        raise ComparisonError(f"these images can't be trained on: {error}") from error
+    return {"plain": plain, "parts": model_with_parts(data, seed, mirror)}
 
 
 def set_up_of(data):

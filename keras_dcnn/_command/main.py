@@ -22,6 +22,8 @@ from keras_dcnn._checks import as_path
 from keras_dcnn._command.comparison import ComparisonError, Data, compare
 from keras_dcnn.datasets import image_folder, photo_digits
 
+_HIGHEST = 2**31 - 3  # a seed and the two after it have 31 bits
+
 
 def main(argv=None):
     """Run the command; returns the exit code: 0, or 2 for what the user can mend."""
@@ -43,12 +45,14 @@ def _parser():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="on handwritten digits over photographs, embedded")
     train = commands.add_parser("train", help="on your folder of images, a subfolder per class")
-    train.add_argument("directory", type=_path, metavar="DIR", help="the folder of images")
+    train.add_argument("directory", type=_path("DIR"), metavar="DIR", help="the folder of images")
     train.add_argument(
         "--image-size", type=_whole(8), default=64, metavar="N", help="side in pixels (64)"
     )
     for command in (demo, train):
-        command.add_argument("--output", type=_path, metavar="RUN", help="run folder (runs/<time>)")
+        command.add_argument(
+            "--output", type=_path("RUN"), metavar="RUN", help="run folder (runs/<time>)"
+        )
         command.add_argument(
             "--epochs", type=_whole(1), default=20, metavar="N", help="of each training (20)"
         )
@@ -56,17 +60,21 @@ def _parser():
     return parser
 
 
-def _path(text):
-    try:
-        return as_path("DIR", text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def _path(name):
+    def path(text):
+        try:
+            return as_path(name, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return path
 
 
 def _whole(minimum):
     def number(text):
-        if not text.isdigit() or not minimum <= int(text) < 2**32:
-            raise argparse.ArgumentTypeError(f"must be a whole number ≥ {minimum}; got {text!r}")
+        if not text.isdecimal() or not minimum <= int(text) <= _HIGHEST:
+            rule = f"a whole number from {minimum} to {_HIGHEST}"
+            raise argparse.ArgumentTypeError(f"must be {rule}; got {text!r}")
         return int(text)
 
     return number

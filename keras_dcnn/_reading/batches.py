@@ -5,6 +5,7 @@ import operator
 import keras
 import numpy as np
 
+from keras_dcnn._checks import check_real
 from keras_dcnn._reading.ends import check_ends
 
 
@@ -13,13 +14,36 @@ def image_batches(data, batch_size=256):
 
     Takes an array or memory map (sliced, never read whole), or an iterable of batches, of
     `(images, …)` or of dicts with the key `"images"`: tf.data, PyDataset, generator, DataLoader.
+    Images whose weight, the third of a tuple, is 0 are left out.
     """
-    data = _images_of(data)
+    data, weights = _weighted(data, tuple)
+    data, weights = images_of(data), _numbers(weights)
     check_ends("the data", data)
     if len(getattr(data, "shape", ())) == 3:
-        data = data[None]
-    for part in _sliced(data, batch_size) if hasattr(data, "shape") else _batches(data):
-        yield as_array(_images_of(tuple(part) if isinstance(part, list) else part))
+        data = [(data, None, weights)]
+    sliced = hasattr(data, "shape")
+    whole = (data,) if weights is None else (data, weights)
+    for part in _sliced(whole, batch_size) if sliced else _batches(data):
+        images, *weights = part if sliced else _weighted(part, (tuple, list))  # as a DataLoader's
+        yield from _images_that_count(as_array(images_of(images)), *map(_numbers, weights))
+
+
+def _numbers(third):
+    """The third of `(images, labels, …)` where it is numbers, so weights; else None."""
+    if isinstance(third, list) and all(map(np.isscalar, third)):
+        third = np.asarray(third)
+    kind = str(getattr(third, "dtype", type(third).__name__))
+    return third if any(number in kind for number in ("float", "int", "bool")) else None
+
+
+def _images_that_count(images, weights=None):
+    """A list of the images, one or a batch, or of nothing where all have the weight 0."""
+    if weights is None:
+        return [images]
+    if images.ndim == 3:
+        return [images] if as_array(weights).any() else []
+    images = images[_that_count(weights, len(images))]
+    return [images] if len(images) else []
 
 
 def input_batches(data, batch_size=64, model=None):
@@ -34,12 +58,14 @@ def input_batches(data, batch_size=64, model=None):
     sliced = _sliceable(data) and not is_list_of_batches(data, model)
     whole = (data,) if weights is None else (data, weights)
     for part in _sliced(whole, batch_size) if sliced else _batches(data):
-        if not sliced:
-            kinds = (tuple, list) if _num_inputs(model) in (None, 1) or _pairs(part) else tuple
-            part = _weighted(part, kinds)  # a DataLoader yields lists
-        part = _that_count(*part)
-        if len(keras.tree.flatten(part)[0]):
-            yield part
+        inputs, *weights = part if sliced else _weighted(part, _kinds(part, model))
+        inputs = keras.tree.map_structure(as_array, inputs)
+        if weights and weights[0] is not None:
+            kept = _that_count(weights[0], len(keras.tree.flatten(inputs)[0]))
+            if not kept.all():
+                inputs = keras.tree.map_structure(lambda leaf, kept=kept: leaf[kept], inputs)
+        if len(keras.tree.flatten(inputs)[0]):
+            yield inputs
 
 
 def is_list_of_batches(data, model):
@@ -74,9 +100,9 @@ def first_batch(data, num_samples, model=None):
     Of arrays, or a list or dict of them, as `fit` takes them: at most `num_samples` samples, evenly
     spread. Of tf.data, PyDataset, generator, DataLoader, and a list of batches: the whole first
     batch. The first of a tuple is the inputs. Raises ValueError for no samples and for values that
-    are not finite.
+    are not finite. Samples whose weight, the third of a tuple, is 0 are left out.
     """
-    data = _first_of(data, tuple)
+    data, weights = _weighted(data, tuple)
     batches = not _sliceable(data) or is_list_of_batches(data, model)
     if batches and isinstance(data, list) and len(data) == 1 and hasattr(data[0], "shape"):
         data, batches = data[0], False
@@ -84,11 +110,12 @@ def first_batch(data, num_samples, model=None):
         batch, num_samples = next(iter(_batches(data)), None), None
         if batch is None:
             raise ValueError("the data must hold at least one sample; got none.")
-        data = _first_of(batch, (tuple, list))
-    return keras.tree.map_structure(lambda x: _checked(x, num_samples), data)
+        data, weights = _weighted(batch, _kinds(batch, model))
+    rows = None if weights is None else np.flatnonzero(counting(weights))
+    return keras.tree.map_structure(lambda x: _checked(x, num_samples, rows), data)
 
 
-def _images_of(data):
+def images_of(data):
     """The images of `(images, labels, …)` or of a dict; all else as it is."""
     data = _first_of(data, tuple)
     if isinstance(data, dict):
@@ -109,18 +136,25 @@ def _weighted(data, kinds):
     return data[0], data[2] if len(data) == 3 else None
 
 
-def _that_count(inputs, weights=None):
-    """The inputs as arrays, without the samples of weight 0."""
-    inputs = keras.tree.map_structure(as_array, inputs)
-    if weights is None:
-        return inputs
+def _kinds(batch, model):
+    """What holds `(inputs, labels, weights)`: tuples, and the lists of a DataLoader."""
+    return (tuple, list) if _num_inputs(model) in (None, 1) or _pairs(batch) else tuple
+
+
+def _that_count(weights, count):
+    """`counting` for so many samples."""
     kept = counting(weights)
-    return inputs if kept.all() else keras.tree.map_structure(lambda leaf: leaf[kept], inputs)
+    if len(kept) != count:
+        raise ValueError(
+            f"each sample must have a weight; got {len(kept)} weights for {count} samples."
+        )
+    return kept
 
 
 def counting(weights):
     """For each sample whether it counts: whether one of its weights is not 0."""
-    weights = as_array(weights)
+    weights = np.atleast_1d(as_array(weights))
+    check_real("sample weights", weights)
     return (weights != 0).reshape(len(weights), -1).any(axis=1)
 
 
@@ -173,19 +207,25 @@ def as_array(images):
 
 def num_batches(data, batch_size=256):
     """How many parts `image_batches` yields, or None where nobody knows."""
-    data = _images_of(data)
+    data = images_of(data)
     if hasattr(data, "shape"):
         return 1 if len(data.shape) == 3 else -(-data.shape[0] // batch_size)
     return operator.length_hint(data, 0) or None
 
 
-def _checked(samples, num_samples):
+def _checked(samples, num_samples, rows):
     """At most so many samples, evenly spread, as an array of which every value is finite."""
-    if getattr(samples, "shape", None) and num_samples:
+    if rows is not None:
+        rows = rows[:: max(1, len(rows) // (num_samples or len(rows) or 1))][:num_samples]
+        samples = as_array(samples)[rows]
+    elif getattr(samples, "shape", None) and num_samples:
         samples = samples[:: max(1, samples.shape[0] // num_samples)][:num_samples]
     samples = as_array(samples)
     if samples.ndim == 0 or len(samples) == 0:
-        raise ValueError(f"the data must hold at least one sample; got shape {samples.shape}.")
+        raise ValueError(
+            "the data must hold at least one sample that counts, in arrays; got shape "
+            f"{samples.shape}."
+        )
     if np.issubdtype(samples.dtype, np.inexact) and not np.isfinite(samples).all():
         raise ValueError("the data must be finite; got NaN or infinity.")
     return samples

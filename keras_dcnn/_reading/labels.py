@@ -19,8 +19,10 @@ def check_labels(name, y, columns):
         )
         value, place = y[tuple(wrong[0])], ", ".join(map(str, wrong[0]))
         advice = "number the classes from 0, and leave out samples of none"
-        if value != np.floor(value):
-            advice = "numbers that are no classes, as of regression, can't be judged so"
+        if np.isnan(value):
+            advice = "leave out samples without a label"
+        elif value != np.floor(value):
+            advice = "numbers that are no classes, as of regression, need another loss or measure"
         raise ValueError(
             f"`{name}` must be whole numbers from 0 to {classes - 1}, {of}; got {value} for "
             f"sample {place}: {advice}."
@@ -30,7 +32,7 @@ def check_labels(name, y, columns):
 def as_numbers(name, y):
     """Labels as an array of real numbers; ValueError for others, such as names of classes."""
     y = as_array(y)
-    if y.dtype.kind not in "biuf":
+    if y.dtype.kind not in "biuf" and y.dtype.name != "bfloat16":
         raise ValueError(
             f"`{name}` must be whole numbers or one-hot rows; got dtype {y.dtype}: number the "
             "classes, as `np.unique(y, return_inverse=True)[1]` does."

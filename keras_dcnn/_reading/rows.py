@@ -22,9 +22,10 @@ def as_arrays(data):
     for name, one in named(arrays).items():
         for leaf in keras.tree.flatten(one):
             if leaf.dtype.kind in "OUSMm":
+                fix = "number the classes, as `np.unique(y, return_inverse=True)[1]` does"
                 raise ValueError(
-                    f"`{name}` must be numbers; got an array of dtype {leaf.dtype}: number the "
-                    "classes, as `np.unique(y, return_inverse=True)[1]` does."
+                    f"`{name}` must be numbers; got an array of dtype {leaf.dtype}: "
+                    f"{fix if name == 'y' else 'give samples of one shape, texts as numbers'}."
                 )
     return arrays
 
@@ -69,8 +70,8 @@ def check_lengths(arrays):
     if len({length for one in lengths.values() for length in one}) > 1 or [0] in lengths.values():
         got = ", ".join(f"`{name}` {' and '.join(map(str, n))}" for name, n in lengths.items())
         raise ValueError(
-            f"all arrays must have as many samples, at least one; got {got}: see that each "
-            "sample has its label."
+            f"all arrays must have as many samples, at least one; got {got}: give one row of each "
+            "for every sample."
         )
 
 

@@ -15,6 +15,8 @@ from keras_dcnn._reading.batches import input_batches
 from keras_dcnn._state.layer_calls import intercepted, shadowed
 from keras_dcnn._state.snapshot import snapshot, variables_kept
 
+_AVERAGE = "use 'average' as the `batch_norm` of averages"
+
 
 def batch_norm_layers(model):
     """The BatchNormalization layers of a model, however deep, that have statistics."""
@@ -51,14 +53,15 @@ def recompute_statistics(model, data):
     if not layers:
         return
     if any(layer.renorm for layer in layers):
-        raise ValueError("BatchNorm with `renorm=True` can't be recomputed: use 'average'.")
+        raise ValueError(f"BatchNorm with `renorm=True` can't be recomputed: {_AVERAGE}.")
     calls = collections.Counter()
     with variables_kept(model.non_trainable_variables), contextlib.ExitStack() as stack:
         for layer in layers:  # what a batch leaves in the layer is then the batch's own
             stack.enter_context(shadowed(layer, momentum=0.0))
         means, squares = _weighted_moments(model, input_batches(data, model=model), layers, calls)
     if not any(calls.values()):
-        warn_no_effect("recomputing", "a model that calls BatchNorm in inference mode only")
+        only = "a model that calls none of its BatchNorm, or calls BatchNorm in inference mode only"
+        warn_no_effect("recomputing", only)
     for layer, mean, square in zip(layers, means, squares, strict=True):
         if calls[layer]:
             layer.moving_mean.assign(mean)
@@ -82,7 +85,7 @@ def _weighted_moments(model, batches, layers, calls):
         pairs = zip(sums or now, now, strict=True)
         sums = [tuple(a + b for a, b in zip(*pair, strict=True)) for pair in pairs] if sums else now
     if sums is None:
-        raise ValueError("the data must hold at least one batch; got none.")
+        raise ValueError("the data must hold at least one batch, of samples that count; got none.")
     means = [mean / max(count, 1) for count, mean, _ in sums]
     return means, [square / max(count, 1) for count, _, square in sums]
 
@@ -114,5 +117,5 @@ def _check_once(calls):
         if number > 1:
             raise ValueError(
                 "BatchNorm's statistics can be recomputed where the model calls each layer once; "
-                f"`{layer.path}` is called {number} times: use 'average', or a layer for each call."
+                f"`{layer.path}` is called {number} times: {_AVERAGE}, or a layer for each call."
             )

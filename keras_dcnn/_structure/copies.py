@@ -49,11 +49,11 @@ def copy_model(model, purpose):
             if difference:
                 raise ValueError(f"what is loaded differs in `{difference}`")
         except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = str(error).rpartition("Exception encountered: ")[2].strip()
+            reason = " ".join(reason.split()).removesuffix(".") or type(error).__name__
             raise ValueError(
                 f"{purpose} needs a copy of `{model.name}`, and Keras can't save it and load it "
-                f"again ({reason[:200]}): {_advice(model)}, or their regularizers and constraints "
-                "as they are made."
+                f"again ({reason[:200]}): {_advice(model, reason)}."
             ) from error
     for old, new in zip(model.variables, copy.variables, strict=True):
         # For some that a file has not got Keras only warns. JAX would share the buffer.
@@ -61,7 +61,12 @@ def copy_model(model, purpose):
     return copy
 
 
-def _advice(model):
+def _advice(model, reason):
+    if reason.startswith("Could not "):  # locate a function or class, interpret an activation
+        return (
+            "put `@keras.saving.register_keras_serializable()` on functions and classes of your "
+            "own, and lambdas in a Lambda layer"
+        )
     paths = collections.defaultdict(list)
     for path, layer in walk_paths(model):
         paths[id(layer)].append(path)

@@ -204,6 +204,6 @@ def in_floats(part, weight):
     Raises TypeError for complex numbers.
     """
     weight = keras.ops.convert_to_tensor(weight)
-    check_real(part, weight)
+    check_real(f"{part}: weights", weight)
     is_double = keras.backend.standardize_dtype(weight.dtype) == "float64"
     return weight if is_double else keras.ops.cast(weight, "float32")

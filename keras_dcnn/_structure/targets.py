@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._reading.batches import as_array, counting
-from keras_dcnn._reading.labels import check_labels
+from keras_dcnn._reading.labels import as_numbers, check_labels
 
 _SPARSE = "sparse_categorical_crossentropy"
 _BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
@@ -35,11 +35,14 @@ def check_for_loss(y, loss, columns):
         ignored = getattr(loss, "ignore_class", None)
         check_labels("y", y if ignored is None else y[y != ignored], columns)
     elif name in _BINARY:
+        y = as_numbers("y", y)
         wrong = y[~((y >= 0) & (y <= 1))]
         if len(wrong):
+            fix = "number the two classes, or those of each label, 0 and 1"
+            if np.isnan(wrong[0]):
+                fix = "leave out samples without a label, or give them the weight 0"
             raise ValueError(
-                f"`y` must lie between 0 and 1 for the loss {name}; got {wrong.flat[0]}: number "
-                "the two classes 0 and 1."
+                f"`y` must lie between 0 and 1 for the loss {name}; got {wrong[0]}: {fix}."
             )
 
 

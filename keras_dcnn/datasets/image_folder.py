@@ -105,7 +105,9 @@ def _read(path, size):
     try:
         image, ops = import_module("PIL.Image"), import_module("PIL.ImageOps")
     except ImportError as error:
-        raise ImportError('image_folder needs pillow: pip install "keras_dcnn[demo]".') from error
+        raise ImportError(
+            f'image_folder needs pillow: pip install "keras_dcnn[demo]" ({error}).'
+        ) from error
     try:
         with image.open(path) as opened:
             upright = ops.exif_transpose(opened)

@@ -97,7 +97,7 @@ def _sources():
         photos = datasets.load_sample_images().images
     except ImportError as error:
         raise ImportError(
-            'photo_digits needs scikit-learn and pillow: pip install "keras_dcnn[demo]".'
+            f'photo_digits needs scikit-learn and pillow: pip install "keras_dcnn[demo]" ({error}).'
         ) from error
     digits = datasets.load_digits()
     return _enlarge(digits.images), digits.target.astype("int64"), [np.asarray(p) for p in photos]

@@ -60,7 +60,8 @@ def lsuv(
         model: A Keras model; one that is not built yet is built on the data.
         data: What the model is trained on, pre-processed alike. Of an array (or a list or dict, for
             several inputs) 64 samples, evenly spread; of tf.data, PyDataset, DataLoader or a
-            generator, which loses it, the first batch; labels beside it are left aside.
+            generator, which loses it, the first batch; labels beside it are left aside, and so are
+            samples of weight 0.
         tolerance: How far from 1 a variance may be, > 0.
         max_iterations: Divisions per kernel, ≥ 1; one is enough as a rule.
         seed: Integer ≥ 0 for the orthonormal weights, or None: from the kernels that the model has,
@@ -98,7 +99,7 @@ def lsuv(
     _check_arguments(model, tolerance, max_iterations, seed, verbose)
     batches = _split(first_batch(data, NUM_SAMPLES, model))
     for leaf in keras.tree.flatten(batches[0]):
-        check_real("lsuv", leaf)
+        check_real("lsuv: the data", leaf)
     with without_gradients():
         _build_on_one(model, batches[0])
         kernels = treatments(model)

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 
+from keras_dcnn._checks import check_real
 from keras_dcnn.layers._bounding_boxes import FORMATS
-from keras_dcnn.layers._pixel_layer import check_real_numbers, described, shape_of
+from keras_dcnn.layers._pixel_layer import described, shape_of
 
 
 def dense(entry, size=None):
@@ -26,14 +27,15 @@ def dense(entry, size=None):
 def check_keypoints(who, points, images):
     shape, batch = shape_of(points), images[:-3]
     if not _fits(shape, batch, (2, 3)):
-        flat = shape is not None and len(shape) == len(batch) + 1 and (shape[-1] or 1) % 3 == 0
+        flat = shape is not None and _agree(shape[:-1], batch) and (shape[-1:] or [1])[0]
+        flat = flat and flat % 3 == 0
         fix = "reshape the flat list of COCO to (…, count, 3)" if flat else "give every image as "
         raise ValueError(
             f"{who} takes keypoints of shape {(*batch, 'count', 2)}, (x, y) in pixels, or "
             f"{(*batch, 'count', 3)} with a visibility, for images of shape {images}; got "
             f"{_received(points, shape)}: {fix if flat else fix + 'many, (-1, -1) where missing'}."
         )
-    check_real_numbers(f"{who}: keypoints", points)
+    check_real(f"{who}: keypoints", points)
 
 
 def check_boxes(who, boxes, images, box_format):
@@ -46,7 +48,7 @@ def check_boxes(who, boxes, images, box_format):
     if not names or "boxes" not in boxes:
         raise ValueError(
             f"{who} takes bounding boxes as a dict with 'boxes' and 'labels' (keras-cv: "
-            f"'classes'); got {sorted(boxes) if isinstance(boxes, dict) else type(boxes)}."
+            f"'classes'); got {[*boxes] if isinstance(boxes, dict) else type(boxes).__name__}."
         )
     shape, batch = shape_of(boxes["boxes"]), images[:-3]
     if not _fits(shape, batch, (4,)):
@@ -55,7 +57,7 @@ def check_boxes(who, boxes, images, box_format):
             f"{_received(boxes['boxes'], shape)}: give every image as many, filled up with some "
             "whose label is -1."
         )
-    check_real_numbers(f"{who}: boxes", boxes["boxes"])
+    check_real(f"{who}: boxes", boxes["boxes"])
     for name in names:
         labels = shape_of(boxes[name])
         if labels is None or not _agree(labels[: len(shape) - 1], shape[:-1]):
@@ -63,7 +65,7 @@ def check_boxes(who, boxes, images, box_format):
                 f"{who} takes a label for each box, {(*batch, 'count')}, or a one-hot row; got "
                 f"'{name}' of {_received(boxes[name], labels)} for boxes of shape {shape}."
             )
-        check_real_numbers(f"{who}: '{name}' of boxes", boxes[name])
+        check_real(f"{who}: '{name}' of boxes", boxes[name])
 
 
 def check_masks(who, masks, images, channel_axis, fill_value):
@@ -83,6 +85,7 @@ def check_masks(who, masks, images, channel_axis, fill_value):
             f"or without channels; got masks of {_received(masks, shape)} for images of shape "
             f"{images}."
         )
+    check_real(f"{who}: segmentation masks", masks)
     dtype = keras.backend.standardize_dtype(masks.dtype)
     if fill_value is not None and not _can_hold(dtype, fill_value):
         raise ValueError(

@@ -1,14 +1,13 @@
 """ImageLayer: what the augmentation layers share beside the formula."""
 
 import functools
-import math
 
 import keras
 
 from keras_dcnn._checks import data_format_or_default
 from keras_dcnn._random import noise as _noise
 from keras_dcnn._random.draws import DrawStream, as_seed
-from keras_dcnn.layers._pixel_layer import PixelLayer
+from keras_dcnn.layers._pixel_layer import PixelLayer, as_batch, from_batch
 
 
 class ImageLayer(PixelLayer):
@@ -58,12 +57,12 @@ class ImageLayer(PixelLayer):
         if len(lead) == 2:
             repeated = functools.partial(_each_repeated, count=lead[1], ops=self.ops)
             transformation = keras.tree.map_structure(repeated, transformation)
-        entries = keras.tree.map_structure(lambda x: _as_batch(x, lead, self.ops), entries)
+        entries = keras.tree.map_structure(lambda x: as_batch(x, lead, self.ops), entries)
         images = entries["images"]
         moved = {"images": self._apply(images, transformation)}
         for key in set(entries) - {"images"}:
             moved[key] = getattr(self, f"transform_{key}")(entries[key], transformation, images)
-        return keras.tree.map_structure(lambda x: _from_batch(x, lead, self.ops), moved)
+        return keras.tree.map_structure(lambda x: from_batch(x, lead, self.ops), moved)
 
     def unmoved(self, entries):
         """The entries where nothing is drawn, in the dtypes that they have else."""
@@ -90,14 +89,3 @@ class ImageLayer(PixelLayer):
 def _each_repeated(x, count, ops):
     """A row per video as rows for its frames; None for None."""
     return None if x is None else ops.repeat(x, count, axis=0)
-
-
-def _as_batch(x, lead, ops):
-    """`x` with one axis, of the batch, in the place of the axes `lead`."""
-    if len(lead) == 1:
-        return x
-    return ops.reshape(x, (math.prod(lead), *ops.shape(x)[len(lead) :]))
-
-
-def _from_batch(x, lead, ops):
-    return x if len(lead) == 1 else ops.reshape(x, (*lead, *ops.shape(x)[1:]))

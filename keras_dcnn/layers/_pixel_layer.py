@@ -1,11 +1,12 @@
 """PixelLayer: how all layers for images take them, and refuse what is none."""
 
+import math
 import warnings
 
 import keras
 import numpy as np
 
-from keras_dcnn._checks import arguments_of
+from keras_dcnn._checks import arguments_of, check_real
 from keras_dcnn._keras.layers import PipelineLayer
 
 
@@ -27,7 +28,7 @@ class PixelLayer(PipelineLayer):
         if "images" not in data:
             raise ValueError(
                 f"{self._who} needs the images of a dict under the key 'images'; got the keys "
-                f"{sorted(data)}."
+                f"{[*data]}."
             )
         self._check_images(data["images"])
         moved = {key: data[key] for key in self.moves if key in data}
@@ -65,7 +66,8 @@ class PixelLayer(PipelineLayer):
 
     def _may_be_unscaled(self):
         """Whether pixels from 0 to 1 would be a mistake that has not been told yet."""
-        return getattr(self, "value_range", (0, 1))[1] >= 100 and not self._told
+        low, high = getattr(self, "value_range", (0, 1))
+        return low == 0 and high >= 100 and not self._told
 
     def _warn_of_scale(self):
         if not self._told:
@@ -87,7 +89,8 @@ class PixelLayer(PipelineLayer):
         if hasattr(self, "value_range"):
             rule += f" in value_range={tuple(self.value_range)}"
             fix += " or clip them, or set `value_range` to what they have"
-        return f"{self._who} needs {rule}; got NaN, infinity or values beyond: {fix}."
+        beyond = "values beyond" if hasattr(self, "value_range") else "what float32 can't hold"
+        return f"{self._who} needs {rule}; got NaN, infinity or {beyond}: {fix}."
 
     def _check_images(self, images):
         """Raise ValueError unless `images` is one image or a batch of the channels expected."""
@@ -101,9 +104,10 @@ class PixelLayer(PipelineLayer):
             videos = " or of videos (batch, frames, …)" if 5 in self.ranks else ""
             raise ValueError(
                 f"{self._who} takes {kind} of shape {one} under data_format={self.data_format!r}, "
-                f"or a batch of them{videos} of one size; got {described(images, shape)}."
+                f"or a batch of them{videos} of one size; got {described(images, shape)}"
+                + (": say it with `images.set_shape`." if known and shape[axis] is None else ".")
             )
-        check_real_numbers(f"{self._who}: images", images)
+        check_real(f"{self._who}: images", images)
         return images
 
     def get_config(self):
@@ -127,14 +131,6 @@ def shape_of(images):
     return None if getattr(shape, "rank", 0) is None else tuple(shape)
 
 
-def check_real_numbers(what, x):
-    """Raise TypeError for a tensor of complex numbers, texts or objects; `what` begins it."""
-    dtype = getattr(x.dtype, "name", str(x.dtype)).removeprefix("torch.")
-    if not any(kind in dtype for kind in ("float", "int", "bool")):
-        fix = "take their absolute or real part" if "complex" in dtype else "give one array of them"
-        raise TypeError(f"{what} must be real numbers; got {dtype}: {fix}.")
-
-
 def described(images, shape):
     if shape is not None:
         return f"shape {shape}"
@@ -146,3 +142,14 @@ def described(images, shape):
             "`tf.io.decode_image(…, expand_animations=False)`"
         )
     return f"{type(images).__name__}: give one array or tensor"
+
+
+def as_batch(x, lead, ops):
+    """`x` with one axis, of the batch, in the place of the axes `lead`."""
+    if len(lead) == 1:
+        return x
+    return ops.reshape(x, (math.prod(lead), *ops.shape(x)[len(lead) :]))
+
+
+def from_batch(x, lead, ops):
+    return x if len(lead) == 1 else ops.reshape(x, (*lead, *ops.shape(x)[1:]))

@@ -137,7 +137,7 @@ def _nothing_matched(model, where, what):
         f"{path} ({type(layer).__name__})" for path, layer in walk_layers(model) if layer.weights
     ]
     more = f", and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
-    return (
-        f"`where` must match a {what}; got where={where!r}. `{model.name}` has, with weights: "
-        f"{', '.join(there[:_LISTED])}{more}."
-    )
+    rule = f"`where` must match a {what}; got where={where!r}."
+    if where is None:
+        rule = f"the model must have a {what}."
+    return f"{rule} `{model.name}` has, with weights: {', '.join(there[:_LISTED]) or 'none'}{more}."

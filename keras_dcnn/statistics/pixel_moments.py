@@ -6,7 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from keras_dcnn._checks import check_choice, check_count, check_flag, data_format_or_default
+from keras_dcnn._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_real,
+    data_format_or_default,
+)
 from keras_dcnn._progress import with_progress
 from keras_dcnn._reading.batches import as_array, image_batches, larger_batches, num_batches
 from keras_dcnn.statistics._memory import check_covariance
@@ -35,7 +41,8 @@ class PixelMoments:
     Args:
         per: `"channel"`: every pixel is a sample, of as many dimensions as there are channels;
             images of any size. `"dimension"`: every image is a sample of height × width × channels
-            dimensions; images of one size, or vectors of shape (batch, dimensions).
+            dimensions; images of one size, or vectors of shape (batch, dimensions). The frames of
+            videos (batch, frames, height, width, channels) are images.
         covariance: Whether to keep the covariance. Per dimension it is a large matrix: that of
             64×64 RGB images has 1.1 GiB. Without it a mean image of any size is cheap.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's setting.
@@ -83,8 +90,7 @@ class PixelMoments:
     def update(self, images: Any) -> Self:
         """Take in one image or a batch of images; returns self."""
         images = as_array(images)
-        if images.dtype.kind not in "biufV":  # V: bfloat16
-            raise TypeError(f"pixels must be numbers; got dtype {images.dtype}.")
+        check_real("pixels", images)
         rows, shape = self._rows(images)
         if self.shape not in (None, shape):
             raise ValueError(
@@ -103,8 +109,9 @@ class PixelMoments:
         On a terminal, a pass of more than two seconds shows a progress bar.
 
         `data`: array or memory map, or an iterable of batches, of tuples `(images, …)` or of dicts
-        with `"images"`: tf.data, PyDataset, generator, torch DataLoader. `batch_size`: number of
-        images taken at a time from an array.
+        with `"images"`: tf.data, PyDataset, generator, torch DataLoader. Images whose weight, the
+        third of a tuple, is 0 are left out; all others count alike. `batch_size`: number of images
+        taken at a time from an array.
         """
         check_count("batch_size", batch_size)
         parts, total = image_batches(data, batch_size), num_batches(data, batch_size)
@@ -197,12 +204,14 @@ class PixelMoments:
 
     def _rows(self, images):
         """The images as rows, and the shape of the mean."""
-        ranks = (3, 4) if self.per == "channel" else (2, 3, 4)
+        ranks = (3, 4, 5) if self.per == "channel" else (2, 3, 4, 5)
         if images.ndim not in ranks:
             raise ValueError(
                 "images must be of three axes, such as (height, width, channels), or a batch of "
-                f"such{', or vectors' if 2 in ranks else ''}; got shape {images.shape}."
+                f"such or videos{', or vectors' if 2 in ranks else ''}; got shape {images.shape}."
             )
+        if images.ndim == 5:  # the frames of videos are images
+            images = images.reshape(-1, *images.shape[2:])
         if self.per == "channel":
             axis = -3 if self.data_format == "channels_first" else -1
             channels = images.shape[axis]
@@ -237,5 +246,5 @@ class PixelMoments:
 
     def _seen(self):
         if self._sums is None:
-            raise ValueError("there must be at least one image; got none.")
+            raise ValueError("there must be at least one image; got none, or all of weight 0.")
         return self._sums

@@ -10,7 +10,9 @@ def pyplot():
     try:
         return import_module("matplotlib.pyplot")
     except ImportError as error:
-        raise ImportError('the figures need matplotlib: pip install "keras_dcnn[plot]".') from error
+        raise ImportError(
+            f'the figures need matplotlib: pip install "keras_dcnn[plot]" ({error}).'
+        ) from error
 
 
 def axes(ax, title, ylabel):
@@ -24,7 +26,17 @@ def axes(ax, title, ylabel):
 
 def curves(history):
     """The dict of curves of a `keras.callbacks.History`, or the dict itself."""
-    return getattr(history, "history", history)
+    logs = getattr(history, "history", history)
+    if not isinstance(logs, dict) or not all(map(_is_sized, logs.values())):
+        raise TypeError(
+            "`history` must be a keras.callbacks.History, or a dict of lists, one value per epoch; "
+            f"got {logs!r:.60}: give what `fit` returns."
+        )
+    return {name: values for name, values in logs.items() if len(values)}
+
+
+def _is_sized(values):
+    return hasattr(values, "__len__")
 
 
 def curve(history, name):
@@ -33,13 +45,14 @@ def curve(history, name):
     Under `fit(validation_freq=k)` a History has a value for every k-th epoch only.
     """
     logs = curves(history)
-    if name not in logs or not len(logs[name]):
-        raise ValueError(f"the history must hold '{name}'; it holds {', '.join(sorted(logs))}.")
+    if name not in logs:
+        held = ", ".join(sorted(logs)) or "no epochs: train first"
+        raise ValueError(f"the history must hold '{name}'; it holds {held}.")
     values, epochs = logs[name], max(map(len, logs.values()))
     every = [k for k in range(1, epochs + 1) if epochs // k == len(values)]
     if len(every) != 1:
         raise ValueError(
-            f"'{name}' must have a value for each epoch, or for every k-th; it has {len(values)} "
-            f"for {epochs} epochs: put nan where there is none."
+            f"'{name}' must have a value for each epoch, or for every k-th, k as their "
+            f"number says; it has {len(values)} for {epochs} epochs: put nan where there is none."
         )
     return range(every[0], epochs + 1, every[0]), values

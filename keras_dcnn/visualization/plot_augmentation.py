@@ -49,8 +49,8 @@ def plot_augmentation(
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] != 3 or not len(images):
         raise ValueError(
-            f"`images` must have the shape (n, height, width, 3); got {images.shape}: for one "
-            "image pass image[None]."
+            f"`images` must have the shape (n, height, width, 3); got {images.shape}: give at "
+            "least one, a single one as image[None], grey ones as np.repeat(images, 3, -1)."
         )
     layers = layers if isinstance(layers, (list, tuple)) else [layers]
     rows = [(layer, image) for layer in layers for image in images]

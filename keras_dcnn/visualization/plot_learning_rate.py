@@ -26,6 +26,7 @@ def plot_learning_rate(
         The matplotlib axes.
 
     Raises:
+        TypeError: for what is no `LearningRateCurve`.
         ImportError: without matplotlib.
 
     Example:
@@ -44,6 +45,11 @@ def plot_learning_rate(
         Smith: Cyclical Learning Rates for Training Neural Networks (2015), figure 3.
         https://arxiv.org/abs/1506.01186
     """
+    if not isinstance(curve, LearningRateCurve):
+        raise TypeError(
+            "`curve` must be what find_learning_rate returns, a LearningRateCurve; got "
+            f"{type(curve).__name__}: for training curves there is plot_loss."
+        )
     if ax is not None:
         ax.set_xscale("linear")  # where a curve is drawn already: only then are ticks made whole
     ax = axes(ax, title, "loss")

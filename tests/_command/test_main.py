@@ -143,7 +143,7 @@ def test_no_write_permission(folder, tmp_path, capsys):
     "arguments",
     [
         ["demo", "--epochs", "0"],
-        ["demo", "--seed", str(2**32)],
+        ["demo", "--seed", str(2**31 - 1)],
         ["train"],
         ["train", ""],
         ["fly"],

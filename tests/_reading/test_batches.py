@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dcnn._reading.batches import image_batches, larger_batches, num_batches
+from keras_dcnn._reading.batches import (
+    first_batch,
+    image_batches,
+    input_batches,
+    larger_batches,
+    num_batches,
+)
 
 
 class Batches(keras.utils.PyDataset):
@@ -93,3 +99,40 @@ def test_pages_of_a_memory_map_are_given_back_and_read_again(tmp_path):
         for _ in range(2):
             np.testing.assert_array_equal(np.concatenate(list(image_batches(data, 4))), data)
         assert (data[0] == (7 if mode == "c" else x[0])).all()
+
+
+def weighted(x, y, w):
+    """The same weighted images in each form that has weights."""
+    yield "arrays", (x, y, w)
+    yield "dict", ({"images": x}, y, w)
+    yield "list of weights", (x, y, w.tolist())
+    yield "batches", [(x[:4], y[:4], w[:4]), (x[4:], y[4:], w[4:])]
+    yield "lists", [[x[:4], y[:4], w[:4]], [x[4:], y[4:], w[4:]]]
+    yield "single images", list(zip(x, y, w, strict=True))
+    yield "for each place", (x, y, np.stack([w, w], 1))
+    try:
+        import tensorflow as tf
+
+        yield "tf.data", tf.data.Dataset.from_tensor_slices((x, y, w)).batch(4)
+    except ImportError:
+        pass
+
+
+def test_samples_of_weight_zero_are_left_out():
+    x = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 3), dtype="uint8")
+    y, w = np.arange(9), np.array([0, 0, 0, 0, 1, 0, 0.5, 2, 0], "float32")  # a batch without any
+    for name, data in weighted(x, y, w):
+        images = [part.reshape(-1, 4, 5, 3) for part in image_batches(data, batch_size=4)]
+        np.testing.assert_array_equal(np.concatenate(images), x[w > 0], err_msg=name)
+    for third in (np.array(["a"] * 9), {"boxes": y}, None):  # what is no weights
+        np.testing.assert_array_equal(*image_batches((x, y, third)), x)
+    np.testing.assert_array_equal(first_batch((x, y, w), 2), x[[4, 6]])
+    np.testing.assert_array_equal(first_batch([(x, y, w)], 2), x[w > 0])
+    for read in (image_batches, input_batches):
+        assert list(read((x, y, 0 * w))) == []
+        with pytest.raises(ValueError, match="each sample must have a weight; got 3 weights for 9"):
+            list(read((x, y, w[:3])))
+    with pytest.raises(ValueError, match="at least one sample that counts"):
+        first_batch((x, y, 0 * w), 2)
+    with pytest.raises(TypeError, match="sample weights must be real numbers"):
+        first_batch((x, y, np.array(["a"] * 9)), 2)

@@ -30,6 +30,9 @@ SPARSE = "sparse_categorical_crossentropy"
         ("binary_crossentropy", 1, Y % 2 + 1, "between 0 and 1 .* got 2"),
         (keras.losses.BinaryCrossentropy(), 1, 2 * (Y % 2) - 1, "between 0 and 1 .* got -1"),
         ("binary_focal_crossentropy", 1, Y, "got 2"),
+        (SPARSE, 3, np.where(Y == 1, np.nan, Y), "got nan for sample 1: leave out samples without"),
+        ("binary_crossentropy", 1, np.where(Y == 1, np.nan, 0), "got nan: leave out samples"),
+        ("binary_crossentropy", 1, Y.astype(str), "`y` must be whole .*number the classes"),
     ],
 )
 def test_labels_that_the_loss_does_not_know(loss, units, y, message):

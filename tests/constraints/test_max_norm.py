@@ -149,7 +149,7 @@ def test_whole_numbers_doubles_and_complex_ones(backend):
     double = constrain(np.array([[3 * huge, 0.1], [4 * huge, 1 / 3]]), max_value=2.0)
     rtol = 1e-15 if is_double else 1e-6
     np.testing.assert_allclose(double, [[1.2, 0.1], [1.6, 1 / 3]], rtol=rtol)
-    with pytest.raises(TypeError, match="MaxNorm takes real numbers; got complex"):
+    with pytest.raises(TypeError, match="MaxNorm: weights must be real numbers; got complex"):
         MaxNorm()(np.ones((2, 2)) * 1j)
 
 

@@ -494,7 +494,12 @@ def test_one_line_a_table_or_nothing(capsys):
         (ValueError, None, {"verbose": 3}, "`verbose` must be one of 0, 1, 2; got 3"),
         (TypeError, None, {"data": 3}, "an array or an iterable of batches; got int"),
         (TypeError, None, {"data": "images"}, "an array or an iterable of batches; got str"),
-        (TypeError, None, {"data": VECTORS * 1j}, "lsuv takes real numbers; got complex"),
+        (
+            TypeError,
+            None,
+            {"data": VECTORS * 1j},
+            "lsuv: the data must be real numbers; got complex",
+        ),
         (ValueError, None, {"data": VECTORS[:0]}, "must hold at least one sample"),
         (ValueError, None, {"data": iter(())}, "must hold at least one sample; got none"),
         (ValueError, None, {"data": VECTORS * np.nan}, "must be finite; got NaN or infinity"),

@@ -191,7 +191,7 @@ def test_float_pixels_do_the_same_as_uint8(make):
 
 
 @each(OF_ONE_SIZE)
-@pytest.mark.parametrize("shape", [(4, 5, 3), (2, 5, 4, 1), (5, 4), (2, 5, 1, 3), (2, 2, 5, 4, 3)])
+@pytest.mark.parametrize("shape", [(4, 5, 3), (2, 5, 4, 1), (5, 4), (2, 5, 1, 3), (2, 2, 4, 5, 3)])
 def test_inputs_of_another_size_are_refused(make, shape):
     layer = adapted(make)
     message = f"{type(layer).__name__} `.*" + r"shape \(5, 4, 3\), or a batch of them; got shape \("
@@ -221,11 +221,13 @@ def test_sizes_that_are_unknown_must_be_said(make):
 def test_channels_are_counted(make):
     layer = adapted(make)
     assert layer(np.zeros((2, 9, 1, 3))).shape == (2, 9, 1, 3)
-    for shape in ((2, 5, 4, 1), (5, 4, 4), (7,), (2, 2, 5, 4, 3)):
+    for shape in ((2, 5, 4, 1), (5, 4, 4), (7,), (2, 2, 5, 4, 1)):
         with pytest.raises(ValueError, match=f"{type(layer).__name__} `.*takes RGB images"):
             layer(np.zeros(shape, "uint8"))
     for shape in ((8, 7), (8, 7, None)):
-        with pytest.raises(ValueError, match="a known number of channels; got shape"):
+        with pytest.raises(
+            ValueError, match=r"known number of channels; got|takes images of shape"
+        ):
             make()(keras.Input(shape))
 
 
@@ -236,9 +238,11 @@ def test_channels_are_counted(make):
         ([], "at least one image; got none"),
         (np.zeros((0, 5, 4, 3), "uint8"), "at least one image; got none"),
         (np.zeros((60, 5, 4), "uint8"), r"must have a channel axis; got shape \(60, 5, 4\)"),
+        ((np.zeros((60, 5, 4), "uint8"), np.arange(60)), "must have a channel axis; got shape"),
+        ((random_images(), None, np.zeros(120)), "got none, or all of weight 0"),
         (np.full((2, 5, 4, 3), np.nan), "finite; got NaN or infinity"),
         (np.full((2, 5, 4, 3), -np.inf), "finite; got NaN or infinity"),
-        (np.zeros((2, 5, 4, 3, 1)), r"got shape \(2, 5, 4, 3, 1\)"),
+        (np.zeros((2, 5, 4, 3, 1, 1)), r"got shape \(2, 5, 4, 3, 1, 1\)"),
         (PixelMoments(), "at least one image|must be of PixelMoments"),
         ([np.zeros((2, 5, 4, 3)), np.zeros((2, 5, 4, 1))], "all images must have"),
     ],
@@ -248,6 +252,44 @@ def test_adapt_refuses_and_names_the_layer(make, data, message):
     with pytest.raises(ValueError, match=f"adapt of `{layer.name}`: .*({message})"):
         layer.adapt(data)
     assert not layer.built
+
+
+@each()
+def test_frames_of_videos_are_images(make):
+    x, layer = random_images(), make()
+    videos, images = x.reshape(30, 4, 5, 4, 3), x[8:16]
+    assert tuple(layer.compute_output_shape((2, None, 5, 4, 3)))[:2] == (2, None)
+    layer.adapt(videos)
+    expected = numpy(adapted(make)(images))
+    out = layer(videos[2:4])
+    assert out.shape == tuple(layer.compute_output_shape((2, 4, 5, 4, 3)))
+    np.testing.assert_allclose(numpy(out).reshape(expected.shape), expected, rtol=1e-5, atol=1e-5)
+    inputs = keras.Input((None, 5, 4, 3))
+    model = keras.Model(inputs, layer(inputs))
+    np.testing.assert_allclose(model.predict(videos[2:4], verbose=0), numpy(out), atol=1e-4)
+
+
+@each(["mean", "zca"])
+def test_images_of_weight_zero_count_for_nothing(make):
+    x, layer = random_images(), make()
+    layer.adapt((x, None, (np.arange(120) < 100).astype("float32")))
+    for weight, expected in zip(layer.weights, adapted(make, x[:100]).weights, strict=True):
+        np.testing.assert_array_equal(numpy(weight), numpy(expected))
+
+
+@each()
+def test_complex_numbers_are_refused(make):
+    with pytest.raises(TypeError, match="images must be real numbers; got complex128: give their"):
+        adapted(make)(random_images() * 1j)
+    with pytest.raises(TypeError, match="pixels must be real numbers; got complex128"):
+        make().adapt(random_images() * 1j)
+
+
+@each(["pca", "zca"])
+def test_a_covariance_beyond_float64_is_refused(make):
+    images = np.full((2, 2, 2, 1), 1e200) * [[[[1]]], [[[-1]]]]
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="deviation` would hold inf"):
+        make().adapt(np.repeat(images, 2, -1))
 
 
 @each()

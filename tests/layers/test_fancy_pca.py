@@ -164,6 +164,7 @@ def test_no_spread_warns():
         ([], "at least one image; got none"),
         (np.zeros((0, 4, 4, 3), "uint8"), "at least one image; got none"),
         (np.full((2, 4, 4, 3), 77, "uint8"), "more than one colour"),
+        (np.zeros((2, 4, 4, 3), "uint8"), "more than one colour"),
         (np.full((2, 4, 4, 3), 77.7, "float32"), "more than one colour"),
         (np.full((1, 2, 2, 3), np.nan, "float32"), "finite; got NaN"),
         (np.random.default_rng(0).uniform(0, 1, (2, 4, 4, 3)), "set `value_range`"),

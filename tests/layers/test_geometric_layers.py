@@ -205,9 +205,16 @@ def test_boxes_stay_float32_and_labels_exact_in_mixed_precision(make):
 
 def test_complex_numbers_and_texts_are_refused(make):
     images = np.zeros((2, *SIZE, 3))
-    for dtype, found in (("complex64", "complex64: take"), ("<U1", "give one array of them")):
+    for dtype, found in (
+        ("complex64", "complex64: give their abs"),
+        ("<U1", "give one array of numbers"),
+    ):
         with pytest.raises(TypeError, match=f"images must be real numbers; got .*{found}"):
             make()(images.astype(dtype), training=True)
+    with pytest.raises(TypeError, match="segmentation masks must be real numbers; got complex64"):
+        make()({"images": images, "segmentation_masks": np.zeros((2, *SIZE), "complex64")})
+    with pytest.raises(ValueError, match=r"got the keys \[1, 'image'\]"):
+        make()({1: images, "image": images})
     with pytest.raises(TypeError, match="keypoints must be real numbers; got complex128"):
         make()({"images": images, "keypoints": np.zeros((2, 1, 2), "complex128")})
     boxes = {"boxes": np.zeros((2, 1, 4)), "labels": np.array([["cat"], ["dog"]])}

@@ -50,3 +50,5 @@ def test_messages_about_keypoints_speak_of_keypoints(make):
     assert "label" not in str(error.value)
     with pytest.raises(ValueError, match=r"reshape the flat list of COCO to \(…, count, 3\)"):
         make()({"images": images, "keypoints": np.zeros((2, 51))})
+    with pytest.raises(ValueError, match="give every image as many"):  # of one image, no flat list
+        make()({"images": images, "keypoints": np.zeros((5, 3))})

@@ -29,6 +29,7 @@ def check_warned_once(part):
         warnings.simplefilter("always")
         layer(images(), training=True)
         part(value_range=(0, 1))(images(), training=True)
+        part(value_range=(-128, 127))(images() - 0.5, training=True)  # half grey, not black
         part()(images(255), training=True)
         part()(np.ones((2, 6, 5, 3), "uint8"), training=True)
         part()(images(), training=False)

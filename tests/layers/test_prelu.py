@@ -82,5 +82,5 @@ def test_bad_arguments():
 def test_whole_numbers_are_computed_and_complex_ones_refused():
     out = keras.ops.convert_to_numpy(PReLU(0.5)(np.array([[-4, 3]])))
     np.testing.assert_array_equal(out, [[-2, 3]])
-    with pytest.raises(TypeError, match=r"PReLU `.*takes real numbers; got complex64"):
+    with pytest.raises(TypeError, match=r"PReLU `.*inputs must be real numbers; got complex64"):
         PReLU()(np.ones((2, 3), "complex64"))

@@ -181,6 +181,8 @@ def test_uint8_and_float_images_give_the_same():
 def test_nothing_to_do_warns():
     with pytest.warns(UserWarning, match="changes nothing"):
         RandomAffine(rotation=0, zoom=None, translation=0.0)
+    with pytest.warns(UserWarning, match=r"all ranges None or 0 \(zoom: 1\) changes nothing"):
+        RandomAffine(rotation=None, zoom=(1, 1), translation=None)
 
 
 @pytest.mark.parametrize(

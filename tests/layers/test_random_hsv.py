@@ -97,6 +97,13 @@ def test_rounding_outside_the_range_is_clipped():
 def test_all_stages_off_warns():
     with pytest.warns(UserWarning, match="changes nothing"):
         RandomHSV(**OFF)
+    with pytest.warns(UserWarning, match="every stage None or neutral changes nothing"):
+        RandomHSV(hue=0, power=(1, 1), scale=None, shift={"saturation": (0, 0), "value": None})
+
+
+def test_unknown_channels_must_be_said():
+    with pytest.raises(ValueError, match=r"None\): say it with `images.set_shape`"):
+        RandomHSV()(keras.Input((8, 8, None)))
 
 
 @pytest.mark.parametrize(

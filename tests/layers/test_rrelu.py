@@ -235,5 +235,5 @@ def test_shared_axes_that_the_input_does_not_have(axis):
 def test_whole_numbers_are_computed_and_complex_ones_refused():
     out = keras.ops.convert_to_numpy(RReLU(0.5, 0.5)(np.array([[-4, 3]]), training=True))
     np.testing.assert_array_equal(out, [[-2, 3]])
-    with pytest.raises(TypeError, match=r"RReLU `.*takes real numbers; got complex64"):
+    with pytest.raises(TypeError, match=r"RReLU `.*inputs must be real numbers; got complex64"):
         RReLU()(np.ones((2, 3), "complex64"))

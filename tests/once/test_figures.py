@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
@@ -96,6 +97,16 @@ def test_plot_augmentation_shows_originals_and_draws():
 def test_bad_arguments():
     with pytest.raises(ValueError, match="must hold 'loss'; it holds accuracy"):
         plot_loss({"accuracy": [1.0]})
+    for none in ({}, {"loss": []}, keras.callbacks.History()):
+        with pytest.raises(ValueError, match="must hold 'loss'; it holds no epochs"):
+            plot_loss(none)
+    for wrong in (None, [1, 2], {"loss": 0.5}):
+        with pytest.raises(TypeError, match=r"must be a keras\.callbacks\.History, or a dict"):
+            plot_loss(wrong)
+    with pytest.raises(TypeError, match="LearningRateCurve; got dict"):
+        plot_learning_rate(HISTORY)
+    with pytest.raises(ValueError, match="grey ones as"):
+        plot_augmentation(RandomHSV(), np.zeros((2, 4, 4, 1)))
     with pytest.raises(ValueError, match=r"low < high.*got \(1, 1\)"):
         plot_augmentation(RandomHSV(), np.zeros((1, 4, 4, 3)), value_range=(1, 1))
     with pytest.raises(ValueError, match="must hold 'val_accuracy'"):

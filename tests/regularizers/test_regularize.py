@@ -390,6 +390,9 @@ def test_nothing_matched_lists_what_there_is(trained):
         regularize(trained, kernel_constraint="non_neg", where=L.PReLU)
     with pytest.raises(ValueError, match="must match a Dense layer of a sequential"):
         regularize(trained, "l2", dropout=0.5, where=L.Conv2D)
+    none = keras.Sequential([keras.Input((2,)), L.ReLU()], name="none")
+    with pytest.raises(ValueError, match=r"^the model must have a layer with a kernel.*: none\.$"):
+        regularize(none, "l2")
     deep = keras.Sequential([keras.Input((2,)), *[L.Dense(2, name=f"d{i}") for i in range(23)]])
     with pytest.raises(ValueError, match=r"d19 \(Dense\), and 3 more\.$"):
         regularize(deep, "l2", where=[])
@@ -530,8 +533,11 @@ def test_models_that_cannot_be_copied_say_the_way_out():
     model(np.ones((1, 2), "float32"))
     with pytest.raises(
         ValueError,
-        match="give Opaque and its layers a `get_config` that has all their arguments, or their",
+        match="give Opaque and its layers a `get_config` that has all their arguments",
     ):
+        regularize(model, "l2")
+    model = keras.Sequential([keras.Input((2,)), L.Dense(2, activation=lambda x: x)])
+    with pytest.raises(ValueError, match=r"\(Could not interpret .*: put `@keras.saving.regis"):
         regularize(model, "l2")
 
 

@@ -114,5 +114,5 @@ def test_doubles_keep_their_digits_and_complex_numbers_are_refused(penalty):
     expected = 36_000 if isinstance(penalty, WeightDecay) else 72_240
     is_double = keras.backend.standardize_dtype(w.dtype) == "float64"  # not on JAX unless told
     assert float(value) == pytest.approx(expected, rel=1e-12 if is_double else 1e-6)
-    with pytest.raises(TypeError, match="takes real numbers; got complex"):
+    with pytest.raises(TypeError, match="must be real numbers; got complex"):
         penalty(np.ones((2, 2)) * 1j)

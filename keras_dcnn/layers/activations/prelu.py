@@ -90,7 +90,7 @@ class PReLU(keras.layers.PReLU):
         self.shared_axes = given  # the configuration keeps what was asked, not this input's rank
 
     def call(self, inputs: Any) -> Any:
-        check_real(f"PReLU `{self.name}`", inputs)
+        check_real(f"PReLU `{self.name}`: inputs", inputs)
         return super().call(keras.ops.cast(inputs, self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:

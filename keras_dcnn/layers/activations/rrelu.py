@@ -182,7 +182,7 @@ class RReLU(keras.layers.Layer):
         return tuple(sorted({axis % rank for axis in axes}))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        check_real(f"RReLU `{self.name}`", inputs)
+        check_real(f"RReLU `{self.name}`: inputs", inputs)
         inputs = ops.cast(inputs, self.compute_dtype)
         if not training:
             return leaky_relu(inputs, self.inference_slope)

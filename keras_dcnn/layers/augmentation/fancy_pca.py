@@ -148,7 +148,8 @@ class FancyPCA(ImageLayer):
             data: Images in this layer's `value_range`: an array or memory map, or anything that
                 yields batches (or single images): `tf.data.Dataset`, `keras.utils.PyDataset`, a
                 generator, a torch `DataLoader`. Of `(images, labels, …)` the first is taken, of a
-                dict the entry `"images"`. Or the `PixelMoments` of such images, ready made.
+                dict the entry `"images"`; images whose weight, the third, is 0 are left out. Or the
+                `PixelMoments` of such images, ready made.
             batch_size: Number of images taken at a time from an array.
 
         Raises:
@@ -158,12 +159,12 @@ class FancyPCA(ImageLayer):
         low, high = self.value_range
         moments = moments_for(self, data, batch_size, shape=(3,))
         with adapting(self):
-            moments.check_range(low, high)
             if np.array_equal(moments.minimum, moments.maximum):
                 raise ValueError(
                     "there must be more than one colour in the images; all pixels are "
                     f"{moments.mean.tolist()}."
                 )
+            moments.check_range(low, high)
             covariance = moments.covariance / (high - low) ** 2
         eigenvalues, eigenvectors = np.linalg.eigh(covariance)  # ascending
         self._set_eigenpairs(np.maximum(eigenvalues[::-1], 0), eigenvectors[:, ::-1])

@@ -148,7 +148,7 @@ class RandomAffine(GeometricLayer):
         if flip is not None:
             check_choice("flip", flip, FLIPS)
         if flip is None and not any(any(bounds) for bounds in ranges.values() if bounds):
-            warn_no_effect("RandomAffine", "every argument None or 0")
+            warn_no_effect("RandomAffine", "no flip and all ranges None or 0 (zoom: 1)")
         super().__init__(
             fill_mode=fill_mode,
             fill_value=fill_value,

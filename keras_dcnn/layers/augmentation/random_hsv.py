@@ -140,8 +140,8 @@ class RandomHSV(ImageLayer):
             "scale": _pair_of_ranges("scale", scale, minimum=0),
             "shift": _pair_of_ranges("shift", shift),
         }
-        if not any(pair for stage in ranges.values() for pair in stage):
-            warn_no_effect("RandomHSV", "every stage None")
+        if all(set(pair or ()) <= {_NEUTRAL[stage]} for stage in ranges for pair in ranges[stage]):
+            warn_no_effect("RandomHSV", "every stage None or neutral")
         super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._ranges = ranges
         self.hue = hue
@@ -182,6 +182,7 @@ class RandomHSV(ImageLayer):
 
 
 _STAGES = ("power", "scale", "shift")
+_NEUTRAL = {"hue": 0, "power": 1, "scale": 1, "shift": 0}
 _LIMITS = {
     "power": (0.01, 100, "the exponent of saturation and value"),
     "scale": (0, 100, "the factor of saturation and value"),

@@ -6,10 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_choice, data_format_or_default
+from keras_dcnn._checks import check_choice, check_real, data_format_or_default
 from keras_dcnn._keras.layers import is_symbolic
 from keras_dcnn._keras.variables import UNMEASURED, MeasuredWeight
-from keras_dcnn.layers._pixel_layer import PixelLayer, described, shape_of
+from keras_dcnn._reading.batches import images_of
+from keras_dcnn.layers._pixel_layer import PixelLayer, as_batch, described, from_batch, shape_of
 from keras_dcnn.statistics._adapt import adapting, moments_for
 from keras_dcnn.statistics._memory import check_memory
 from keras_dcnn.statistics.pixel_moments import PixelMoments
@@ -25,6 +26,7 @@ class AdaptedLayer(PixelLayer):
     The statistics are float32 weights that are not trained. They are `UNMEASURED` before `adapt`.
     """
 
+    ranks = (3, 4, 5)
     covariance = False  # whether `_measure` needs it
 
     def __init__(self, per: str = "channel", data_format: str | None = None, **kwargs: Any) -> None:
@@ -43,20 +45,22 @@ class AdaptedLayer(PixelLayer):
         Args:
             data: An array or memory map, or anything that yields batches (or single images):
                 `tf.data.Dataset`, `keras.utils.PyDataset`, a generator, a torch `DataLoader`. Of
-                `(images, labels, …)` the first is taken, of a dict the entry `"images"`. Or the
-                `PixelMoments` of such images, ready made, with the `per` of this layer.
+                `(images, labels, …)` the first is taken, of a dict the entry `"images"`; images
+                whose weight, the third, is 0 are left out. Or the `PixelMoments` of such images,
+                ready made, with the `per` of this layer.
             batch_size: Number of images taken at a time from an array.
 
         Raises:
             ValueError: for no images, images of the wrong shape or not finite, and data that do
                 not vary where they must.
         """
-        shape = getattr(data, "shape", None)
-        if shape is not None and len(shape) == 3 and not isinstance(data, PixelMoments):
-            raise ValueError(
-                f"adapt of `{self.name}`: images must have a channel axis; got shape {shape}: "
-                "give it to grey images by `x[..., None]`; a single colour image goes as `x[None]`."
-            )
+        with adapting(self):
+            shape = getattr(images_of(data), "shape", None)
+            if shape is not None and len(shape) == 3 and not isinstance(data, PixelMoments):
+                raise ValueError(
+                    f"images must have a channel axis; got shape {tuple(shape)}: give it to grey "
+                    "images by `x[..., None]`; a single colour image goes as `x[None]`."
+                )
         moments = moments_for(self, data, batch_size, self._shape, self.per, self.covariance)
         with adapting(self):
             statistics = self._measure(moments)
@@ -69,10 +73,10 @@ class AdaptedLayer(PixelLayer):
     def build(self, input_shape):
         if self.built:
             return
-        shape = tuple(input_shape)[1:]
+        rank, shape = len(input_shape), _of_one(tuple(input_shape))
         if self.per == "channel":
             shape = (input_shape[self.channel_axis],)
-        if None in shape or len(input_shape) not in ((4,) if self.per == "channel" else (2, 4)):
+        if None in shape or rank not in ((4, 5) if self.per == "channel" else (2, 4, 5)):
             raise ValueError(f"{self._who} takes {self._inputs()}; got shape {tuple(input_shape)}.")
         sizes = self._weight_shapes(shape)
         numbers = sum(map(math.prod, sizes.values()))
@@ -87,10 +91,9 @@ class AdaptedLayer(PixelLayer):
     def call(self, images):
         images = self.ops.convert_to_tensor(images)
         statistics = {name: self.value_of(getattr(self, name)) for name in self._names()}
-        if not self._is_single(images.shape):
-            return self._apply(images, statistics)
-        images = self.ops.expand_dims(images, 0)
-        return self.ops.squeeze(self._apply(images, statistics), 0)
+        lead = self.ops.shape(images)[: self._num_lead(images.shape)]
+        images = self._apply(as_batch(images, lead, self.ops), statistics)
+        return from_batch(images, lead, self.ops)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -109,8 +112,9 @@ class AdaptedLayer(PixelLayer):
             return self.ops.reshape(statistic, (-1, 1, 1))
         return statistic
 
-    def _is_single(self, shape):
-        return len(shape) == (3 if self.per == "channel" else len(self._shape or (0, 0, 0)))
+    def _num_lead(self, shape):
+        """How many axes lead to an image: none, the batch, or the batch and the frames."""
+        return len(shape) - (3 if self.per == "channel" else len(self._shape or _of_one(shape)))
 
     def _batch_of(self, shape):
         """An input shape for statistics of this shape."""
@@ -124,11 +128,16 @@ class AdaptedLayer(PixelLayer):
             super()._check_images(images)
         else:
             shape = shape_of(images)
-            if shape is None or self._shape not in (None, shape, shape[1:]):
+            fits = shape is not None and (
+                self._shape is None or self._shape in (shape, shape[1:], shape[2:])
+            )
+            if not fits:
+                fix = "resize them, or where the size is unknown, say it with `images.set_shape`"
                 raise ValueError(
-                    f"{self._who} takes {self._inputs()}; got {described(images, shape)}: resize "
-                    "them, or where the size is unknown, say it with `images.set_shape`."
+                    f"{self._who} takes {self._inputs()}; got {described(images, shape)}"
+                    + (f": {fix}." if shape is not None else ".")
                 )
+            check_real(f"{self._who}: images", images)
         measured = self.built and getattr(self, self._names()[0]).measured
         if not measured and not is_symbolic(images):
             raise ValueError(
@@ -140,15 +149,20 @@ class AdaptedLayer(PixelLayer):
         if self._shape is not None:
             return f"inputs of shape {self._shape}, or a batch of them"
         if self.per == "channel":
-            return "batches of images, of four axes and a known number of channels"
-        return "batches of images (four axes) or vectors (two axes) of known size"
+            return "batches of images (four axes) or videos (five), a known number of channels"
+        return "batches of images (four axes), videos (five) or vectors (two) of known size"
+
+
+def _of_one(shape):
+    """The shape of one input, of that of a batch, or of a batch of videos."""
+    return shape[1:] if len(shape) < 5 else shape[2:]
 
 
 def as_float32(name, value):
     """The statistic as the weight holds it; ValueError where float32 ends, at 3.4e38."""
     value = np.asarray(value, "float64")
     highest = np.abs(value).max()
-    if highest >= UNMEASURED:
+    if not highest < UNMEASURED:  # nor NaN
         raise ValueError(
             f"the statistics must fit in float32, below 3.4e38; `{name}` would hold {highest:.3g}: "
             "scale the images first."

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import check_count, check_keywords, check_number
-from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer
+from keras_dcnn.layers.preprocessing._adapted_layer import AdaptedLayer, as_float32
 
 
 def principal_components(covariance, count):
@@ -56,7 +56,9 @@ class WhiteningLayer(AdaptedLayer):
             raise ValueError(
                 f"whitening needs images that differ; all {moments.count} are the same."
             )
-        values, vectors = principal_components(moments.covariance, count)
+        covariance = moments.covariance
+        as_float32("standard deviation", np.sqrt(covariance.diagonal()))
+        values, vectors = principal_components(covariance, count)
         self._check_variance(values, moments.count, dimension)
         projection = self._projection(vectors, np.sqrt(values + self.epsilon))
         return {"mean": moments.mean.ravel(), "projection": projection}
@@ -70,8 +72,8 @@ class WhiteningLayer(AdaptedLayer):
             raise ValueError(
                 f"each component must vary for its standard deviation to divide by; got {rank} "
                 f"that do of {len(values)}, from {images} images of {dimension} dimensions, with "
-                f"epsilon={self.epsilon}: set `epsilon` above 0 (1e-5 is usual), or "
-                f"`num_components` to at most {rank}."
+                f"epsilon={self.epsilon}: set `epsilon` well above {limit:.2g}, the rounding, "
+                f"or `num_components` to at most {rank}."
             )
 
     def _flat(self, images, statistics):

@@ -35,8 +35,9 @@ class MinMaxScaling(AdaptedLayer):
     Input shape:
         Images `(height, width, channels)` or `(batch, height, width, channels)` (channels_first:
         the channels before the height), any dtype, or a dict that holds them under `"images"`, of
-        which all else is passed through untouched. With `per="dimension"` also vectors
-        `(batch, dimensions)`.
+        which all else is passed through untouched. Of five axes, `(batch, frames, height, width,
+        channels)`, they are videos, of which each frame is an image. With `per="dimension"` also
+        vectors `(batch, dimensions)`.
 
     Output shape:
         That of the input, in the layer's `compute_dtype` (float32 as a rule).
@@ -72,7 +73,7 @@ class MinMaxScaling(AdaptedLayer):
         if not (high > low).any():
             raise ValueError(
                 f"there must be {'channels' if self.per == 'channel' else 'dimensions'} that vary; "
-                f"all {low.size} are constant in the data: give it more images."
+                f"all {low.size} are constant in the data, in float32: give it more images."
             )
         return {"low": low, "high": high}
 

@@ -37,10 +37,12 @@ class PCAWhitening(WhiteningLayer):
     Input shape:
         Images of one size, any dtype and data format, or vectors, as in `adapt`: one, or a batch,
         or a dict that holds them under `"images"`, of which all else is passed through untouched.
+        Of five axes, `(batch, frames, height, width, channels)`, they are videos, of which each
+        frame is an image.
 
     Output shape:
-        `(batch, num_components)`, or `(num_components,)` for one image, in the layer's
-        `compute_dtype` (float32 as a rule).
+        `(batch, num_components)`, `(num_components,)` for one image, or `(batch, frames,
+        num_components)`, in the layer's `compute_dtype` (float32 as a rule).
 
     Raises:
         ValueError: for an argument outside the ranges above, more components than dimensions, a
@@ -78,5 +80,5 @@ class PCAWhitening(WhiteningLayer):
         return self._flat(images, statistics)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        batch = () if self._is_single(input_shape) else tuple(input_shape[:1])
-        return (*batch, self._sizes(self._shape or input_shape[1:])[1])
+        lead = self._num_lead(input_shape)
+        return (*input_shape[:lead], self._sizes(self._shape or input_shape[lead:])[1])

@@ -39,6 +39,8 @@ class ZCAWhitening(WhiteningLayer):
     Input shape:
         Images of one size, any dtype and data format, or vectors, as in `adapt`: one, or a batch,
         or a dict that holds them under `"images"`, of which all else is passed through untouched.
+        Of five axes, `(batch, frames, height, width, channels)`, they are videos, of which each
+        frame is an image.
 
     Output shape:
         That of the input, in the layer's `compute_dtype` (float32 as a rule).
