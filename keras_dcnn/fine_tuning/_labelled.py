@@ -58,6 +58,7 @@ class LabelledImages:
 
     def _labels(self, y):
         classes, count = class_numbers(y)
+        self.one_hot = y.ndim == 2 and y.shape[1] > 1
         self.num_classes = max(self.num_classes, count)
         self.one_hot = y.ndim == 2 and y.shape[1] > 1
         return classes
