@@ -44,9 +44,9 @@ def remove_leftovers(folder, pattern):
                 path.unlink(missing_ok=True)
 
 
-def write_json(path, value):
-    """Write `value` to `path` as strict JSON, atomically."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+def write_json(path, value, allow_nan=False):
+    """Write `value` to `path` as JSON, atomically; strict JSON knows no NaN and infinity."""
+    text = json.dumps(value, indent=2, allow_nan=allow_nan) + "\n"
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -40,9 +40,12 @@ def read_manifest(directory):
     directory = Path(directory)
     path = directory / MANIFEST
     if not path.is_file():
+        what = "has none: list the files, as in sorted(Path(directory).iterdir())"
+        if not directory.is_dir():
+            what = f"is {'a file' if directory.exists() else 'not there'}: correct the path"
         raise ValueError(
-            f"members must be a list of files or in a directory with a {MANIFEST}; {directory} has "
-            "none: list the files, as in sorted(Path(directory).iterdir())."
+            f"members must be a list of files or in a directory with a {MANIFEST}; {directory} "
+            f"{what}."
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -77,7 +80,8 @@ def listed_members(directory):
 
 def write_architecture(model, path):
     """Write what makes the model anew, without weights, and how it is compiled."""
-    write_json(path, keras.saving.serialize_keras_object(model))
+    config = keras.saving.serialize_keras_object(model)
+    write_json(path, config, allow_nan=True)  # as Keras does, of infinite limits of layers
 
 
 def write_other_architecture(model, directory):

@@ -17,6 +17,11 @@ class RowFile:
 
         Raises ValueError when the file holds rows of another run.
         """
+        if self.path.is_dir():
+            raise ValueError(
+                f"`path` must be a file; {self.path} is a directory: name a file in it, such as "
+                f"{self.path / 'loss.csv'}."
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         size = self._size()
         if self.length is None:
@@ -25,8 +30,8 @@ class RowFile:
                 size and not self._header.startswith(self.path.read_bytes())
             ):
                 raise ValueError(
-                    f"`path` must be a new or an empty file; {self.path} holds {size} bytes, of "
-                    "another run: choose another path, or delete it."
+                    f"`path` must be a new or an empty file; {self.path} holds {size} bytes "
+                    "that are not of this run: choose another path, or delete it."
                 )
             self.length = 0
         whole = size >= self.length

@@ -1,5 +1,6 @@
 """The running `fit` and `evaluate` of a model."""
 
+import collections
 import inspect
 import itertools
 
@@ -117,22 +118,34 @@ def begin_at(model, epoch):
 def skip_batches(model, count, logs, then):
     """Have the epoch that begins read its first `count` batches without training on them.
 
-    Callbacks get `logs` for them; `then()` is called when they are read. `fit` asks
-    `train_function`, which is public, for each step.
+    Callbacks get `logs` for them; `then(batch)` is called when they are read, with the last that
+    is known. `fit` asks `train_function`, which is public, for each step.
     """
     train, each = model.train_function, model.steps_per_execution
     steps = itertools.count(1)
 
     def read(*given):  # the iterator, on JAX behind the state; on PyTorch the batch, which was read
+        batch = None
         if keras.backend.backend() != "torch":
-            for _ in itertools.islice(given[-1], each):
-                pass
+            batch = next(iter(collections.deque(itertools.islice(given[-1], each), 1)), None)
         if next(steps) * each >= count:
             model.train_function = train
-            then()
+            then(batch)
         return (logs, given[0]) if keras.backend.backend() == "jax" else logs
 
     model.train_function = read
+
+
+def build_metrics(model, batch):
+    """Give the metrics of `compile` their variables where they have none, by a batch of `fit`.
+
+    TensorFlow's trainer makes them in the first step, those of the other backends before it, by
+    this private method; a public one to build what `compile` was given would replace it.
+    """
+    if keras.backend.backend() == "tensorflow" and model.built and not has_seen_a_batch(model):
+        strategy = model.distribute_strategy
+        with strategy.scope():
+            model._symbolic_build(data_batch=strategy.experimental_local_results(batch)[0])
 
 
 def has_validation(model):

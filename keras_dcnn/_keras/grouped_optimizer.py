@@ -38,7 +38,8 @@ class _ByVariable(keras.optimizers.OptimizerMap):
         return self._known.get(id(variable), (None,))[0]
 
     def __call__(self, variable):
-        return self.all[self.group_of(variable)]
+        group = self.group_of(variable)
+        return self.all[-1 if group is None else group]
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -174,7 +175,8 @@ def find_grouped_optimizer(model):
 
 def check_can_be_grouped(optimizer):
     """Raise ValueError for what can't be taken apart into groups, or can't have a rate of 0."""
-    if leaf_optimizers(optimizer) != [optimizer] or not hasattr(optimizer, "get_config"):
+    is_single = leaf_optimizers(optimizer) == [optimizer]
+    if not is_single or not isinstance(optimizer, keras.optimizers.Optimizer):
         raise ValueError(
             "`optimizer` must be a single Keras optimizer, such as keras.optimizers.SGD(0.01), "
             f"which Keras wraps for loss scaling by itself; got {optimizer!r}."

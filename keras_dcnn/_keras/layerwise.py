@@ -17,13 +17,16 @@ _WHOLE = {
 }
 
 
-class _ByVariable:
-    """What was said of each variable, by the variable; in a model that was loaded, by its place.
+class _Rule:
+    """The optimizer that makes updates of gradients, and the share and decay of each variable.
 
-    Apart from the optimizer, which would take variables in a dict of its own for its state.
+    Those are known by the variable; in a model that was loaded, by its place. An optimizer that had
+    all this in attributes of its own would save the state of this one twice, and take the variables
+    for parts of its own.
     """
 
-    def __init__(self, values, variables):
+    def __init__(self, optimizer, values, variables):
+        self.optimizer = optimizer
         self.values = list(values)
         self._known = {}  # by id the value, and the variable, so that no other gets the id
         if variables is not None:
@@ -72,9 +75,9 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         super().__init__(rate, **own, name=f"layerwise_{optimizer.name}")
         self._config = config
         rule = {name: _WHOLE.get(name, config[name]) for name in config}
-        self._rule = type(optimizer).from_config({**rule, "learning_rate": self._rate_of_share})
+        rule = type(optimizer).from_config({**rule, "learning_rate": self._rate_of_share})
+        self._rule = _Rule(rule, zip(shares, decays, strict=True), variables)
         self._share = 1.0
-        self._said = _ByVariable(zip(shares, decays, strict=True), variables)
         self._exclude(variables or [])
 
     def _rate_of_share(self):
@@ -82,7 +85,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
 
     def _exclude(self, variables):
         """Have Keras know on which of the variables no weight decay acts."""
-        undecayed = [one for one in variables if not self._said[one][1]]
+        undecayed = [one for one in variables if not self._rule[one][1]]
         super().exclude_from_weight_decay(var_list=undecayed)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
@@ -93,25 +96,26 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
 
     def build(self, variables):
         if not self.built:
-            self._said.know(variables)
+            self._rule.know(variables)
             self._exclude(variables)
             super().build(variables)
-            self._rule.build(variables)
-            self._slots = self._rule.variables  # which makes them variables of this one
+            self._rule.optimizer.build(variables)
+            self._slots = self._rule.optimizer.variables  # which makes them variables of this one
 
     def apply(self, grads, trainable_variables=None):
         super().apply(grads, trainable_variables)
-        self._rule.iterations.assign(self.iterations)
+        self._rule.optimizer.iterations.assign(self.iterations)
 
     def _apply_weight_decay(self, variables):
-        self._rule.weight_decay = self.weight_decay
-        decayed = [variable for variable in variables if self._said[variable][1]]
+        rule = self._rule.optimizer
+        rule.weight_decay = self.weight_decay
+        decayed = [variable for variable in variables if self._rule[variable][1]]
         for own in self._shares(decayed):
-            self._rule._apply_weight_decay([decayed[i] for i in own])
+            rule._apply_weight_decay([decayed[i] for i in own])
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         for own in self._shares(trainable_variables):
-            self._rule._backend_update_step(
+            self._rule.optimizer._backend_update_step(
                 [grads[i] for i in own],
                 [trainable_variables[i] for i in own],
                 learning_rate * self._share,
@@ -119,7 +123,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
 
     def _shares(self, variables):
         """For each share in turn the places of its variables, while the rate is that of theirs."""
-        shares = [self._said[variable][0] for variable in variables]
+        shares = [self._rule[variable][0] for variable in variables]
         for share in dict.fromkeys(shares):
             self._share = share
             yield [i for i, one in enumerate(shares) if one == share]
@@ -128,11 +132,11 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         now = super().get_config()
         kept = [name for name in now if name in self._config and name != "name"]
         config = {**self._config, **{name: now[name] for name in kept}}
-        said = self._said.values
+        said = self._rule.values
         if self.built:
-            said = [self._said[variable] for variable in self._trainable_variables]
+            said = [self._rule[variable] for variable in self._trainable_variables]
         shares, decays = zip(*said, strict=True)
-        optimizer = type(self._rule).from_config(config)
+        optimizer = type(self._rule.optimizer).from_config(config)
         return {
             "optimizer": keras.optimizers.serialize(optimizer),
             "shares": shares,

@@ -23,6 +23,11 @@ def fits(variables, values):
     return values is not None and shapes == [np.shape(value) for value in values]
 
 
+def are_finite(variables):
+    """Whether no value of the variables is NaN or infinite."""
+    return all(np.isfinite(value).all() for value in snapshot(variables))
+
+
 @contextlib.contextmanager
 def variables_kept(variables, only_on_error=False):
     """Put the values, which it yields, back at the end of the block, or only where it fails."""

@@ -30,6 +30,11 @@ def why_nothing(averaging, begins, count):
         return (
             f"it begins after {begins} epochs, and the training ended after {ended}: lower `start`."
         )
+    if not count:
+        return (
+            "the optimizer made no update since it began: see that the gradients are finite, and "
+            "that `gradient_accumulation_steps` is at most the number of batches."
+        )
     unit = "updates of the optimizer" if averaging.every == "batch" else "epochs with an update"
     return (
         f"it takes the weights after every {each} {unit}, of which there were {count} "

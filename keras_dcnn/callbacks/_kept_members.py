@@ -31,4 +31,4 @@ def as_float(value):
 def why_turned_away(monitor, epoch, logs):
     """In words, why the candidate of an epoch became no member."""
     what = "NaN" if monitor in logs else "missing from the logs"
-    return f"in epoch {epoch + 1}, the last that it saw, '{monitor}' was {what}"
+    return f"in epoch {epoch + 1}, the last candidate, '{monitor}' was {what}"

@@ -3,8 +3,21 @@
 import math
 import warnings
 
+import numpy as np
+
 from keras_dcnn._checks import check_choice
 from keras_dcnn._keras.fitting import infer_mode, variables_of_fit
+
+
+def number_in(logs, name):
+    """The value of a quantity of the logs as a float; NaN where it is missing."""
+    value = logs.get(name, math.nan)
+    if np.size(value) != 1:
+        raise ValueError(
+            f"a quantity that is monitored must be one number; '{name}' has the shape "
+            f"{np.shape(value)}: monitor another, or have the metric average."
+        )
+    return float(np.reshape(value, ()))
 
 
 class Monitor:
@@ -12,6 +25,11 @@ class Monitor:
 
     def __init__(self, owner, name, mode, of_batches=False):
         check_choice("mode", mode, ("auto", "min", "max"))
+        if not isinstance(name, str):
+            raise ValueError(
+                "`monitor` must be the name of a quantity of the logs, such as 'val_loss'; got "
+                f"{name!r}."
+            )
         if of_batches and name.startswith("val_"):
             raise ValueError(
                 "`monitor` must be in the logs of batches, such as 'loss', when `every` is a "
@@ -32,7 +50,7 @@ class Monitor:
             return None
         if self.mode == "auto":
             self.mode = infer_mode(model, self.name)
-        value = float(logs[self.name])
+        value = number_in(logs, self.name)
         return None if math.isnan(value) else value
 
     def _warn_if_missing(self, model, logs):
@@ -46,7 +64,7 @@ class Monitor:
             advice = "pass `validation_data` to fit, or correct `monitor`"
         warnings.warn(
             f"{self.owner} monitors '{self.name}', which is not among the logs "
-            f"({', '.join(sorted(logs))}), so it does nothing here: {advice}.",
+            f"({', '.join(sorted(logs)) or 'none'}), so it does nothing here: {advice}.",
             stacklevel=2,
         )
         self._warned = True

@@ -31,8 +31,9 @@ def barrier_message(averaged, raw):
     )
     if not math.isfinite(raw):
         return told + (
-            "the training diverged. Lower the learning rate, or end it in time with "
-            "keras.callbacks.TerminateOnNaN."
+            "the training diverged, or the validation data are not finite. Lower the learning "
+            "rate, or end it in time with keras.callbacks.TerminateOnNaN; else leave such samples "
+            "out."
         )
     if not math.isfinite(averaged):
         return told + (

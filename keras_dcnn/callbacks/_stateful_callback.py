@@ -164,6 +164,12 @@ class StatefulCallback(keras.callbacks.Callback):
         self._run.add(self)
 
     def on_train_begin(self, logs=None):
+        if "epochs" not in (self.params or {}):
+            raise ValueError(
+                f"{type(self).__name__} needs the `params` of a training; got {self.params}: use "
+                "`fit`, or in a loop of your own keras.callbacks.CallbackList(callbacks, "
+                "model=model, epochs=…, steps=…)."
+            )
         for other in self._run.callbacks.values():
             if other is not self and type(other).__name__ in self.excludes:
                 raise ValueError(

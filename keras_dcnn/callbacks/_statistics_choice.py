@@ -33,11 +33,7 @@ def set_statistics(model, statistics, last, choice, data):
     """
     if choice == "best" and not has_validation(model):
         if variables_of_fit(model).get("validation_data") is None:  # else they are to come
-            warnings.warn(
-                "batch_norm='best' has nothing to choose by, so the statistics are averaged: pass "
-                "`validation_data` to fit.",
-                stacklevel=2,
-            )
+            _warn_of_no_loss("pass `validation_data` to fit")
         return None
     values = {"average": snapshot(statistics), "keep": last}
     if choice != "keep":
@@ -48,9 +44,20 @@ def set_statistics(model, statistics, last, choice, data):
         losses = {}
         for name, value in values.items():
             put_back(statistics, value)
-            losses[name] = validate(model)["loss"]
+            losses[name] = validate(model).get("loss")
+        if None in losses.values():
+            _warn_of_no_loss("have the `test_step` of the model return 'loss'")
+            put_back(statistics, values["average"])
+            return None
         choice = min(losses, key=lambda name: (not math.isfinite(losses[name]), losses[name]))
         listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
         sentence = f"BatchNorm statistics by validation loss: {choice} ({listed})."
     put_back(statistics, values[choice])
     return sentence
+
+
+def _warn_of_no_loss(advice):
+    warnings.warn(
+        f"batch_norm='best' has nothing to choose by, so the statistics are averaged: {advice}.",
+        stacklevel=3,
+    )

@@ -1,6 +1,5 @@
 """CheckpointEnsemble: keeps the best, last or all states of one training run as an ensemble."""
 
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from keras_dcnn._files.members import (
     write_other_architecture,
 )
 from keras_dcnn.callbacks._kept_members import as_float, leaving, plain, why_turned_away
-from keras_dcnn.callbacks._logs import Monitor
+from keras_dcnn.callbacks._logs import Monitor, number_in
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.ensemble import EnsembleOnDisk
 
@@ -166,7 +165,7 @@ class CheckpointEnsemble(StatefulCallback):
             is_candidate = self._schedule.ends_cycle(epoch + 1)
         if not is_candidate:
             return
-        value = float(logs.get(self.monitor, math.nan))
+        value = number_in(logs, self.monitor)
         if self.keep == "best":
             value = self._monitor.read(self.model, logs)
             self._why_none = (
@@ -242,9 +241,9 @@ class CheckpointEnsemble(StatefulCallback):
     def _reason(self):
         """Why there is no member."""
         if not self._epochs_seen:
-            return "train with this callback first"
+            return "train with this callback first, or correct `directory`"
         if self.keep == "cycle":
-            return self._why_none or "no cycle of SnapshotSchedule has ended"
+            return self._why_none or "no cycle of SnapshotSchedule has ended, with a member kept"
         if self._epochs_seen < self.every:
             return f"`every` is {self.every}, and it has seen {self._epochs_seen} epochs"
-        return self._why_none or f"it has seen {self._epochs_seen} epochs, and lost its members"
+        return self._why_none or f"it has seen {self._epochs_seen} epochs, and no member is left"

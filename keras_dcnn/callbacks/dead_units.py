@@ -9,6 +9,7 @@ from keras_dcnn._keras.fitting import variables_of_fit
 from keras_dcnn._keras.rereading import is_stream
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._state.random_state import random_state_kept
+from keras_dcnn._state.snapshot import are_finite
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.callbacks._unit_activity import UnitActivity
 
@@ -158,9 +159,21 @@ class DeadUnits(StatefulCallback):
         self.dead_unit_fractions = {name: dead_fraction({name: f}) for name, f in firing.items()}
         if self._dead_fraction > ALARM and not self._has_alarmed:
             self._has_alarmed = True
-            worst = max(self.dead_unit_fractions, key=self.dead_unit_fractions.get)
-            self.say(
-                f"Epoch {epoch + 1}: {self._dead_fraction:.0%} of the ReLU units never fire, of "
-                f"{worst} {self.dead_unit_fractions[worst]:.0%}: lower the learning rate, begin "
-                "with He's initialisation (HeNormal), or take leaky rectifiers (RReLU, PReLU)."
+            self.say(f"Epoch {epoch + 1}: {self._alarm()}.")
+
+    def _alarm(self):
+        """What is wrong, and what to do."""
+        worst = max(self.dead_unit_fractions, key=self.dead_unit_fractions.get)
+        found = (
+            f"{self._dead_fraction:.0%} of the ReLU units never fire, of {worst} "
+            f"{self.dead_unit_fractions[worst]:.0%}"
+        )
+        if not are_finite(self.model.weights):
+            return (
+                f"{found}, as weights are NaN or infinite: lower the learning rate, or end in time "
+                "with keras.callbacks.TerminateOnNaN"
             )
+        return (
+            f"{found}: lower the learning rate, begin with He's initialisation (HeNormal), or take "
+            "leaky rectifiers (RReLU, PReLU)"
+        )

@@ -213,7 +213,7 @@ class DivideLROnPlateau(RateCallback):
 
     def _cut(self, when):
         best = self._monitor.cost(self._plateau.best)  # its own inverse
-        looks = "epochs" if self.every == "epoch" else f"times {self.every} batches"
+        looks = "epochs that count" if self.every == "epoch" else f"times {self.every} batches"
         why = f"{when}: {self.monitor} did not improve on {best:.4g} for {self.patience} {looks}"
         old, new = rates_of(self.model), []
         if self.max_reductions is None or self._reductions < self.max_reductions:
@@ -222,7 +222,7 @@ class DivideLROnPlateau(RateCallback):
         if cuts:
             self._reductions += 1
             set_rates(self.model, new)
-            restored = f"; on from the best {self.restore}" if self.restore else ""
+            restored = f"; what is next begins with the best {self.restore}" if self.restore else ""
             self.say(f"{why}: learning rate {', '.join(cuts)}{restored}.")
             self._goes_back = bool(self.restore)
             if self.every != "epoch":  # else not before others have seen what the epoch ended with

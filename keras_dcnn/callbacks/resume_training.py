@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from keras_dcnn._checks import as_path, check_count
+from keras_dcnn._checks import as_path, check_built_model, check_count
 from keras_dcnn._files.states import read_state, write_state
-from keras_dcnn._keras.fitting import begin_at, begins_data_anew, skip_batches, sync
+from keras_dcnn._keras.fitting import (
+    begin_at,
+    begins_data_anew,
+    build_metrics,
+    skip_batches,
+    sync,
+)
 from keras_dcnn._keras.optimizers import build_optimizer
 from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.own_optimizers import get_own_optimizers, own_optimizers, set_own_optimizers
 from keras_dcnn._state.random_state import get_random_state, set_random_state
-from keras_dcnn._state.snapshot import put_back, snapshot
+from keras_dcnn._state.snapshot import fits, put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 _ENDED = set()  # the directories of trainings that ended in this process
@@ -61,8 +67,9 @@ class ResumeTraining(StatefulCallback):
 
     Raises:
         ValueError: for an argument outside the ranges above; at the start of `fit`, when the files
-            are of another model or other optimizers, or all damaged, and for an optimizer that is
-            not Keras's.
+            are of another model or other optimizers, or all damaged, for an optimizer that is not
+            Keras's, and on TensorFlow for a model that is not built; in an epoch that is resumed in
+            its middle, when the metrics are others.
         OSError: at the start of `fit`, when the directory can't be made.
 
     Example:
@@ -111,8 +118,9 @@ class ResumeTraining(StatefulCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self.state_path.mkdir(parents=True, exist_ok=True)
+        if not own_optimizers(self.model):  # raises now if they can't be resumed
+            check_built_model(self.model)
         build_optimizer(self.model)
-        own_optimizers(self.model)  # raises now if they can't be resumed
         self._is_first, self._within = True, {}
         if self.params["epochs"] > 1 and not begins_data_anew(self.model):
             warnings.warn(
@@ -133,9 +141,8 @@ class ResumeTraining(StatefulCallback):
         begin_at(self.model, state["epoch"])
         self._within = state.get("within", {})
         batches = f" and {self._within['batch']} batches" if self._within else ""
-        self.say(
-            f"The training in {self.state_path} goes on after epoch {state['epoch']}{batches}."
-        )
+        epochs = f"{state['epoch']} epochs{batches}"
+        self.say(f"The training in {self.state_path} goes on after {epochs}.")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
@@ -146,17 +153,29 @@ class ResumeTraining(StatefulCallback):
         if writes or self.every_batches:
             self._at_begin = self._run.get_state()
         if self._within:
-            put_back(self.model.metrics_variables, self._within["metrics"])
+            if fits(self.model.metrics_variables, self._within["metrics"]):
+                put_back(self.model.metrics_variables, self._within["metrics"])
         elif writes:
             self._write(epoch, self._at_begin)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._within:  # not sooner, as another may make the step anew where the epoch begins
-            logs = {name: float(value) for name, value in self._within["logs"].items()}
-            # PyTorch's steps draw from the global random numbers.
-            set_random = functools.partial(set_random_state, self._within["random"])
-            skip_batches(self.model, self._within["batch"], logs, set_random)
+            logs = {k: v if v.ndim else float(v) for k, v in self._within["logs"].items()}
+            then = functools.partial(self._after_skipping, self._within)
+            skip_batches(self.model, self._within["batch"], logs, then)
             self._within = {}
+
+    def _after_skipping(self, within, batch):
+        build_metrics(self.model_in_step, batch)  # where that was left to the first step
+        metrics = self.model_in_step.metrics_variables
+        if not fits(metrics, within["metrics"]):
+            raise ValueError(
+                "an epoch goes on in its middle with the metrics that it began with; those in "
+                f"{self.state_path} differ from the model's in number or shape: compile with the "
+                "same metrics, or choose another directory."
+            )
+        put_back(metrics, within["metrics"])
+        set_random_state(within["random"])  # from which PyTorch's steps draw
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         seen, before = batch + 1, self._seen
@@ -209,7 +228,7 @@ class ResumeTraining(StatefulCallback):
         if old != new:
             differ = sum(a != b for a, b in zip(old, new, strict=False)) + abs(len(old) - len(new))
             raise ValueError(
-                f"the training in `state_path` must be of this model and optimizer; {differ} of "
-                f"{len(old)} variables in {self.state_path} differ in shape or type: choose "
-                "another directory, or delete it to train from the beginning."
+                f"the training in `state_path` must be of this model and optimizer; {differ} "
+                f"variables, of {len(old)} in {self.state_path} and {len(new)} here, differ in "
+                "shape or type: choose another directory, or delete it to train from the beginning."
             )

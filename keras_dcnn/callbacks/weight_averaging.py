@@ -200,7 +200,7 @@ class WeightAveraging(StatefulCallback):
     def averaged_weights(self) -> list[np.ndarray]:
         """The average, with the rest of the weights as they are, for `model.set_weights`."""
         if not self._averages.number:
-            raise ValueError("there must be an average; nothing was averaged yet: train first.")
+            raise ValueError("there must be an average; nothing was averaged: train past `start`.")
         if self.model is None:  # it comes out of a pickle
             return self._weights
         averages = dict(zip(map(id, self._watched().all), self._values(), strict=True))
@@ -226,14 +226,14 @@ class WeightAveraging(StatefulCallback):
     def _judge_and_set(self, number):
         is_power = number > 1 and number & (number - 1) == 0
         looks = is_power and self._may_look and has_validation(self.model)
-        raw = validate(self.model)["loss"] if looks else None
-        if looks or self.evaluate == "averaged":
+        raw = validate(self.model).get("loss") if looks else None
+        if raw is not None or self.evaluate == "averaged":
             self._set_average()
-        if looks:
+        if raw is not None:  # a `test_step` of the model's own may return none
             averaged = validate(self.model)["loss"]
             if behind_barrier(averaged, raw):
                 warnings.warn(barrier_message(averaged, raw), stacklevel=2)
-        if looks and self.evaluate == "raw":
+        if raw is not None and self.evaluate == "raw":
             put_back(self._watched().all, self._raw)
 
     def _values(self):

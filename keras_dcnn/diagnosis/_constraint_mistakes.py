@@ -16,7 +16,7 @@ def find_wrong_constraint_axes(model):
             "wrong_constraint_axes",
             f"{type(constraint).__name__} on axes {list(axes)} of the {kernel.noun} of shape "
             f"{kernel.variable.shape} takes {_count(kernel, axes)} weights together, but "
-            f"{_unit(kernel)} has {_count(kernel, kernel.axes)}",
+            f"the {_count(kernel, kernel.axes)} of {_unit(kernel)} lie along {list(kernel.axes)}",
             f"give it axis={list(kernel.axes)}, or use constraints.MaxNorm({_argument(kernel)})",
             path,
         )

@@ -24,7 +24,10 @@ def find_decayed_slopes(model):
         optimizer = decay_on(model, slopes)
         if optimizer is not None:
             what = f"{type(optimizer).__name__}'s weight_decay={optimizer.weight_decay:g}"
-            advice = 'call optimizer.exclude_from_weight_decay(var_names=["alpha"]) before fit'
+            advice = (
+                "compile with a new optimizer of which you have called "
+                'exclude_from_weight_decay(var_names=["alpha"])'
+            )
             findings.append(_decayed(path, what, advice))
     return findings
 

@@ -23,8 +23,9 @@ class Fall(NamedTuple):
 
     @property
     def is_clear(self):
-        """Whether it is more than noise."""
-        return self.depth > CLEAR * self.noise
+        """Whether it is more than noise, and than the rounding of losses in float32."""
+        rounding = np.finfo("float32").eps * abs(self.level)
+        return self.depth > CLEAR * max(self.noise, rounding)
 
     @property
     def is_hidden(self):

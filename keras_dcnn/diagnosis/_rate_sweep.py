@@ -80,5 +80,7 @@ def _are_finite(batches):
 def _train(model, batch):
     logs = model.train_on_batch(*batch, return_dict=True)
     if "loss" not in logs:
-        raise ValueError(f"the model's train_step must return 'loss'; got {', '.join(logs)}.")
+        raise ValueError(
+            f"the model's train_step must return 'loss'; got {', '.join(logs) or 'none'}."
+        )
     return float(logs["loss"])

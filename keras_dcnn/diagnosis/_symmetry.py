@@ -51,7 +51,8 @@ def are_alike(units):
 def _finding(path, units):
     weights = f"all {units.size} weights of the kernel are {units.flat[0]:g}"
     if np.ptp(units):
-        weights = f"all {units.shape[0] * units.shape[2]} units have the same weights"
+        group = " of each group" if units.shape[0] > 1 else ""
+        weights = f"all {units.shape[2]} units{group} have the same weights"
     return Finding(
         "symmetric_kernel",
         f"{weights}, so that this hidden layer computes one and the same feature, or none",

@@ -147,8 +147,9 @@ def _slices(arrays, batch_size, generator):
 
 def _size(arrays):
     arrays = [array for array in keras.tree.flatten(arrays) if array is not None]
-    if any(array.ndim == 0 for array in arrays):
-        raise ValueError("`data` must hold arrays; got a number: give (x, y) as arrays.")
+    if not arrays or any(array.ndim == 0 for array in arrays):
+        got = "a number" if arrays else "none"
+        raise ValueError(f"`data` must hold arrays; got {got}: give (x, y) as arrays.")
     sizes = [len(array) for array in arrays]
     if len(set(sizes)) > 1:
         raise ValueError(f"`data` must hold as many samples in each array; got {sizes}.")
@@ -167,5 +168,5 @@ def _for_backend(x):
         return None
     x = x if keras.ops.is_tensor(x) else as_array(x)
     if "complex" in str(x.dtype):
-        check_real("find_learning_rate", x)
+        check_real("find_learning_rate: the data", x)
     return x

@@ -14,7 +14,7 @@ from keras_dcnn._checks import (
 )
 from keras_dcnn._keras.optimizers import build_optimizer, training_optimizers
 from keras_dcnn._keras.variables import state_variables
-from keras_dcnn._state.snapshot import snapshot
+from keras_dcnn._state.snapshot import are_finite
 from keras_dcnn._structure.targets import check_targets
 from keras_dcnn.diagnosis._rate_curve import (
     descent_of,
@@ -74,8 +74,9 @@ def find_learning_rate(
         verbose: 1 prints the suggestions, with a progress bar in a terminal; 0 neither.
 
     Returns:
-        A `LearningRateCurve`, with the suggestions `steepest` and `valley`: both None where the
-        loss does not fall clearly beyond its noise, as printed.
+        A `LearningRateCurve`, with the suggestions `steepest` and `valley`. Both are None where the
+        loss does not fall clearly beyond its noise, which is printed: then keep the rate that you
+        have, or try again with a larger `batch_size`, more `num_steps` or a higher `smoothing`.
 
     Raises:
         TypeError: for a `model` or `data` of another type.
@@ -95,7 +96,8 @@ def find_learning_rate(
     model.compile(keras.optimizers.SGD(), "mse")
     x = np.random.default_rng(0).normal(size=(64, 4))
     curve = keras_dcnn.diagnosis.find_learning_rate(model, (x, x.sum(axis=1)))
-    model.optimizer.learning_rate = curve.valley
+    if curve.valley is not None:
+        model.optimizer.learning_rate = curve.valley
     ```
 
     Reference:
@@ -126,11 +128,11 @@ def _check_compiled(model):
     check_built_model(model)
     _check_optimizer(model)
     if not model.trainable_variables:
-        raise ValueError(f"`model` must have weights to train; all of `{model.name}` are frozen.")
+        what = f"all of `{model.name}` are frozen" if model.weights else f"`{model.name}` has none"
+        raise ValueError(f"`model` must have weights to train; {what}.")
     build_optimizer(model)
     check_rates(model)
-    values = snapshot([*state_variables(model), *model.optimizer.variables])
-    if not all(np.isfinite(value).all() for value in values if value.dtype.kind == "f"):
+    if not are_finite([*state_variables(model), *model.optimizer.variables]):
         raise ValueError(
             "`model` must be of finite weights; it, or its optimizer, holds NaN or infinity, as "
             "after a training that diverged: build and compile it anew."
@@ -178,11 +180,12 @@ def _suggest(rates, losses, smoothing, diverged):
         steepest = float(rates[steepest_place(smoothed, descent)])
         valley = float(rates[valley_place(smoothed, descent)])
     elif not fall.is_hidden:
+        advice = "lower `min_lr`" if diverged or fall.depth < 0 else "raise `max_lr`"
         raise ValueError(
             "the loss must fall as the rate rises for one to be suggested; smoothed, it was "
             f"{fall.level:.3g} at the first rates and after them no lower than "
-            f"{smoothed[fall.lowest]:.3g}, at {rates[fall.lowest]:.2g}: lower `min_lr` or raise "
-            "`max_lr`, and see whether the model can learn at all."
+            f"{smoothed[fall.lowest]:.3g}, at {rates[fall.lowest]:.2g}: {advice}, and see whether "
+            "the model can learn at all, or has learnt already."
         )
     curves = (tuple(map(float, values)) for values in (rates, losses, smoothed))
     return LearningRateCurve(*curves, steepest=steepest, valley=valley, diverged=diverged)

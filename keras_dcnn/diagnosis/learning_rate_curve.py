@@ -56,8 +56,9 @@ class LearningRateCurve:
     def _suggestions(self):
         if self.valley is None or self.steepest is None:
             return (
-                "none can be suggested, since the loss does not fall clearly beyond its noise; "
-                "take larger batches, or more steps and smoothing"
+                "none can be suggested, since the loss does not fall clearly beyond its noise: "
+                "keep the rate that you have, or try again with a larger `batch_size`, more "
+                "`num_steps` or a higher `smoothing`"
             )
         if self.valley == self.steepest:
             return f"{self.valley:.2g} (valley and steepest descent)"

@@ -8,7 +8,9 @@ from keras_dcnn._files.atomic import write_json
 from keras_dcnn._files.members import (
     DamagedMemberError,
     listed_members,
+    read_architecture,
     read_manifest,
+    write_architecture,
     write_member,
     write_other_architecture,
 )
@@ -33,6 +35,15 @@ def test_a_layer_that_was_changed_between_two_members(tmp_path):
     assert files == {"architecture.json", "architecture-1.json"}
 
 
+def test_an_architecture_with_an_infinite_number_is_written(tmp_path):
+    """Regression: "Out of range float values are not JSON compliant", after an epoch."""
+    relu = keras.layers.ReLU(max_value=float("inf"))
+    model = keras.Sequential([keras.Input((4,)), relu, keras.layers.Dense(3)])
+    write_architecture(model, tmp_path / "architecture.json")
+    config, _ = read_architecture(tmp_path / "architecture.json")
+    assert keras.saving.deserialize_keras_object(config).layers[0].max_value == float("inf")
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     "text", ['{"members": [', "[]", "{}", '{"members": [1]}', '{"members": [{"file": "a"}]}']
@@ -40,7 +51,11 @@ def test_a_layer_that_was_changed_between_two_members(tmp_path):
 def test_a_broken_manifest_is_named(tmp_path, text):
     with pytest.raises(ValueError, match=r"in a directory with a manifest\.json; .* has none"):
         read_manifest(tmp_path)
+    with pytest.raises(ValueError, match="away is not there: correct the path"):
+        read_manifest(tmp_path / "away")
     (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match=r"manifest\.json is a file: correct the path"):
+        read_manifest(tmp_path / "manifest.json")
     with pytest.raises(DamagedMemberError, match=r"manifest\.json can't be read"):
         listed_members(tmp_path)
 

@@ -108,6 +108,8 @@ def test_unknown_variables_are_refused():
         ValueError, match=r"variables that it was made for; `other` was not trained"
     ):
         groups.build([*weights, keras.Variable(1.0, name="other")])
+    other = keras.Variable(1.0, name="other")
+    assert decaying_optimizer(groups, other) is None  # regression: list indices must be integers
     loaded = GroupedOptimizer.from_config(groups.get_config())
     with pytest.raises(ValueError, match="variables that it was made for"):
         loaded.build(weights[1:])

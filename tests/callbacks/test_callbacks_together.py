@@ -23,6 +23,7 @@ from keras_dcnn.callbacks import (
     SnapshotSchedule,
     WeightAveraging,
 )
+from keras_dcnn.callbacks._logs import number_in
 
 
 def ours(folder):
@@ -264,6 +265,22 @@ def test_on_several_devices(backend):
 
 
 @pytest.mark.every_backend
+@pytest.mark.parametrize("params", [{}, {"verbose": 0}])
+def test_a_loop_of_one_s_own_is_told_what_they_need(params):
+    """Regression: "'CurveRecorder' object has no attribute '_run'"."""
+    callbacks = keras.callbacks.CallbackList([CurveRecorder()], model=trainings.network(), **params)
+    with pytest.raises(ValueError, match="CurveRecorder needs the `params` of a training"):
+        callbacks.on_train_begin()
+
+
+def test_a_quantity_of_several_numbers_is_named():
+    """Regression: "only 0-dimensional arrays can be converted to Python scalars"."""
+    assert number_in({"f1": np.array([0.5])}, "f1") == 0.5
+    assert np.isnan(number_in({}, "f1"))
+    with pytest.raises(ValueError, match=r"must be one number; 'f1' has the shape \(3,\)"):
+        number_in({"f1": np.ones(3)}, "f1")
+
+
 def test_a_model_without_an_optimizer_is_told_so(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu")])
     model.compile(optimizer=None, loss="mse")

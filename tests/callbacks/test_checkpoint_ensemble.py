@@ -95,8 +95,9 @@ def test_infinite_values_are_the_worst_and_the_best(tmp_path):
 @pytest.mark.parametrize(
     ("values", "arguments", "why"),
     [
-        ([], {}, "train with this callback first"),
-        ([np.nan] * 2, {}, "in epoch 2, the last that it saw, 'score' was NaN"),
+        ([], {}, "train with this callback first, or correct `directory`"),
+        ([np.nan] * 2, {}, "in epoch 2, the last candidate, 'score' was NaN"),
+        ([np.nan] * 3, {"every": 2}, "in epoch 2, the last candidate, 'score' was NaN"),
         ([1.0], {"monitor": "other"}, "'other' was missing from the logs"),
         ([1.0], {"every": 3}, "`every` is 3, and it has seen 1 epochs"),
     ],

@@ -259,9 +259,11 @@ def test_another_runs_file_is_refused_and_left_as_it_is(tmp_path):
         path.write_text(text)
         drive(CurveRecorder(path), [1.0])
         assert path.read_text() == HEADER + "1,1,1,1\n"
-    with pytest.raises(ValueError, match=r"holds 30 bytes, of another run: choose another path"):
+    with pytest.raises(ValueError, match=r"holds 30 bytes that are not of this run: choose"):
         drive(CurveRecorder(path), [2.0])
     assert path.read_text() == HEADER + "1,1,1,1\n"
+    with pytest.raises(ValueError, match=r"must be a file; .* is a directory"):  # not "delete it"
+        drive(CurveRecorder(tmp_path), [2.0])
 
 
 def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):

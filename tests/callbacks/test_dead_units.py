@@ -317,6 +317,14 @@ def test_the_line_names_the_worst_layer_and_comes_once_a_run(capsys):
     assert not capsys.readouterr().out
 
 
+def test_units_of_weights_that_are_nan_are_put_down_to_that(capsys):
+    """Regression: it said to take leaky rectifiers."""
+    model = sequential(conv(4, 0))
+    model.set_weights([weight * np.nan for weight in model.get_weights()])
+    look(model, [DeadUnits(X)])
+    assert "as weights are NaN or infinite: lower the learning rate, or" in capsys.readouterr().out
+
+
 def killer(model, dead):
     """A callback that kills so many of the first layer's four units at the ends of epochs."""
     return keras.callbacks.LambdaCallback(

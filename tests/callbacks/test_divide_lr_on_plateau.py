@@ -178,9 +178,10 @@ def test_history_holds_the_rate_each_epoch_used():
 
 
 def test_prints_one_line_per_cut_with_both_rates(capsys):
-    fit(DivideLROnPlateau("score", "max", patience=2), [1, 1, 1])
-    lines = capsys.readouterr().out.strip().splitlines()
-    assert lines == ["Epoch 3: score did not improve on 1 for 2 epochs: learning rate 0.1 → 0.05."]
+    fit(DivideLROnPlateau("score", "max", patience=2), [1, 1, np.nan, 1])
+    (line,) = capsys.readouterr().out.strip().splitlines()
+    why = "Epoch 4: score did not improve on 1 for 2 epochs that count"
+    assert line == f"{why}: learning rate 0.1 → 0.05."
 
 
 def test_a_second_fit_goes_on_and_another_model_begins_anew():
@@ -460,6 +461,8 @@ def test_a_schedule_is_refused_before_training():
         ({"every": 3}, "`monitor` must be in the logs of batches, .*; got 'val_loss'"),
         ({"warmup": -1}, "`warmup` must be a whole number of at least 0; got -1"),
         ({"mode": "mx"}, "`mode` must be one of 'auto', 'min', 'max'; got 'mx'"),
+        ({"monitor": None}, "`monitor` must be the name of a quantity .*; got None"),
+        ({"monitor": ["loss"], "every": 3}, r"`monitor` must be the name .*; got \['loss'\]"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -347,6 +347,7 @@ def test_bad_arguments(arguments, error, message):
     ("optimizer", "message"),
     [
         ("sgd", "`optimizer` must be a single Keras optimizer, .* got 'sgd'"),
+        (keras.optimizers.SGD, "must be a single Keras optimizer, .* got <class"),
         (keras.optimizers.SGD(0.1), r"group 1 \('nowhere'\) has none"),
         (
             keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)),

@@ -1,5 +1,7 @@
 """WeightAveraging: the averages of the definition, in the model when they are to be there."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import trainings
 from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import SnapshotSchedule, WeightAveraging
 from keras_dcnn.callbacks._averages import Average
+from keras_dcnn.callbacks._averaging_start import why_nothing
+from keras_dcnn.callbacks._loss_barrier import barrier_message
 
 STATISTICS = slice(4, 6)  # of BatchNorm, among the weights of `trainings.network()`
 
@@ -192,7 +196,7 @@ def test_averages_of_another_kind_are_refused():
 
 
 def test_no_average_yet():
-    with pytest.raises(ValueError, match="nothing was averaged yet: train first"):
+    with pytest.raises(ValueError, match="nothing was averaged: train past `start`"):
         WeightAveraging().averaged_weights()
 
 
@@ -200,6 +204,52 @@ def test_an_average_that_never_began_is_told():
     stopping = keras.callbacks.EarlyStopping("score", mode="max", patience=1)
     with pytest.warns(UserWarning, match=r"begins after 15 epochs.* ended after 2: lower `start`"):
         rehearse([WeightAveraging(), stopping], [0] * 20)
+
+
+@pytest.mark.parametrize(
+    ("ended", "updates", "why"),
+    [
+        (2, 0, "it begins after 3 epochs, and the training ended after 2: lower `start`"),
+        (4, 0, "the optimizer made no update .* `gradient_accumulation_steps` is at most"),
+        (4, 5, "after every 9 updates of the optimizer, of which there were 5 .*`update_every`"),
+    ],
+)
+def test_why_nothing_was_averaged(ended, updates, why):
+    """Regression: where the optimizer had made no update it said to lower `update_every`."""
+    averaging = WeightAveraging(start=3, update_every=9)
+    averaging.epochs_ended = ended
+    assert re.search(why, why_nothing(averaging, 3, updates))
+
+
+@pytest.mark.parametrize(
+    ("averaged", "raw", "why"),
+    [
+        (2.0, 1.0, "different basins"),
+        (np.nan, 1.0, "NaN, infinite or far off are in the average"),
+        (np.nan, np.nan, "the training diverged, or the validation data are not finite"),
+    ],
+)
+def test_what_a_barrier_is_put_down_to(averaged, raw, why):
+    assert why in barrier_message(averaged, raw)
+
+
+class ScoreOnly(keras.Sequential):
+    def test_step(self, *given):
+        logs = {"score": 1.0}
+        return (logs, given[0]) if keras.backend.backend() == "jax" else logs
+
+
+def test_a_test_step_without_a_loss():
+    """Regression: KeyError: 'loss', after two epochs of averaging."""
+    model = ScoreOnly([keras.Input((4,)), keras.layers.BatchNormalization()])
+    model.compile("sgd", "mse", run_eagerly=True)
+    x = np.ones((4, 4))
+    for more in ({}, {"evaluate": "raw"}):
+        averaging = WeightAveraging(start=0, **more)
+        model.fit(x, x, validation_data=(x, x), epochs=2, callbacks=[averaging], verbose=0)
+    averaging = WeightAveraging(start=0, batch_norm="best", data=x)
+    with pytest.warns(UserWarning, match="nothing to choose by.*`test_step` .* return 'loss'"):
+        model.fit(x, x, validation_data=(x, x), callbacks=[averaging], verbose=0)
 
 
 def test_mixed_precision_averages_in_float32():

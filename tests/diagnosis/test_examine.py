@@ -41,6 +41,11 @@ def test_units_that_are_alike_without_being_constant():
     model.get_layer("first").set_weights([np.repeat(kernel, 4, axis=1), np.zeros(4)])
     (finding,) = examine(model)
     assert "all 4 units have the same weights" in finding.message
+    depthwise = L.DepthwiseConv2D(1, depth_multiplier=2, name="first")
+    model = network(depthwise, L.Conv2D(2, 1))
+    depthwise.set_weights([np.arange(1.0, 4).repeat(2).reshape(1, 1, 3, 2), np.zeros(6)])
+    (finding,) = examine(model)
+    assert "all 2 units of each group have the same weights" in finding.message
 
 
 def test_zeros_on_purpose_are_no_mistake():
@@ -83,7 +88,8 @@ def test_message_of_wrong_axes_has_the_numbers():
     (finding,) = examine(network(L.Conv2D(4, 3, kernel_constraint="max_norm", name="conv")))
     assert str(finding) == (
         "`conv`: MaxNorm on axes [0] of the kernel of shape (3, 3, 3, 4) takes 3 weights together, "
-        "but a unit has 27: give it axis=[0, 1, 2], or use constraints.MaxNorm(kernel='standard')."
+        "but the 27 of a unit lie along [0, 1, 2]: give it axis=[0, 1, 2], or use "
+        "constraints.MaxNorm(kernel='standard')."
     )
 
 
@@ -124,6 +130,7 @@ def test_decay_of_slopes(prelu):
     (finding,) = examine(model)
     assert (finding.rule, finding.layer) == ("decayed_slopes", "slopes")
     assert "AdamW's weight_decay=0.004" in finding.message
+    assert "compile with a new optimizer" in finding.advice  # one that is built takes no exclusion
     model.compile(optimizer := keras.optimizers.AdamW(), "mse")
     optimizer.exclude_from_weight_decay(var_names=["alpha"])
     assert found(model) == []

@@ -7,6 +7,7 @@ import itertools
 import json
 import pickle
 import random
+import types
 
 import keras
 import numpy as np
@@ -463,6 +464,10 @@ def test_models_that_are_refused():
     frozen.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"must have weights to train; all of .* are frozen"):
         find_learning_rate(frozen, (X, Y))
+    empty = keras.Sequential([keras.Input((5,)), keras.layers.Flatten()])
+    empty.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"must have weights to train; `.*` has none"):
+        find_learning_rate(empty, (X, X))
     spoilt = compiled()
     spoilt.optimizer.build(spoilt.trainable_variables)
     spoilt.optimizer.variables[-1].assign(spoilt.optimizer.variables[-1] * np.nan)
@@ -527,9 +532,11 @@ def test_data_that_end_without_being_an_iterator(model):
         (lambda: [], ValueError, "at least one batch"),
         (lambda: (X[:0], Y[:0]), ValueError, "at least one batch; got none."),
         (lambda: (X, Y[:5]), ValueError, "as many samples.*48.*5"),
-        (lambda: (X, 3), ValueError, "must hold arrays"),
-        (lambda: (X + 1j, Y), TypeError, "find_learning_rate takes real numbers; got complex64"),
-        (lambda: [(X, Y + 1j)], TypeError, "find_learning_rate takes real numbers; got complex128"),
+        (lambda: (X, 3), ValueError, "must hold arrays; got a number"),
+        (lambda: (), ValueError, "must hold arrays; got none"),
+        (lambda: (None, None), ValueError, "must hold arrays; got none"),
+        (lambda: (X + 1j, Y), TypeError, "the data must be real numbers; got complex64"),
+        (lambda: [(X, Y + 1j)], TypeError, "the data must be real numbers; got complex128"),
     ],
 )
 def test_data_that_are_refused(data, error, match, model):
@@ -592,7 +599,22 @@ def test_noise_is_not_taken_for_a_descent(seed, capsys):
     curve = find_learning_rate(model, (X, Y))
     assert curve.valley is curve.steepest is None
     assert len(curve.losses) == 100
-    assert "none can be suggested, since the loss does not fall clearly" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "none can be suggested, since the loss does not fall clearly" in printed
+    assert "keep the rate that you have, or try again with a larger `batch_size`" in printed
+
+
+@pytest.mark.parametrize(
+    ("slope", "advice"), [(0.0, "raise `max_lr`"), (-1e-9, "raise `max_lr`"), (1, "lower `min_lr`")]
+)
+def test_losses_that_do_not_fall(slope, advice):
+    """Regression: less than float32 can tell was taken for a fall; of a rise: raise `max_lr`."""
+    model = Simulated([keras.Input((5,)), keras.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    model.draws = types.SimpleNamespace(standard_normal=lambda: 0.0)
+    model.loss_at = lambda rate: 1 + slope * np.log10(rate / 1e-6) / 7
+    with pytest.raises(ValueError, match=f"must fall .* no lower than .*: {advice}, and see"):
+        find_learning_rate(model, (X, Y), verbose=0)
 
 
 class WithoutLoss(keras.Sequential):
