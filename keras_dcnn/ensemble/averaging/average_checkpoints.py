@@ -130,7 +130,7 @@ def average(model, checkpoints, shares, batch_norm, judge):
         del sums  # JAX evaluates with copies of the weights
         chosen, logs = batch_norm.choose(last)
         if judge:
-            _refuse_behind_barrier(used, shares, own, logs[chosen]["loss"])
+            _refuse_behind_barrier(used, shares, own, logs[chosen]["loss"], chosen)
     own = dict(zip(map(id, used), own, strict=True))
     tried = [(one.name, own.get(id(one)), None, id(one) in own) for one in checkpoints]
     return batch_norm.trace(tried, chosen, logs)
@@ -145,14 +145,19 @@ def _check_losses(checkpoints, own):
             )
 
 
-def _refuse_behind_barrier(checkpoints, shares, own, averaged):
+def _refuse_behind_barrier(checkpoints, shares, own, averaged, batch_norm):
     losses = [logs["loss"] for logs in own]
     single = float(np.average(losses, weights=shares))
     if behind_barrier(averaged, single):
         pairs = zip(checkpoints, losses, strict=True)
         listed = ", ".join(f"{one.name} {loss:.4g}" for one, loss in pairs)
+        more = ""
+        if batch_norm == "recompute":
+            more = (
+                ", or look whether BatchNorm's statistics are recomputed on the training's inputs"
+            )
         raise ValueError(
             "the weights must lie in one basin of the loss to be averaged; the average has a loss "
             f"of {averaged:.4g} on the held-out data, the checkpoints {single:.4g} on average "
-            f"({listed}): average predictions instead (Ensemble)."
+            f"({listed}): average predictions instead (Ensemble){more}."
         )

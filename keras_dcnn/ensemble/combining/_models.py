@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import keras
 
 from keras_dcnn._checks import check_built_model
+from keras_dcnn._keras.fitting import infer_mode
 
 
 def config_without_optimizer(model):
@@ -33,6 +34,17 @@ def in_order(argument, given, names):
             f"got {', '.join(map(str, given))}."
         )
     return [given[name] for name in names]
+
+
+def sign_of_cost(model, monitor):
+    """1 where a lower value of what `evaluate` measures is better, else −1."""
+    try:
+        return -1 if infer_mode(model, monitor) == "max" else 1
+    except ValueError as error:
+        raise ValueError(
+            "`monitor` must be the loss or a metric of which Keras knows whether it is to fall or "
+            f"to rise; of {monitor!r} it does not: choose another."
+        ) from error
 
 
 def shapes_of(model):

@@ -42,8 +42,13 @@ def model_selection():
 
 def check_splitter(folds):
     """Raise ValueError unless `folds` is a number of at least 2 or splits as scikit-learn's do."""
-    if not callable(getattr(folds, "split", None)) or isinstance(folds, str):
+    if hasattr(folds, "__index__"):
         check_count("folds", folds, minimum=2)
+    elif not callable(getattr(folds, "split", None)) or isinstance(folds, (str, type)):
+        raise ValueError(
+            "`folds` must be a whole number of at least 2, or a splitter of scikit-learn's, such "
+            f"as GroupKFold(5); got {folds!r}."
+        )
 
 
 def fold_of_each(folds, count):
@@ -72,7 +77,8 @@ def _checked_classes(y, folds):
     if classes is None and y.ndim == 2 and _task(y) is Task.SEVERAL_LABELS:
         raise ValueError(
             "`stratified=True` gives each fold its share of each class, and rows of several labels "
-            "(multi-label) are of no one class: use stratified=False, or a splitter of your own."
+            "(multi-label) or of none are of no one class: use stratified=False, or a splitter of "
+            "your own."
         )
     if classes is None:
         raise ValueError(
@@ -93,6 +99,11 @@ def _check_folds(folds, count):
     """Each sample is held out once, and never by a fold that trains on it."""
     times = np.zeros(count, "int64")
     for number, (train, held_out) in enumerate(folds):
+        if any(np.asarray(part).dtype.kind not in "iu" for part in (train, held_out) if len(part)):
+            raise ValueError(
+                f"a splitter must give the numbers of samples; fold {number + 1} has others, such "
+                "as a mask of True and False: give np.flatnonzero of it."
+            )
         if len(train) == 0 or len(held_out) == 0:
             part = "held-out" if len(train) else "training"
             raise ValueError(

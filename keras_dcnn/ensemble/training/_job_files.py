@@ -6,7 +6,11 @@ the checksums of both. `manifest.json` comes at the end and lists the chosen mem
 """
 
 import json
+import shutil
+import tempfile
 import warnings
+import weakref
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +19,19 @@ from keras_dcnn._files.members import MANIFEST, write_manifest, write_member
 from keras_dcnn.ensemble.training._descriptions import describe
 
 RUN = "run.json"
+
+
+class TemporaryFolder:
+    """A folder that goes with this object, of which a pickle and a copy hold the files too."""
+
+    def __init__(self, files=()):
+        self.path = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        for name, content in files:
+            (self.path / name).write_bytes(content)
+
+    def __reduce__(self):
+        return TemporaryFolder, ([(one.name, one.read_bytes()) for one in self.path.iterdir()],)
 
 
 def begin(directory, run):

@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from keras_dcnn._keras.fitting import infer_mode
+from keras_dcnn.ensemble.combining._models import sign_of_cost
 from keras_dcnn.ensemble.training._folds import model_selection
 from keras_dcnn.ensemble.training._jobs import Job
 
@@ -58,8 +58,9 @@ def check_outputs(models, parameters, x):
         output = model(x)
         if isinstance(output, (list, tuple, dict)):
             raise ValueError(
-                f"the model must have one output; `{model.name}` has {len(output)}: train a model "
-                "for each, or concatenate them."
+                f"the model must have one output, no list or dict; `{model.name}` has "
+                f"{type(output).__name__} of {len(output)}: train a model for each, or concatenate "
+                "them."
             )
         shapes.setdefault(tuple(output.shape[1:]), ", ".join(parameter_texts(one)))
     if len(shapes) > 1:
@@ -79,7 +80,7 @@ def direction(model, monitor, x, y):
             f"`monitor` must be one of {', '.join(known)}, which are one number each; "
             f"got {monitor!r}."
         )
-    return -1 if infer_mode(model, monitor) == "max" else 1
+    return sign_of_cost(model, monitor)
 
 
 def collect(jobs, arrays, monitor, count):
@@ -108,8 +109,8 @@ def check_finite(jobs, scores):
     if bad:
         raise ValueError(
             f"predictions and scores must be finite; those of {' and of '.join(bad)} are not: "
-            "leave this configuration out, or lower its learning rate. The other trainings "
-            "are kept: `scores`, `results` and `ensemble()` have them."
+            "leave this configuration out, lower its learning rate, or look for NaN in the data. "
+            "The other trainings are kept: `scores`, `results` and `ensemble()` have them."
         )
 
 

@@ -2,11 +2,7 @@
 
 import dataclasses
 import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import keras
@@ -23,6 +19,7 @@ from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_
 from keras_dcnn.ensemble.training._descriptions import describe
 from keras_dcnn.ensemble.training._folds import check_splitter, fold_of_each, make_folds
 from keras_dcnn.ensemble.training._job_files import (
+    TemporaryFolder,
     architecture_file,
     begin,
     history_of,
@@ -74,7 +71,7 @@ class CrossValidationEnsemble:
         grid: Dict from names to lists of values, or a list of such dicts, as scikit-learn's
             `ParameterGrid` takes; None: one configuration, `build()`.
         directory: Where to keep the trainings, also for `EnsembleOnDisk`; None: a temporary one,
-            which goes with this object.
+            which goes with this object; a copy or pickle of it takes the trainings along.
         seed: Whole number from 0 to 2³¹ − 1, for the folds and, with the numbers of configuration
             and fold, for each training.
         monitor: Which quantity of `evaluate` is the score, with `val_` in front.
@@ -142,7 +139,7 @@ class CrossValidationEnsemble:
         self.seed = seed
         self.monitor = monitor
         self.configurations = configurations(grid, build)
-        self._run = self._temporary = None
+        self._run = self._of_run = self._temporary = None
 
     def fit(
         self,
@@ -176,6 +173,8 @@ class CrossValidationEnsemble:
         arrays = as_arrays((x, y) if weight is None else (x, y, weight))
         check_lengths(named(arrays) | ({} if groups is None else {"groups": groups}))
         check_memory_maps(arrays, fit_arguments)
+        if not hasattr(arrays[1], "ndim"):
+            raise TypeError(f"`y` must be one array; got {type(y).__name__} of {len(y)} of them.")
         folds = make_folds(self.folds, self.stratified, self.seed, arrays[1], groups)
         jobs = make_jobs(self.configurations, folds, self.seed)
         check_top(self.top, len(folds), len(self.configurations))
@@ -198,7 +197,7 @@ class CrossValidationEnsemble:
             write_architecture(probe, folder / architecture_file(i))
         shared = Trainings(self.build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, jobs, n_jobs, verbose, self.monitor)
-        self._run = (dataclasses.replace(shared, arrays=()), jobs, sample)
+        self._run = dataclasses.replace(shared, arrays=()), jobs, sample, self._temporary
         self.fold_of_sample = fold_of_each(folds, len(prints))
         self._keep([arrays for _, arrays in results], cost)
         best_jobs = [(jobs[i], results[i][0], float(self.scores.flat[i])) for i in self._chosen]
@@ -223,10 +222,9 @@ class CrossValidationEnsemble:
         return [Ensemble([self._load(place) for place in row], combine) for row in places]
 
     def _begin(self, run):
-        if self.directory is None and self._temporary != describe(run):
-            self._temporary, self._folder = describe(run), Path(tempfile.mkdtemp())
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        folder = self._folder if self.directory is None else self.directory.resolve()
+        if self.directory is None and self._of_run != describe(run):
+            self._of_run, self._temporary = describe(run), TemporaryFolder()
+        folder = self._temporary.path if self.directory is None else self.directory.resolve()
         begin(folder, run)
         return folder
 
@@ -246,5 +244,7 @@ class CrossValidationEnsemble:
             raise ValueError("there are no models yet: call `fit` first.")
 
     def _load(self, place):
-        shared, jobs, sample = self._run
+        shared, jobs, sample, temporary = self._run
+        if temporary:  # that of a copy is another
+            shared = dataclasses.replace(shared, directory=temporary.path)
         return load_member(shared, jobs[place], sample)

@@ -111,6 +111,8 @@ def train_from_seeds(
     """
     verbose = fit_arguments.pop("verbose", 1)
     check_jobs(build, callbacks, fit_arguments)
+    if isinstance(data, tuple) and len(data) == 2 and "sample_weight" in fit_arguments:
+        data = (*data, fit_arguments.pop("sample_weight"))
     seeds = _check_seeds(seeds)
     arrays, sample = _read_data(data, count_jobs(n_jobs), fit_arguments)
     prints = fingerprints(arrays[0]) if are_arrays(arrays) else None
@@ -132,7 +134,7 @@ def train_from_seeds(
         write_architecture(probe, folder / ARCHITECTURE)
         shared = Trainings(build, arrays, on_disk(arrays), fit_arguments, callbacks, folder)
         results = run_jobs(shared, jobs, n_jobs, verbose, "loss")
-        _check_last_losses(jobs, results)
+        check_last_losses(jobs, results, directory)
         _list_members(folder, jobs, results, prints)
         members = [load_member(shared, job, sample) for job in jobs]
     ensemble = Ensemble(members, combine=combine)
@@ -150,6 +152,8 @@ def _list_members(folder, jobs, results, prints):
 
 def _check_seeds(seeds):
     if not isinstance(seeds, (list, tuple, range, np.ndarray)):
+        if not hasattr(seeds, "__index__"):
+            raise ValueError(f"`seeds` must be a whole number, or a list of them; got {seeds!r}.")
         check_count("seeds", seeds)
         return list(range(seeds))
     for seed in seeds:
@@ -163,14 +167,15 @@ def _check_seeds(seeds):
     return [int(seed) for seed in seeds]
 
 
-def _check_last_losses(jobs, results):
-    """Raise ValueError where a training ended in NaN; the others are kept."""
+def check_last_losses(jobs, results, directory):
+    """Raise ValueError where a training ended in NaN; a directory keeps the others."""
+    kept = "the others are kept" if directory else "a `directory` would have kept the others"
     losses = [history_of(arrays).get("loss", [0.0])[-1] for _, arrays in results]
     bad = [job.label for job, loss in zip(jobs, losses, strict=True) if not np.isfinite(loss)]
     if bad:
         raise ValueError(
             f"the loss must be finite; that of {' and of '.join(bad)} is not: lower the learning "
-            "rate, or leave these seeds out; `directory` keeps the others."
+            f"rate, look for NaN in the data, or leave these seeds out; {kept}."
         )
 
 

@@ -246,6 +246,17 @@ def cosine(weights):
     return compile_for_tests(model, "sgd", keras.losses.CosineSimilarity(), metrics=[])
 
 
+def test_a_barrier_of_other_statistics_is_told_as_such():
+    model = network()
+    norm, head = model.layers[1:]
+    norm.set_weights([np.ones(5), np.zeros(5), np.full(5, 9.0), np.ones(5)])
+    head.set_weights([np.eye(5, 3) * [1, 2, 3], np.zeros(3)])
+    y = keras.ops.convert_to_numpy(model(X)).argmax(1)
+    given = {"validation_data": (X, y), "batch_norm": "recompute"}
+    with pytest.raises(ValueError, match=r"\(Ensemble\), or look whether BatchNorm's statistics"):
+        average_checkpoints(model, [model.get_weights()] * 2, data=100 * X + 70, **given)
+
+
 def test_a_negative_loss_that_the_average_makes_better_is_accepted():
     held_out = (np.eye(2), np.eye(2))
     turned = [[[0.8, sign * 0.6], [-sign * 0.6, 0.8]] for sign in (1, -1)]
@@ -546,6 +557,8 @@ WEIGHTS = MODEL.get_weights()
         ({"data": iter([X]), "batch_norm": "recompute"}, ValueError, "readable again"),
         ({"data": X * np.nan, "batch_norm": "recompute"}, ValueError, "the data must be finite"),
         ({"validation_data": X}, TypeError, r"must be \(x, y\).*got ndarray"),
+        ({"validation_data": (X,)}, TypeError, r"must be \(x, y\).*got tuple of 1"),
+        ({"validation_data": (X, None)}, TypeError, "must have labels, for the loss"),
         ({"validation_data": iter([(X, Y)])}, ValueError, "readable again"),
         ({"validation_data": Endless()}, ValueError, "`validation_data` must end"),
         ({"data": Endless(), "batch_norm": "recompute"}, ValueError, "`data` must end"),

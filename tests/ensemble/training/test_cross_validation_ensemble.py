@@ -1,8 +1,12 @@
 """CrossValidationEnsemble: scikit-learn's folds, trainings as by hand, none of them done twice."""
 
+import copy
+import gc
 import json
+import pickle
 import re
 import shutil
+import types
 from pathlib import Path
 
 import h5py
@@ -327,11 +331,19 @@ class Stop(keras.callbacks.Callback):
         self.model.stop_training = True
 
 
+def plain():
+    return make_build()()
+
+
+def stop():
+    return [Stop()]
+
+
 def test_groups_stay_together_and_without_a_directory_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     groups = [f"patient {i // 4}" for i in range(24)]
     folds = model_selection.GroupKFold(3)
-    one = search(folds=folds, grid=None, top=2).fit(X, Y, groups=groups, **FIT)
+    one = CrossValidationEnsemble(plain, folds, top=2).fit(X, Y, groups=groups, **FIT)
     for f, (_, held_out) in enumerate(folds.split(X, Y, groups)):
         assert (one.fold_of_sample[held_out] == f).all()
     assert [len(history["loss"]) for history in one.histories[0]] == [2, 2, 2]
@@ -340,13 +352,18 @@ def test_groups_stay_together_and_without_a_directory_nothing_is_left(tmp_path, 
     one.fit(X, Y, groups=np.array(groups), **FIT)  # nothing to train
     again = {path.name: path.stat().st_mtime_ns for path in first.glob("*.weights.h5")}
     assert (len(written), again) == (3, written)
-    one.fit(X, Y, groups=groups, callbacks=lambda: [Stop()], **FIT)  # another run
+    one.fit(X, Y, groups=groups, callbacks=stop, **FIT)  # another run
     assert [len(history["loss"]) for history in one.histories[0]] == [1, 1, 1]
-    assert len(list(tmp_path.iterdir())) == 2
-    assert len(one.ensemble().members) == 2
+    (second,) = tmp_path.iterdir()
+    assert second != first
+    expected = one.ensemble().get_weights()
+    copies = [copy.deepcopy(one), pickle.loads(pickle.dumps(one))]
+    assert len(list(tmp_path.iterdir())) == 3
     del one
-    import gc
-
+    gc.collect()
+    for copied in copies:  # which own the trainings
+        assert trainings.same(copied.ensemble().get_weights(), expected)
+    del copied, copies
     gc.collect()
     assert not list(tmp_path.iterdir())
 
@@ -474,7 +491,14 @@ class Unnamed(keras.metrics.AUC):
     """As AUC, Precision and others: numbered where one gives no name."""
 
 
+def in_a_dict():
+    x = keras.Input((4, 4, 2))
+    y = keras.layers.Dense(3, "softmax", name="y")(keras.layers.Flatten()(x))
+    return compile_for_tests(keras.Model(x, {"y": y}), metrics=())
+
+
 FIRST, LAST = list(range(12)), list(range(12, 24))
+MASKS = types.SimpleNamespace(split=lambda *_: [(np.arange(24) < 12, np.arange(24) >= 12)])
 FEW = np.array([0] * 11 + [1] * 11 + [2] * 2)
 
 
@@ -482,7 +506,11 @@ FEW = np.array([0] * 11 + [1] * 11 + [2] * 2)
     ("arguments", "fit", "error", "message"),
     [
         ({"folds": 1}, {}, ValueError, "`folds` must be a whole number of at least 2; got 1"),
-        ({"folds": "5"}, {}, (ValueError, TypeError), "folds"),
+        ({"folds": "5"}, {}, ValueError, "or a splitter of scikit-learn's, .* got '5'"),
+        ({"folds": model_selection.KFold}, {}, ValueError, "or a splitter .* got <class"),
+        ({"folds": MASKS}, {}, ValueError, r"the numbers of samples; fold 1 .*np\.flatnonzero"),
+        ({}, {"y": {"a": Y}}, TypeError, "`y` must be one array; got dict"),
+        ({"build": in_a_dict, "grid": None, "top": 1}, {}, ValueError, "no list or dict; .* of 1"),
         ({"stratified": 1}, {}, ValueError, "`stratified` must be True or False"),
         ({"seed": None}, {}, ValueError, "`seed` must be a whole number"),
         ({"top": 0}, {}, ValueError, "`top` must be a whole number of at least 1"),
@@ -515,7 +543,7 @@ FEW = np.array([0] * 11 + [1] * 11 + [2] * 2)
         ({"folds": 3}, {"y": FEW}, ValueError, "class 2 has 2, folds=3: use folds=2, stratified=F"),
         ({}, {"y": rng.normal(size=24)}, ValueError, "neither: use stratified=False"),
         ({}, {"y": np.eye(3)[Y] + np.eye(3)[0]}, ValueError, "neither: use stratified=False"),
-        ({}, {"y": 1 - np.eye(3)[Y]}, ValueError, r"several labels \(multi-label\) are of no one"),
+        ({}, {"y": 1 - np.eye(3)[Y]}, ValueError, r"several labels \(multi-label\) or of none are"),
         ({"folds": 30, "stratified": False}, {}, ValueError, "no fold may be empty; got 24"),
         ({"folds": Splitter(FIRST, LAST, [])}, {}, ValueError, "held-out part of fold 3 of 3 is"),
         (

@@ -13,7 +13,8 @@ from ensemble.averaged import compile_for_tests
 
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn.ensemble import EnsembleOnDisk
-from keras_dcnn.ensemble.training.train_from_seeds import train_from_seeds
+from keras_dcnn.ensemble.training._jobs import Job
+from keras_dcnn.ensemble.training.train_from_seeds import check_last_losses, train_from_seeds
 
 X = np.random.default_rng(0).normal(size=(24, 8)).astype("float32")
 Y = np.arange(24) % 3
@@ -261,6 +262,13 @@ class _Bare(keras.Model):
         ({"data": [X, Y]}, TypeError, r"must be a tuple.*got list of 2: write data=\(x, y\)"),
         ({"data": (X, None, Y)}, TypeError, "must be arrays.*got NoneType, ndarray"),
         ({"data": (X, Y, Y, Y)}, TypeError, "must be a tuple"),
+        ({"seeds": {1, 2}}, ValueError, "a whole number, or a list of them; got {1, 2}"),
+        ({"data": (X, Y - 1)}, ValueError, "got -1 for sample"),
+        (  # what has the weight 0 is no label
+            {"data": (X, Y - 1), "sample_weight": (Y > 0) * 1.0, "build": lambda: SHARED},
+            ValueError,
+            "new layers each time",
+        ),
         ({"data": (X, Y.astype(str))}, ValueError, "`y` must be numbers; got .*<U.*number the"),
         ({"build": lambda: SHARED}, ValueError, "new layers each time; .* is in two of its models"),
         ({"build": _shared_backbone}, ValueError, "base/kernel` is in two.*inside `build`"),
@@ -304,6 +312,15 @@ def test_more_seeds_add_members_and_one_that_diverged_is_named(tmp_path, finishe
     )  # two to see whether it is the same, one to load; no training
     weights = train_from_seeds(build, (X, Y), seeds=1, directory=finished_run, **FIT).get_weights()
     assert trainings.same(ensemble.get_weights(), weights)
+
+
+@pytest.mark.parametrize("directory", [None, "kept"])
+def test_what_is_kept_of_trainings_that_diverged(directory):
+    results = [(None, {"history/loss": np.array([2.0, loss])}) for loss in (1.0, np.nan)]
+    jobs, kept = [Job("a", "seed 0", 0), Job("b", "seed 1", 1)], "the others are kept"
+    message = kept if directory else "a `directory` would have kept the others"
+    with pytest.raises(ValueError, match=f"seed 1 is not.*NaN in the data.*; {message}"):
+        check_last_losses(jobs, results, directory)
 
 
 def test_an_error_in_a_training_says_in_which():
