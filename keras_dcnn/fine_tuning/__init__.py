@@ -5,5 +5,9 @@ does to the network: measure it, read its features, or train it.
 """
 
 from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
+from keras_dcnn.fine_tuning.measure_similarity import measure_similarity
+from keras_dcnn.fine_tuning.recommend import recommend
+from keras_dcnn.fine_tuning.recommendation import Recommendation
+from keras_dcnn.fine_tuning.similarity import Similarity
 
-__all__ = ["layerwise_optimizer"]
+__all__ = ["Recommendation", "Similarity", "layerwise_optimizer", "measure_similarity", "recommend"]

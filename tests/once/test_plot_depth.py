@@ -46,5 +46,5 @@ def test_a_probe_of_one_layer_and_given_axes():
 
 @pytest.mark.parametrize("result", [{"names": 1}, SimpleNamespace(names=("a",), accuracies=())])
 def test_other_things_are_refused(result):
-    with pytest.raises(TypeError, match="what measure_similarity or linear_probe returned.*; got"):
+    with pytest.raises(TypeError, match=r"what measure_similarity or linear_probe returned.*; got"):
         plot_depth(result)
