@@ -32,8 +32,8 @@ def main(argv=None):
         _run(arguments)
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (ImportError, image_folder.ImageFolderError, ComparisonError) as error:
-        return _fail(str(error))
+    except (ImportError, MemoryError, image_folder.ImageFolderError, ComparisonError) as error:
+        return _fail(str(error) or "the memory is full")
     return 0
 
 

@@ -145,9 +145,7 @@ def _that_count(weights, count):
     """`counting` for so many samples."""
     kept = counting(weights)
     if len(kept) != count:
-        raise ValueError(
-            f"each sample must have a weight; got {len(kept)} weights for {count} samples."
-        )
+        raise ValueError(f"each sample must have a weight; got {len(kept)} for {count} samples.")
     return kept
 
 
@@ -202,7 +200,10 @@ def _batches(data):
 
 def as_array(images):
     """Images of any framework as a NumPy array."""
-    return np.asarray(images.detach().cpu() if hasattr(images, "detach") else images)
+    if hasattr(images, "detach"):  # NumPy has no bfloat16 of PyTorch's
+        images = images.detach().cpu()
+        images = images.float() if "bfloat16" in str(images.dtype) else images
+    return np.asarray(images)
 
 
 def num_batches(data, batch_size=256):

@@ -71,7 +71,7 @@ def _advice(model, reason):
     for path, layer in walk_paths(model):
         paths[id(layer)].append(path)
     several = next((found for found in paths.values() if len(found) > 1), None)
-    if several:  # so it is in Keras 3.15
+    if several and "__init__()" not in reason:  # so it is in Keras 3.15
         return (
             f"it does not load a layer that is in several models, as `{'` and `'.join(several)}`: "
             "give each its own layers"

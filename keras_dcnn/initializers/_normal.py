@@ -75,7 +75,7 @@ class FanNormal(Normal, keras.initializers.VarianceScaling):
         if self.input_axes is None:
             check_kernel_shape(name, self.kernel, shape)
             axes = (incoming_axes if is_in else outgoing_axes)(self.kernel, shape)
-            outputs = shape[-1]
+            outputs = shape[-2 if self.kernel == "transpose" else -1]
         else:
             axes = as_axes("axes", self.input_axes if is_in else self.output_axes)
             outputs = math.prod(shape[axis] for axis in as_axes("axes", self.output_axes))

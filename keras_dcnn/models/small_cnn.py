@@ -38,6 +38,7 @@ def small_cnn(
 
     Raises:
         ValueError: for `num_classes` below 2 or `width` below 1.
+        TypeError: for a layer in place of a list of layers as `augmentation`.
 
     Example:
 
@@ -53,6 +54,9 @@ def small_cnn(
     """
     check_count("num_classes", num_classes, minimum=2)
     check_count("width", width)
+    if isinstance(augmentation, keras.layers.Layer):
+        kind = type(augmentation).__name__
+        raise TypeError(f"`augmentation` must be a list of layers; got {kind}: give [layer].")
     kernel = {"kernel_initializer": kernel_initializer, "kernel_constraint": kernel_constraint}
     model = keras.Sequential([keras.Input(input_shape), *augmentation], name="small_cnn")
     model.add(keras.layers.Rescaling(1 / 127.5, offset=-1))

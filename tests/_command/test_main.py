@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from keras_dcnn._command.comparison import ComparisonError, Data, compare
 from keras_dcnn._command.main import main
+from keras_dcnn.datasets import image_folder
 
 # TensorFlow does not apply `without_graphs` to what tf.data runs, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the .* option is set")
@@ -110,6 +112,13 @@ def test_errors_are_one_line_and_name_the_file(folder, tmp_path, capsys):
     inside = failure(capsys, "train", folder, "--output", folder / "runs" / "1")
     assert "would lie in" in inside
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "images"]  # nothing left
+
+
+def test_images_that_do_not_fit_in_memory_are_one_line(folder, capsys, monkeypatch):
+    for text in ("Unable to allocate 117 GiB", ""):
+        error = MemoryError(text)
+        monkeypatch.setattr(image_folder, "load_data", mock.Mock(side_effect=error))
+        assert (text or "the memory is full") in failure(capsys, "train", folder)
 
 
 def test_images_of_one_colour_are_refused_before_training(folder, tmp_path, capsys):

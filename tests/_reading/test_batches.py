@@ -130,9 +130,15 @@ def test_samples_of_weight_zero_are_left_out():
     np.testing.assert_array_equal(first_batch([(x, y, w)], 2), x[w > 0])
     for read in (image_batches, input_batches):
         assert list(read((x, y, 0 * w))) == []
-        with pytest.raises(ValueError, match="each sample must have a weight; got 3 weights for 9"):
+        with pytest.raises(ValueError, match="each sample must have a weight; got 3 for 9"):
             list(read((x, y, w[:3])))
     with pytest.raises(ValueError, match="at least one sample that counts"):
         first_batch((x, y, 0 * w), 2)
     with pytest.raises(TypeError, match="sample weights must be real numbers"):
         first_batch((x, y, np.array(["a"] * 9)), 2)
+
+
+def test_bfloat16_of_pytorch_is_read():
+    torch = pytest.importorskip("torch")
+    x = torch.arange(24, dtype=torch.bfloat16).reshape(2, 2, 2, 3)
+    np.testing.assert_array_equal(*image_batches(x), np.arange(24.0).reshape(2, 2, 2, 3))

@@ -155,6 +155,8 @@ def test_only_kernels():
         HeNormal(kernel="depthwise")((3, 3))
     with pytest.raises(ValueError, match="5 outputs, which are not to be divided into groups=2"):
         HeNormal(groups=2)((3, 3, 4, 5))
+    with pytest.raises(ValueError, match="5 outputs, which are not to be divided into groups=2"):
+        HeNormal(groups=2, kernel="transpose")((3, 3, 5, 4))
 
 
 @pytest.mark.every_backend

@@ -36,5 +36,7 @@ def test_activation_by_name_function_or_layer(activation):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="`num_classes` must be a whole number of at least 2"):
         small_cnn((8, 8, 3), 1)
+    with pytest.raises(TypeError, match=r"must be a list of layers; got Rescaling: give \[layer\]"):
+        small_cnn((8, 8, 3), 2, augmentation=keras.layers.Rescaling(2.0))
     with pytest.raises(ValueError, match="`width` must be"):
         small_cnn((8, 8, 3), 2, width=0)
