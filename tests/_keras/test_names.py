@@ -197,6 +197,14 @@ def test_whether_a_call_is_traced(backend):
     assert seen == [True]
 
 
+def test_metrics_are_built_where_the_trainer_leaves_that_to_its_first_step():
+    model = dense()
+    fitting.build_metrics(model, (np.ones((2, 3)), np.ones((2, 2))))
+    is_built = keras.backend.backend() == "tensorflow"
+    assert fitting.has_seen_a_batch(model) == is_built
+    assert not any(value.any() for value in values(model.metrics_variables))
+
+
 def test_what_a_step_left_and_whether_there_was_one():
     model = dense()
     assert not fitting.has_seen_a_batch(model)
