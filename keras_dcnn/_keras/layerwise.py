@@ -56,8 +56,8 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
     It has the rate, clips, accumulates, averages and scales as any. What becomes of a gradient is
     the matter of the optimizer that it is made of, here called the rule, which gets the variables
     of one share together, with their rate. Private is how an optimizer updates and decays a list of
-    variables (`update_step`, which is public, is not called on PyTorch), and its schedule. A public
-    multiplier of a variable's rate would replace this.
+    variables (`update_step`, which is public, is not called on PyTorch), its schedule, and what it
+    has for variables. A public multiplier of a variable's rate would replace this.
 
     Args:
         optimizer: A new Keras optimizer.
@@ -100,7 +100,8 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
             self._exclude(variables)
             super().build(variables)
             self._rule.optimizer.build(variables)
-            self._slots = self._rule.optimizer.variables  # which makes them variables of this one
+            for slot in self._rule.optimizer.variables:
+                self._track_variable(slot)  # not as an attribute, which loss scaling has untracked
 
     def apply(self, grads, trainable_variables=None):
         super().apply(grads, trainable_variables)
