@@ -22,6 +22,8 @@ def parts(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     DivideLROnPlateau(patiance=3)  # type: ignore[call-arg]
     CheckpointEnsemble("members", max_members=5)
     CurveRecorder(None)
+    keras_dcnn.models.efficientnet_lite("lite0", input_shape=(None, None, 3), pooling="avg")
+    keras_dcnn.models.efficientnet_lite(num_classes=10)  # type: ignore[call-arg]
     findings: list[Finding] = examine(model)
     curve: LearningRateCurve = find_learning_rate(model, (x, y), seed=1)
     model.optimizer.learning_rate = curve.valley

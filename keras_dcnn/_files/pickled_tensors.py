@@ -140,7 +140,7 @@ def _persistent(stack):
     stack.append(Storage(np.dtype(_DTYPES[name.name]), key, count))
 
 
-def _build(stack):
+def _set_attributes(stack):
     """The attributes of a dict, in which PyTorch notes versions of layers: they are let go."""
     stack.pop()
     _require(isinstance(stack[-1], dict), "it sets attributes of what is no dict")
@@ -159,5 +159,5 @@ _TAKING_ITEMS = {
     "APPENDS": lambda stack: _extend(stack, _since_mark(stack)),
     "REDUCE": _reduce,
     "BINPERSID": _persistent,
-    "BUILD": _build,
+    "BUILD": _set_attributes,
 }

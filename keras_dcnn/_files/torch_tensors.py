@@ -35,7 +35,9 @@ def read_tensors(path, checksum=None):
         )
     try:
         tensors, data = (_zipped if content.startswith(b"PK") else _in_a_row)(content)
-        return {name: _array(tensor, data[tensor.storage.key]) for name, tensor in tensors.items()}
+        return {
+            name: _view_of(tensor, data[tensor.storage.key]) for name, tensor in tensors.items()
+        }
     except _BROKEN as error:
         raise ValueError(
             f"a file of weights must have tensors by name in it and nothing else; {path} can't be "
@@ -97,7 +99,7 @@ def _state_dict(value):
     return value
 
 
-def _array(tensor, data):
+def _view_of(tensor, data):
     """The view of the bytes of a storage that a tensor is; ValueError where it would leave them."""
     (dtype, key, count), offset, shape, stride = tensor
     whole = len(data) == count * dtype.itemsize

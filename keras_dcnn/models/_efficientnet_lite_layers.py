@@ -107,7 +107,7 @@ def _block(x, block):
         depthwise_initializer="zeros",
         name=f"{block.name}dwconv",
     )(y)
-    y = _activated(_normalized(y, block.name), block.name)
+    y = _activated(_batch_norm(y, block.name), block.name)
     y = _convolved(y, f"{block.name}project_", block.filters, activated=False)
     if block.strides > 1 or channels != block.filters:
         return y
@@ -125,11 +125,11 @@ def _convolved(x, prefix, filters, kernel_size=1, strides=1, activated=True):
         kernel_initializer="zeros",
         name=f"{prefix}conv",
     )(x)
-    x = _normalized(x, prefix)
+    x = _batch_norm(x, prefix)
     return _activated(x, prefix) if activated else x
 
 
-def _normalized(x, prefix):
+def _batch_norm(x, prefix):
     return keras.layers.BatchNormalization(axis=_axis(), epsilon=1e-3, name=f"{prefix}bn")(x)
 
 

@@ -70,7 +70,7 @@ def give_tensors(model, variant, tensors, source):
             place = places.pop(layer.name)
             arrays[layer.name] = [
                 _fitting(variable, layer, f"{place}.{part}", left_over, source)
-                for variable, part in zip(layer.weights, _parts(layer), strict=True)
+                for variable, part in zip(layer.weights, _tensor_names(layer), strict=True)
             ]
             left_over.pop(f"{place}.num_batches_tracked", None)
     unused = tuple(f"{place}." for place in places.values())  # of layers that the model is without
@@ -96,7 +96,7 @@ def _places(variant):
     return {**_ENDS, **within}
 
 
-def _parts(layer):
+def _tensor_names(layer):
     """The tensors of a layer, in the order of its weights."""
     if isinstance(layer, keras.layers.BatchNormalization):
         return ("weight", "bias", "running_mean", "running_var")

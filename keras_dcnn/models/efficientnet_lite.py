@@ -88,9 +88,9 @@ def efficientnet_lite(
     """
     check_choice("variant", variant, tuple(VARIANTS))
     check_flag("include_top", include_top)
-    _check_top(weights, include_top, pooling, classes, classifier_activation)
+    _check_output(weights, include_top, pooling, classes, classifier_activation)
     input_shape = _input_shape(input_shape, VARIANTS[variant].side, weights)
-    source, tensors = _tensors(variant, weights)
+    source, tensors = _source_of(variant, weights)
     images = keras.Input(input_shape)
     x = features(images, VARIANTS[variant])
     if include_top:
@@ -102,7 +102,7 @@ def efficientnet_lite(
     if tensors is not None:
         give_tensors(model, VARIANTS[variant], tensors, source)
     elif source is not None:
-        _load(model, source)
+        _load_keras_file(model, source)
     return model
 
 
@@ -119,7 +119,7 @@ def _top(x, dropout, classes, activation):
     )(x)
 
 
-def _tensors(variant, weights):
+def _source_of(variant, weights):
     """Where weights come from, or None, and the tensors of a file of PyTorch, or None."""
     if weights is None:
         return None, None
@@ -133,7 +133,7 @@ def _tensors(variant, weights):
     return path, read_tensors(path)
 
 
-def _load(model, path):
+def _load_keras_file(model, path):
     """Give the model the weights of a file of Keras's; ValueError where it is of another model."""
     try:
         with warnings.catch_warnings():
@@ -148,7 +148,7 @@ def _load(model, path):
         ) from error
 
 
-def _check_top(weights, include_top, pooling, classes, activation):
+def _check_output(weights, include_top, pooling, classes, activation):
     if pooling is not None:
         check_choice("pooling", pooling, tuple(_POOLING))
         if include_top:
