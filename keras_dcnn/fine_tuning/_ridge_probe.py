@@ -2,22 +2,21 @@
 
 import numpy as np
 
-from keras_dcnn.fine_tuning._transferability import ROWS, moments
+from keras_dcnn.fine_tuning._transferability import ROWS
 
 # Strengths of L2, in units of the mean eigenvalue.
 STRENGTHS = 10.0 ** np.arange(-5, 3)
 
 
-def ridge_probe(features, y):
+def ridge_probe(features, of, y):
     """For each sample whether the ridge classifier that is fitted to all others is right.
 
-    Least squares to one-hot rows of standardised features, with the L2 of the best generalised
-    cross-validation. Leaving a sample out has a closed form, and nothing is drawn. What a class
-    loses of its share by the sample left out is given back, or features that know nothing would be
-    wrong each time rather than at chance.
+    Of features, their `Moments` and labels. Least squares to one-hot rows of standardised features,
+    with the L2 of the best generalised cross-validation. Leaving a sample out has a closed form,
+    and nothing is drawn. What a class loses of its share by the sample left out is given back, or
+    features that know nothing would be wrong each time rather than at chance.
     """
-    n, of = len(y), moments(features, y)
-    scale = _scale(of)
+    n, scale = len(y), _scale(of)
     s2, v = np.linalg.eigh(of.scatter * np.outer(scale, scale))
     kept = s2 > max(n, len(s2)) * np.finfo("float64").eps * s2[-1]
     s2, v = s2[kept], v[:, kept] * scale[:, None]
