@@ -101,7 +101,13 @@ def write_other_architecture(model, directory):
 
 def read_architecture(path):
     """The configuration of a model, and that of its compilation or None."""
-    config = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedMemberError(
+            f"what members are made of must be as it was written; {path} can't be read ({error}): "
+            "restore it, or make the model and load the files of weights into it."
+        ) from error
     return config, config.pop("compile_config", None)
 
 

@@ -45,6 +45,15 @@ def test_an_architecture_with_an_infinite_number_is_written(tmp_path):
 
 
 @pytest.mark.once
+def test_a_broken_architecture_is_named(tmp_path):
+    for text in (None, '{"module": '):
+        if text:
+            (tmp_path / "architecture.json").write_text(text)
+        with pytest.raises(DamagedMemberError, match=r"architecture\.json can't be read"):
+            read_architecture(tmp_path / "architecture.json")
+
+
+@pytest.mark.once
 @pytest.mark.parametrize(
     "text", ['{"members": [', "[]", "{}", '{"members": [1]}', '{"members": [{"file": "a"}]}']
 )

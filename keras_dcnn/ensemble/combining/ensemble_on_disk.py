@@ -158,8 +158,13 @@ def _find(files, weights, damaged):
     weights = in_order("weights", weights, names)
     if isinstance(files, (str, os.PathLike)):
         listed = listed_members(as_path("files", files))
-    else:
+    elif hasattr(files, "__iter__"):
         listed = [as_path("files", path) for path in files]
+    else:
+        raise TypeError(
+            "`files` must be a directory, a list of files or a dict of names; got "
+            f"{type(files).__name__}."
+        )
     if not listed:
         raise ValueError(f"there must be at least one member; {files} has none.")
     weights = check_shares("weights", weights, len(listed), "member")

@@ -272,3 +272,5 @@ def test_where_an_ensemble_is_saved(tmp_path):
     for files in ("", [""]):
         with pytest.raises(ValueError, match="`files` must be a path"):
             EnsembleOnDisk(files)
+    with pytest.raises(TypeError, match="a directory, a list of files or a dict of names; got int"):
+        EnsembleOnDisk(3)
