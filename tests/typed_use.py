@@ -39,3 +39,12 @@ def ensembles(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     selection: Selection = keras_dcnn.ensemble.select_members(x, y, metric="brier")
     calibration: Calibration = keras_dcnn.ensemble.calibration(y, x, bins=15)
     print(trace.score, ensemble, selection.weights, calibration.ece)
+
+
+def transfer(network: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    tuning = keras_dcnn.fine_tuning
+    measured: tuning.Similarity = tuning.measure_similarity(network, (x, y), batch_size=8)
+    advice: tuning.Recommendation = tuning.recommend(100, 5, measured, little_per_class=50)
+    tuning.recommend(100, 5)  # type: ignore[call-arg]
+    keras_dcnn.visualization.plot_depth(measured, title="depth")
+    print(advice.rates.network, measured.accuracies[-1])

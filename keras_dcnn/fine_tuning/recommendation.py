@@ -43,11 +43,11 @@ class Recommendation:
     strategy: str
     layers: str
     share_trained: float
-    rates: tuple
-    watch: tuple
-    reasons: tuple
+    rates: Rates
+    watch: tuple[str, ...]
+    reasons: tuple[str, ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         features = {"last": "the last layer", "all": "all depths"}[self.layers]
         what = f"a linear classifier on the features of {features}"
         if self.share_trained:

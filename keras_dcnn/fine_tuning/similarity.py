@@ -43,13 +43,13 @@ class Similarity:
     reason: str
     logme: float
     h_score: float
-    names: tuple
-    accuracies: tuple
-    intervals: tuple
+    names: tuple[str, ...]
+    accuracies: tuple[float, ...]
+    intervals: tuple[tuple[float, float], ...]
     num_samples: int
     num_classes: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max(map(len, self.names))
         lines = [
             f"{self.verdict}: {self.reason}.",
