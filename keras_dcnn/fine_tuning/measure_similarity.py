@@ -92,7 +92,8 @@ def measure_similarity(
     Example:
 
     ```python
-        import keras_dcnn
+    import numpy as np
+    import keras_dcnn
 
     network = keras_dcnn.models.small_cnn((16, 16, 3), 4)
     images = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3)).astype("float32")
