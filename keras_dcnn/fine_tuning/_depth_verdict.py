@@ -31,18 +31,18 @@ REASONS = {
 
 def verdict_of(names, right, share_of_largest):
     """The verdict and its reason; `right` has for each depth whether each sample is right."""
-    last, n = right[-1], len(right[-1])
-    if interval(int(last.sum()), n)[0] <= share_of_largest:
-        return "cannot tell", (
-            f"with {100 * last.mean():.1f} % of {n:,} samples right, the features of "
-            f"`{names[-1]}` are not surely better than to name the largest class each time, "
-            f"{100 * share_of_largest:.1f} %"
-        )
     half = max(range((len(names) + 1) // 2), key=lambda depth: right[depth].mean())
+    last, n = right[-1], len(right[-1])
+    accuracies = f"{100 * last.mean():.1f} against {100 * right[half].mean():.1f} % of {n:,} right"
+    most = max(int(last.sum()), int(right[half].sum()))
+    if interval(most, n)[0] <= share_of_largest:
+        return "cannot tell", (
+            f"neither `{names[-1]}` nor `{names[half]}`, in the first half, is surely better than "
+            f"to name the largest class each time ({accuracies}; {100 * share_of_largest:.1f} %)"
+        )
     more = saves(last, right[half], SIMILAR)[1] < 0
     less = saves(last, right[half], DIFFERENT)[0] > 0
     verdict, reason = REASONS[more, less]
-    accuracies = f"{100 * last.mean():.1f} against {100 * right[half].mean():.1f} % of {n:,} right"
     pair = f"`{names[half]}`, in the first half ({accuracies})"
     return verdict, reason.format(last=f"`{names[-1]}`", half=pair)
 

@@ -45,7 +45,8 @@ def features(signals, per_class=60, classes=4, seed=0):
         ),
         ((3, 2, 1, 1), 60, "different", "`last` makes hardly fewer errors than `first`"),
         ((0.5, 1.5, 2, 2), 5, "cannot tell", "neither surely fewer nor surely as many errors"),
-        ((0, 0, 0, 0), 60, "cannot tell", "not surely better than to name the largest class each"),
+        ((1, 0, 0, 0), 60, "different", "hardly fewer errors than `first`"),
+        ((0, 0, 0, 0), 60, "cannot tell", "is surely better than to name the largest class"),
         ((50, 50, 50, 50), 60, "cannot tell", "100.0 against 100.0 % of 240 right"),
     ],
 )
