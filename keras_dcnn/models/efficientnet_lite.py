@@ -45,7 +45,8 @@ def efficientnet_lite(
     The model takes RGB of 0…255 and scales it by itself, (x − 127)/128. The random depth (blocks
     left out in training) of the original is not in it. Layers have the names that Keras's own
     EfficientNet has: `stem_conv`, `block1a_dwconv`, …, `block7a_project_bn`, `top_activation`,
-    `avg_pool`, `predictions`.
+    `avg_pool`, `predictions`. Without a GPU, TensorFlow is the backend for it: PyTorch and JAX take
+    three to five times as long for the convolutions within a channel.
 
     Args:
         variant: "lite0", "lite1" or "lite2".
