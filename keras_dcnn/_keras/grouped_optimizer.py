@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_dcnn._keras.optimizers import decaying_optimizer, has_fixed_rate, leaf_optimizers
+from keras_dcnn._keras.layerwise import check_is_plain
+from keras_dcnn._keras.optimizers import decaying_optimizer, has_fixed_rate
 
 
 class _ByVariable(keras.optimizers.OptimizerMap):
@@ -175,17 +176,7 @@ def find_grouped_optimizer(model):
 
 def check_can_be_grouped(optimizer):
     """Raise ValueError for what can't be taken apart into groups, or can't have a rate of 0."""
-    is_single = leaf_optimizers(optimizer) == [optimizer]
-    if not is_single or not isinstance(optimizer, keras.optimizers.Optimizer):
-        raise ValueError(
-            "`optimizer` must be a single Keras optimizer, such as keras.optimizers.SGD(0.01), "
-            f"which Keras wraps for loss scaling by itself; got {optimizer!r}."
-        )
-    if optimizer.built:
-        raise ValueError(
-            f"`optimizer` must be new; got {optimizer.name}, which is built for a model already: "
-            f"make another keras.optimizers.{type(optimizer).__name__}(…)."
-        )
+    check_is_plain(optimizer)
     if not has_fixed_rate(optimizer):
         raise ValueError(
             f"`optimizer` must have a number as its learning rate; {optimizer.name} follows a "

@@ -163,8 +163,8 @@ def make_layerwise(optimizer, variables, shares, undecayed):
     return LayerwiseOptimizer(optimizer, shares, [not one for one in excluded], variables)
 
 
-def check_can_be_layerwise(optimizer):
-    """Raise ValueError for what can't have a rate for each variable."""
+def check_is_plain(optimizer):
+    """Raise ValueError unless this is a single optimizer, new and with one rate."""
     is_keras = isinstance(optimizer, keras.optimizers.Optimizer)
     if not is_keras or leaf_optimizers(optimizer) != [optimizer]:
         raise ValueError(
@@ -177,6 +177,11 @@ def check_can_be_layerwise(optimizer):
             f"`optimizer` must be new; got {optimizer.name}, which {what} already: make another, "
             "such as keras.optimizers.AdamW(1e-3)."
         )
+
+
+def check_can_be_layerwise(optimizer):
+    """Raise ValueError for what can't have a rate for each variable."""
+    check_is_plain(optimizer)
     if isinstance(optimizer, keras.optimizers.Nadam):
         raise ValueError(
             "`optimizer` must update each variable by itself; Nadam has a number for all that "

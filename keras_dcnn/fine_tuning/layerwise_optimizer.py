@@ -95,8 +95,9 @@ def layerwise_optimizer(
     if verbose:
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
         print(group_table(found, rate))
-    shares = [(one, group.share) for group in found for one in group.variables]
-    return make_layerwise(optimizer, *zip(*shares, strict=True), _undecayed(model))
+    variables = [one for group in found for one in group.variables]
+    shares = [group.share for group in found for _ in group.variables]
+    return make_layerwise(optimizer, variables, shares, _undecayed(model))
 
 
 def _undecayed(model):

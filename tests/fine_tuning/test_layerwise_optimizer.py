@@ -188,7 +188,6 @@ def layerwise(model):
 layerwise.of_model = True
 
 
-@pytest.mark.every_backend
 def test_all_our_callbacks(tmp_path):
     """Of one optimizer they see one rate; the plateau halves it twice."""
     model = trainings.compiled(layerwise)
@@ -205,7 +204,12 @@ def test_all_our_callbacks(tmp_path):
     assert np.isfinite(history["val_loss"]).all()
     history = trainings.fit(model, [SnapshotSchedule(1, 0.1)], epochs=2)
     assert 0.01 < history["learning_rate"][0] < 0.1
-    model.compile(GradualUnfreeze(["head"]).optimizer(model, SGD(0.1)), "mse")
+
+
+def test_gradual_unfreeze_refuses_it():
+    model = trainings.network()
+    with pytest.raises(ValueError, match=r"must be new; got .*, which is layerwise already"):
+        GradualUnfreeze(["features"]).optimizer(model, layerwise(model))
     model.compile(layerwise(model), "mse")
     with pytest.raises(ValueError, match=r"optimizer that this callback makes; it has layerwise"):
         trainings.rehearse(model, [GradualUnfreeze(["features"], verbose=0)], [0])
@@ -224,13 +228,16 @@ def test_find_learning_rate_leaves_it_as_it_was():
 @pytest.mark.every_backend
 def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path):
     model = trainings.compiled(layerwise)
-    trainings.fit(model, [])
+    trainings.fit(model, [], epochs=3)
     expected = model.get_weights()
-    killed = trainings.compiled(layerwise)
+    trainings.take_back()  # so that what was compiled serves for all
     with pytest.raises(KeyboardInterrupt):
-        trainings.fit(killed, [ResumeTraining(tmp_path), trainings.StopAt(2)])
+        trainings.fit(
+            trainings.compiled(layerwise), [ResumeTraining(tmp_path), trainings.StopAt(1)], 3
+        )
+    trainings.take_back()
     again = trainings.compiled(layerwise)
-    trainings.fit(again, [ResumeTraining(tmp_path)])
+    trainings.fit(again, [ResumeTraining(tmp_path)], 3)
     assert trainings.same(again.get_weights(), expected)
 
 
