@@ -5,9 +5,19 @@ does to the network: measure it, read its features, or train it.
 """
 
 from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
+from keras_dcnn.fine_tuning.linear_probe import linear_probe
 from keras_dcnn.fine_tuning.measure_similarity import measure_similarity
+from keras_dcnn.fine_tuning.probe import Probe
 from keras_dcnn.fine_tuning.recommend import recommend
 from keras_dcnn.fine_tuning.recommendation import Recommendation
 from keras_dcnn.fine_tuning.similarity import Similarity
 
-__all__ = ["Recommendation", "Similarity", "layerwise_optimizer", "measure_similarity", "recommend"]
+__all__ = [
+    "Probe",
+    "Recommendation",
+    "Similarity",
+    "layerwise_optimizer",
+    "linear_probe",
+    "measure_similarity",
+    "recommend",
+]

@@ -15,11 +15,12 @@ class LabelledImages:
     Of arrays, which are sliced and never read whole, labels and weights are checked at once.
     `bound` is how many samples there are at most, and `num_classes` the columns of one-hot labels,
     or the highest label and one; both as far as is known by what was read, as is `one_hot`.
+    `classes` are the labels of arrays, None of batches.
     """
 
     def __init__(self, data, batch_size):
         self.num_classes, self.bound, self.one_hot = 0, None, False
-        self._data, self._is_arrays = data, isinstance(data, (tuple, list))
+        self._data, self._is_arrays, self.classes = data, isinstance(data, (tuple, list)), None
         check_ends("the data", data)
         if self._is_arrays:
             if len(data) not in (2, 3):
@@ -28,9 +29,9 @@ class LabelledImages:
                 )
             arrays = as_arrays(tuple(data))
             check_lengths(named(arrays))
-            self._labels(arrays[1])
-            weights = _weights(*arrays[2:])
-            self.bound = len(arrays[1]) if weights is None else int((weights != 0).sum())
+            counts = slice(None) if len(arrays) == 2 else _weights(arrays[2]) != 0
+            self.classes = self._labels(arrays[1])[counts]
+            self.bound = len(self.classes)
             self._data = Rows(arrays, None, batch_size)
             self.num_batches = self._data.num_batches
 
@@ -60,7 +61,6 @@ class LabelledImages:
         classes, count = class_numbers(y)
         self.one_hot = y.ndim == 2 and y.shape[1] > 1
         self.num_classes = max(self.num_classes, count)
-        self.one_hot = y.ndim == 2 and y.shape[1] > 1
         return classes
 
 

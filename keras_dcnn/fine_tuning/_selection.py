@@ -1,0 +1,85 @@
+"""Linear probes of several depths, and of all together, and which of them to take."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_dcnn.fine_tuning._heads import Head, fit_head
+
+# Of the features of all layers, those of the highest relevance: Head2Toe chooses such a share.
+SHARES = (1.0, 0.3, 0.1)
+
+
+class Candidate(NamedTuple):
+    """A head on one depth, or on a share of the features of all."""
+
+    name: str
+    depths: slice  # of the features
+    head: Head
+
+
+def candidates_of(features, held_out, head, num_classes, say=lambda line: None):
+    """A Candidate for each depth, from the input to the output, then for all depths together.
+
+    Args:
+        features: Those to learn from.
+        held_out: Those to choose by, or None for folds of these.
+        head: "logistic" or "svm".
+        num_classes: Number of classes.
+        say: Is told of each.
+    """
+    widths = [one.shape[1] for one in features.rows]
+    ways = [(name, slice(i, i + 1), 1.0) for i, name in enumerate(features.names)]
+    if len(widths) > 1:
+        ways += [(_name(share, len(widths)), slice(None), share) for share in SHARES]
+    found = []
+    for name, depths, share in ways:
+        others = held_out and (_beside(held_out, depths), held_out.y, held_out.sample_weight)
+        one = fit_head(
+            *(_beside(features, depths), features.y, others, head),
+            num_classes=num_classes,
+            sample_weight=features.sample_weight,
+            widths=widths[depths],
+            share=share,
+        )
+        say(f"{name}: {one.accuracy:.3f}")
+        found.append(Candidate(name, depths, one))
+    return found
+
+
+def _name(share, count):
+    return f"all {count}" if share == 1 else f"all {count}, {share:.0%} of the features"
+
+
+def _beside(features, depths):
+    rows = features.rows[depths]
+    return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+
+def choose(candidates):
+    """The number of the candidate to take: the last depth, unless another is better than noise.
+
+    Better is less cross-entropy on the held-out rows by more than one standard error of the mean
+    difference, row by row. First the best depth against the last, then the best share of all
+    together against that.
+    """
+    depths = [i for i, one in enumerate(candidates) if one.depths.stop is not None]
+    together = [i for i, one in enumerate(candidates) if one.depths.stop is None]
+    best = depths[-1]
+    for group in (depths, together):
+        losses = [_mean(candidates[i].head, candidates[i].head.losses) for i in group]
+        other = group[int(np.argmin(losses))] if group else best
+        if is_better(candidates[other].head, candidates[best].head):
+            best = other
+    return best
+
+
+def is_better(head, other):
+    """Whether a head has less cross-entropy than another on the same rows, by a standard error."""
+    gain = other.losses - head.losses
+    mean, weights = _mean(head, gain), head.weights / head.weights.sum()
+    return mean > np.sqrt((weights**2 * (gain - mean) ** 2).sum())
+
+
+def _mean(head, values):
+    return float(np.average(values, weights=head.weights))
