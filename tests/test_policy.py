@@ -208,9 +208,12 @@ def calls(function):
 
 def unasserted(paths):
     """Those that neither assert nor call a function of their file, or a shared one, that does."""
-    found, sure = {}, set()
+    found, sure, tests = {}, set(), []
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        tests += [(path.name, one.name) for one in functions if one.name.startswith("test_")]
+        for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 found[path.name, node.name] = names = calls(node)
                 asserts = any(isinstance(part, ast.Assert) for part in ast.walk(node))
@@ -224,7 +227,6 @@ def unasserted(paths):
             places = {(file if (file, one) in found else shared.get(one), one) for one in names}
             if places & sure:
                 sure.add((file, name))
-    tests = [place for place in found if place[1].startswith("test_")]
     return [f"{file}::{name}" for file, name in tests if (file, name) not in sure]
 
 
