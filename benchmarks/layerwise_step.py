@@ -6,7 +6,7 @@ Three copies of the network train with one optimizer, with that of `layerwise_op
 optimizer for each group, as `GradualUnfreeze` makes; a fourth with one optimizer again shows what
 such a comparison can't tell. In each round all of them take a few steps in turn, and the ratio is
 that of the medians within the round. Small images, since there the optimizer weighs most: it costs
-the same for any. Prints the rows of CALLBACKS.md.
+the same for any. Prints the rows of FINE_TUNING.md.
 """
 
 import statistics
