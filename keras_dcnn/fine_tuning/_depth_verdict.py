@@ -14,8 +14,8 @@ REASONS = {
     ),
     (False, True): (
         "different",
-        "{last} makes hardly fewer errors than {half}, or more, so what the network learnt last is "
-        "not for this task",
+        "{last} is hardly better, if at all, than {half}, so what the network learnt last is not "
+        "for this task",
     ),
     (True, True): (
         "cannot tell",

@@ -1,8 +1,12 @@
 """plot_depth: how much linear classifiers on the features of each depth know of the classes."""
 
+import re
 from typing import Any
 
 from keras_dcnn.visualization._axes import COLOURS, axes
+
+# The names that `linear_probe` gives to the features of several depths.
+_TOGETHER = re.compile(r"all \d+(,|$)")
 
 
 def plot_depth(result: Any, ax: Any = None, title: str = "Accuracy by depth") -> Any:
@@ -14,7 +18,8 @@ def plot_depth(result: Any, ax: Any = None, title: str = "Accuracy by depth") ->
 
     Args:
         result: What `fine_tuning.measure_similarity` or `fine_tuning.linear_probe` returned: names
-            of layers and an accuracy for each, with intervals where there are any.
+            of layers and an accuracy for each, with intervals where there are any. The best is
+            marked, or the one that the probe has taken.
         ax: Matplotlib axes to draw on, or None for a new figure.
         title: Title of the axes.
 
@@ -48,23 +53,20 @@ def plot_depth(result: Any, ax: Any = None, title: str = "Accuracy by depth") ->
             f"accuracies; got {type(result).__name__}."
         )
     ax = axes(ax, title, "accuracy on samples held out")
-    places = range(len(names))
     if getattr(result, "intervals", None):
         low, high = zip(*result.intervals, strict=True)
-        ax.fill_between(
-            places,
-            low,
-            high,
-            color=COLOURS["train"],
-            alpha=0.15,
-            linewidth=0,
-            label="95 % interval",
-        )
-    ax.plot(places, accuracies, "o-", color=COLOURS["train"], markersize=4, label="linear probe")
-    best = max(places, key=accuracies.__getitem__)
-    label = f"best, {accuracies[best]:.3f}"
+        style = {"color": COLOURS["train"], "alpha": 0.15, "linewidth": 0}
+        ax.fill_between(range(len(names)), low, high, label="95 % interval", **style)
+    num_depths = sum(not _TOGETHER.match(name) for name in names)
+    ax.plot(accuracies[:num_depths], "o-", color=COLOURS["train"], markersize=4, label="of a depth")
+    if num_depths < len(names):
+        together = range(num_depths, len(names))
+        ax.plot(together, accuracies[num_depths:], "s", color=COLOURS["note"], label="of several")
+    taken = getattr(result, "layer", None)
+    best = names.index(taken) if taken in names else accuracies.index(max(accuracies))
+    label = f"{'taken' if taken in names else 'best'}, {accuracies[best]:.3f}"
     ax.plot([best], [accuracies[best]], "D", color=COLOURS["validation"], zorder=3, label=label)
-    ax.set(xlabel="layer, from the input to the output", xticks=places)
+    ax.set(xlabel="layer, from the input to the output", xticks=range(len(names)))
     ax.set_xticklabels(names, rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
     ax.legend(frameon=False, loc="lower right")
     return ax

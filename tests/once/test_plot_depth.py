@@ -27,13 +27,22 @@ def test_similarity_has_intervals():
     )
     ax = plot_depth(found, title="mine")
     lines = {line.get_label(): line.get_xydata() for line in ax.lines}
-    np.testing.assert_allclose(lines["linear probe"], [[0, 0.4], [1, 0.8], [2, 0.7]])
+    np.testing.assert_allclose(lines["of a depth"], [[0, 0.4], [1, 0.8], [2, 0.7]])
     assert lines["best, 0.800"].tolist() == [[1, 0.8]]
     assert [text.get_text() for text in ax.get_xticklabels()] == list(NAMES)
     (band,) = ax.collections
     outline = band.get_paths()[0].vertices
     assert {(0, 0.3), (0, 0.5), (2, 0.6), (2, 0.8)} <= set(map(tuple, outline.tolist()))
     assert ax.get_title() == "mine"
+
+
+def test_a_probe_of_several_depths_stands_apart_and_what_was_taken_is_marked():
+    names = (*NAMES, "all 3", "all 3, 10% of the features")
+    result = SimpleNamespace(names=names, accuracies=(*ACCURACIES, 0.9, 0.85), layer="block1")
+    lines = {line.get_label(): line.get_xydata().tolist() for line in plot_depth(result).lines}
+    assert lines["of a depth"] == [[0, 0.4], [1, 0.8], [2, 0.7]]
+    assert lines["of several"] == [[3, 0.9], [4, 0.85]]
+    assert lines["taken, 0.800"] == [[1, 0.8]]
 
 
 def test_a_probe_of_one_layer_and_given_axes():
