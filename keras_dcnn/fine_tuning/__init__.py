@@ -4,6 +4,8 @@ Only what starts from a network that was trained on other data lives here. Each 
 does to the network: measure it, read its features, or train it.
 """
 
+from keras_dcnn.fine_tuning.fine_tune import fine_tune
+from keras_dcnn.fine_tuning.fine_tuned import FineTuned
 from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
 from keras_dcnn.fine_tuning.linear_probe import linear_probe
 from keras_dcnn.fine_tuning.measure_similarity import measure_similarity
@@ -13,9 +15,11 @@ from keras_dcnn.fine_tuning.recommendation import Recommendation
 from keras_dcnn.fine_tuning.similarity import Similarity
 
 __all__ = [
+    "FineTuned",
     "Probe",
     "Recommendation",
     "Similarity",
+    "fine_tune",
     "layerwise_optimizer",
     "linear_probe",
     "measure_similarity",

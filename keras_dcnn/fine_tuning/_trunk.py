@@ -7,6 +7,7 @@ import keras
 from keras_dcnn._checks import check_built_model
 from keras_dcnn._keras.calls import calls_of
 from keras_dcnn._structure.blocks import kernels_in, model_to
+from keras_dcnn._structure.copies import copy_model
 
 _layers = keras.layers
 _PASSING = (
@@ -26,6 +27,14 @@ class Trunk(NamedTuple):
 def trunk_of(network):
     """The model from a network's inputs to its features, a map or a row; layers are shared."""
     return cut_trunk(network).model
+
+
+def copied_trunk(network):
+    """The same of a copy, so that the network stays as it is; all of it can be trained."""
+    network = cut_trunk(network).model  # refused before anything is copied
+    copy = copy_model(network, "fine_tune")
+    copy.trainable = True
+    return copy
 
 
 def cut_trunk(network):

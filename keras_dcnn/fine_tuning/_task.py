@@ -1,0 +1,170 @@
+"""What is to be learnt: samples for training and for validation, and their classes, checked."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_dcnn._checks import check_count
+from keras_dcnn._reading.batches import counting
+from keras_dcnn._reading.ends import check_readable_again
+from keras_dcnn._reading.rows import are_arrays, as_arrays, check_lengths, named, take
+from keras_dcnn.fine_tuning._labelled import LabelledImages, class_numbers
+
+SHARE_HELD_OUT = 0.2
+
+
+class Part(NamedTuple):
+    """Data of one kind, and what one reading of them showed."""
+
+    data: Any
+    y: np.ndarray  # classes of the samples that count
+    num_classes: int
+    one_hot: bool
+    images: np.ndarray  # some of them
+
+
+class Task(NamedTuple):
+    """The data to learn from, those to choose by, and the number of classes."""
+
+    training: Part
+    validation: Part
+    num_classes: int
+    whole: Any  # the data to learn from, and what was held out of them
+    trained_on: np.ndarray | None  # which samples of these are to learn from; None for all
+
+    @property
+    def loss(self):
+        return ("sparse_" * (not self.training.one_hot)) + "categorical_crossentropy"
+
+    @property
+    def summary(self):
+        """How much there is to learn from, in a sentence."""
+        counts = np.bincount(self.training.y, minlength=self.num_classes)
+        held_out = "" if self.trained_on is None else ", held out of the data"
+        return (
+            f"{len(self.training.y):,} samples of {self.num_classes} classes, {counts.min():,} to "
+            f"{counts.max():,} of each, to learn from; {len(self.validation.y):,}{held_out}, to "
+            "choose by."
+        )
+
+
+def task_of(data, validation_data, num_classes, batch_size):
+    """The Task; ValueError or TypeError, in words, for data that can't be learnt from."""
+    check_count("batch_size", batch_size)
+    if num_classes is not None:
+        check_count("num_classes", num_classes, minimum=2)
+    whole, trained_on = data, None
+    if validation_data is None:
+        whole, trained_on = split(data)
+        data, validation_data = take(whole, trained_on), take(whole, ~trained_on)
+    training = _part("`data`", data, batch_size)
+    validation = _part("`validation_data`", validation_data, batch_size)
+    if training.one_hot != validation.one_hot:
+        raise ValueError(
+            "the labels of `data` and `validation_data` must be alike; one has numbers and the "
+            "other one-hot rows."
+        )
+    classes = int(num_classes or training.num_classes)
+    _check_classes(training, validation, classes, num_classes)
+    return Task(training, validation, classes, whole, trained_on)
+
+
+def _part(name, data, batch_size):
+    check_readable_again(name, data)
+    images = LabelledImages(data, batch_size)
+    first, labels = None, []
+    if isinstance(data, (tuple, list)):
+        arrays = as_arrays(tuple(data))
+        first = np.asarray(arrays[0][:batch_size])
+        counts = counting(arrays[2]) if len(arrays) > 2 else slice(None)
+        labels = [class_numbers(arrays[1])[0][counts]]
+    else:
+        for x, y, _ in images:
+            first = x if first is None else first
+            labels.append(y)
+    if not labels or not len(labels[0]):
+        raise ValueError(f"{name} must hold at least one sample that counts; got none.")
+    return Part(data, np.concatenate(labels), images.num_classes, images.one_hot, first)
+
+
+def split(data):
+    """Arrays of the samples that count, and which of them are to learn from.
+
+    A fifth of each class, at least one sample, is held out, evenly spread.
+    """
+    if not isinstance(data, (tuple, list)) or not are_arrays(tuple(data)):
+        raise ValueError(
+            "`validation_data` can be left out for arrays, (x, y), of which a fifth is held out; "
+            f"got a {type(data).__name__}: give `validation_data`."
+        )
+    arrays = as_arrays(tuple(data))
+    check_lengths(named(arrays))
+    if len(arrays) > 2 and not (counts := counting(arrays[2])).all():
+        if not counts.any():
+            raise ValueError("`data` must hold at least one sample that counts; got none.")
+        arrays = take(arrays, counts)
+    y = class_numbers(arrays[1])[0]
+    trained_on = np.ones(len(y), bool)
+    for one in np.unique(y):
+        samples = np.flatnonzero(y == one)
+        if len(samples) < 2:
+            raise ValueError(
+                "each class must have at least two samples, for one of them is held out to choose "
+                f"by; class {one} has one: add images of it, or give `validation_data`."
+            )
+        count = max(1, round(SHARE_HELD_OUT * len(samples)))
+        trained_on[samples[:: len(samples) // count][:count]] = False
+    return arrays, trained_on
+
+
+def _check_classes(training, validation, classes, given):
+    found = len(np.unique(training.y))
+    if found < 2:
+        raise ValueError(
+            "`data` must have samples of at least two classes; got class "
+            f"{training.y[0]} alone: there is nothing to tell apart."
+        )
+    for name, part in (("data", training), ("validation_data", validation)):
+        if part.num_classes > classes:
+            of = f"num_classes={given}" if given else f"the {classes} classes of `data`"
+            raise ValueError(
+                f"labels must be whole numbers from 0 to {classes - 1}, {of}; got "
+                f"{part.num_classes - 1} in `{name}`: number the classes from 0, or give "
+                "`num_classes`."
+            )
+
+
+def check_images(network, task):
+    """Raise ValueError for images of another size than the network takes, and for no pixels."""
+    wanted = network.inputs[0].shape[1:]
+    for part in (task.training, task.validation):
+        shape = part.images.shape[1:]
+        fits = len(shape) == len(wanted) and all(
+            size in (None, got) for size, got in zip(wanted, shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"images must be of the size that `{network.name}` takes, {wanted}; got {shape}: "
+                "resize them, as `image_size` of keras.utils.image_dataset_from_directory does, or "
+                "build the network with input_shape=."
+            )
+
+
+def fit_data(part, batch_size):
+    """The arguments of `fit` for data."""
+    if not isinstance(part.data, (tuple, list)):
+        return {"x": part.data}
+    return {**named(as_arrays(tuple(part.data))), "batch_size": batch_size}
+
+
+def validation_tuple(part):
+    """`validation_data` of `fit`."""
+    if not isinstance(part.data, (tuple, list)):
+        return part.data
+    return keras.tree.map_structure(np.asarray, tuple(as_arrays(tuple(part.data))))
+
+
+def may_be_shuffled(data):
+    """Whether `fit` may choose the order; of tf.data and loaders it warns."""
+    return isinstance(data, (tuple, list, keras.utils.PyDataset))
