@@ -74,7 +74,8 @@ TRAINED = {
 )
 def test_it_trains_what_the_strategy_says_and_nothing_else(network, strategy):
     before = values(network)
-    new_head = {"learning_rate": 0.02} if strategy == "all_layers" else {}
+    more = {"learning_rate": 0.02, "epochs": 4, "batch_size": 4}
+    new_head = more if strategy == "all_layers" else {}
     tuned = tune(network, strategy, **new_head)
     after = values(tuned.model)
     kernels = {f"conv{i}/{name}" for i in TRAINED[strategy] for name in ("kernel", "bias")}
