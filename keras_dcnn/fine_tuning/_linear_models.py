@@ -16,11 +16,12 @@ MANY = 2_000  # rows of which one fold tells as much as all
 
 
 class Standardized:
-    """Rows of which each column has mean 0, and all of a layer together the same variance.
+    """Rows of which each column has mean 0, all of a layer the same variance, and mean square 1.
 
-    The columns of several layers stand side by side, `widths` says how many each has; else a layer
-    with many channels would outweigh one with few. The mean square of the rows is 1. A column that
-    is constant but for rounding counts for nothing.
+    Layers stand side by side, from the input to the output; `widths` says how many columns each
+    has. A layer counts by its place, 1, 2, 3, …, and not by its channels: over 12 draws of 5 images
+    a class, that was better than alike by 0 to 3 points on photographs, clothes and digits. A
+    column that is constant but for rounding counts for nothing.
     """
 
     def __init__(self, rows, weights, widths):
@@ -29,7 +30,8 @@ class Standardized:
         deviation = np.sqrt(np.average((rows - self._mean) ** 2, axis=0, weights=weights))
         constant = deviation <= 1e-7 * np.abs(self._mean)
         self.scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, deviation))
-        self.scale /= np.repeat(np.sqrt(np.array(widths) * len(widths)), widths)
+        places = np.arange(1, len(widths) + 1)
+        self.scale *= np.repeat(np.sqrt(places / places.sum() / widths), widths)
         self.rows = self.of(rows)
 
     def of(self, rows):

@@ -57,29 +57,24 @@ def _beside(features, depths):
 
 
 def choose(candidates):
-    """The number of the candidate to take: the last depth, unless another is better than noise.
+    """The number of the candidate to take: all depths together, unless another is surely better.
 
-    Better is less cross-entropy on the held-out rows by more than one standard error of the mean
-    difference, row by row. First the best depth against the last, then the best share of all
-    together against that.
+    Better is less cross-entropy on the held-out rows by more than two standard errors of the mean
+    difference, row by row; of several that are, the one with the least. On few rows the best of so
+    many is one that was lucky, while all depths together are near to the best of them.
     """
-    depths = [i for i, one in enumerate(candidates) if one.depths.stop is not None]
-    together = [i for i, one in enumerate(candidates) if one.depths.stop is None]
-    best = depths[-1]
-    for group in (depths, together):
-        losses = [_mean(candidates[i].head, candidates[i].head.losses) for i in group]
-        other = group[int(np.argmin(losses))] if group else best
-        if is_better(candidates[other].head, candidates[best].head):
-            best = other
-    return best
+    numbers = range(len(candidates))
+    whole = next((i for i in numbers if candidates[i].depths == slice(None)), 0)
+    reference = candidates[whole].head
+    better = [i for i in numbers if _is_better(candidates[i].head, reference)]
+    return min(better, key=lambda i: _mean(candidates[i].head.losses, reference), default=whole)
 
 
-def is_better(head, other):
-    """Whether a head has less cross-entropy than another on the same rows, by a standard error."""
-    gain = other.losses - head.losses
-    mean, weights = _mean(head, gain), head.weights / head.weights.sum()
-    return mean > np.sqrt((weights**2 * (gain - mean) ** 2).sum())
+def _is_better(head, other):
+    gain, weights = other.losses - head.losses, other.weights / other.weights.sum()
+    mean = _mean(gain, other)
+    return mean > 2 * np.sqrt((weights**2 * (gain - mean) ** 2).sum())
 
 
-def _mean(head, values):
+def _mean(values, head):
     return float(np.average(values, weights=head.weights))
