@@ -24,7 +24,7 @@ class Part(NamedTuple):
     images: np.ndarray  # some of them
 
 
-class Task(NamedTuple):
+class FineTuningTask(NamedTuple):
     """The data to learn from, those to choose by, and the number of classes."""
 
     training: Part
@@ -49,14 +49,14 @@ class Task(NamedTuple):
         )
 
 
-def task_of(data, validation_data, num_classes, batch_size):
-    """The Task; ValueError or TypeError, in words, for data that can't be learnt from."""
+def fine_tuning_task(data, validation_data, num_classes, batch_size):
+    """The FineTuningTask; ValueError or TypeError, in words, for data that can't be learnt from."""
     check_count("batch_size", batch_size)
     if num_classes is not None:
         check_count("num_classes", num_classes, minimum=2)
     whole, trained_on = data, None
     if validation_data is None:
-        whole, trained_on = split(data)
+        whole, trained_on = hold_out(data)
         data, validation_data = take(whole, trained_on), take(whole, ~trained_on)
     training = _part("`data`", data, batch_size)
     validation = _part("`validation_data`", validation_data, batch_size)
@@ -67,7 +67,7 @@ def task_of(data, validation_data, num_classes, batch_size):
         )
     classes = int(num_classes or training.num_classes)
     _check_classes(training, validation, classes, num_classes)
-    return Task(training, validation, classes, whole, trained_on)
+    return FineTuningTask(training, validation, classes, whole, trained_on)
 
 
 def _part(name, data, batch_size):
@@ -88,7 +88,7 @@ def _part(name, data, batch_size):
     return Part(data, np.concatenate(labels), images.num_classes, images.one_hot, first)
 
 
-def split(data):
+def hold_out(data):
     """Arrays of the samples that count, and which of them are to learn from.
 
     A fifth of each class, at least one sample, is held out, evenly spread.
@@ -151,14 +151,14 @@ def check_images(network, task):
             )
 
 
-def fit_data(part, batch_size):
+def as_fit_takes(part, batch_size):
     """The arguments of `fit` for data."""
     if not isinstance(part.data, (tuple, list)):
         return {"x": part.data}
     return {**named(as_arrays(tuple(part.data))), "batch_size": batch_size}
 
 
-def validation_tuple(part):
+def as_validation_data(part):
     """`validation_data` of `fit`."""
     if not isinstance(part.data, (tuple, list)):
         return part.data

@@ -9,7 +9,7 @@ from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.random_state import seeded
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks import DivideLROnPlateau, ResumeTraining, WeightAveraging
-from keras_dcnn.fine_tuning._task import fit_data, may_be_shuffled, validation_tuple
+from keras_dcnn.fine_tuning._task import as_fit_takes, as_validation_data, may_be_shuffled
 from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
 
 WEIGHT_DECAY = 0.05  # timm's, for AdamW
@@ -28,27 +28,24 @@ class Schedule(NamedTuple):
     verbose: int
 
 
-def train(model, task, schedule, record):
+def train_classifier(model, task, schedule, record):
     """Train a compiled classifier and keep the better state; (accuracy, curves)."""
-    before, values = score(model, task, schedule), snapshot(state_variables(model))
+    before, values = score_of(model, task, schedule), snapshot(state_variables(model))
     with seeded(schedule.seed):
         history = model.fit(
-            **fit_data(task.training, schedule.batch_size),
-            validation_data=validation_tuple(task.validation),
+            **as_fit_takes(task.training, schedule.batch_size),
+            validation_data=as_validation_data(task.validation),
             epochs=schedule.epochs,
             shuffle=may_be_shuffled(task.training.data),
             callbacks=_callbacks(schedule),
             verbose=schedule.verbose,
         ).history
-    after = score(model, task, schedule)
+    after = score_of(model, task, schedule)
     said = (
         f"the validation loss went from {before.loss:.3f} to {after.loss:.3f}, the share that is "
         f"right from {100 * before.accuracy:.1f} to {100 * after.accuracy:.1f} %"
     )
-    if math.isfinite(after.loss) and (after.accuracy, -after.loss) > (
-        before.accuracy,
-        -before.loss,
-    ):
+    if after.is_better_than(before):
         record.add(f"{said}.")
         return after.accuracy, history
     put_back(state_variables(model), values)
@@ -69,10 +66,16 @@ class Score(NamedTuple):
     loss: float
     accuracy: float
 
+    def is_better_than(self, other):
+        """By accuracy, then by loss; NaN is not."""
+        if not math.isfinite(self.loss):
+            return False
+        return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
-def score(model, task, schedule):
+
+def score_of(model, task, schedule):
     """The Score of a compiled classifier."""
-    data = fit_data(task.validation, schedule.batch_size)
+    data = as_fit_takes(task.validation, schedule.batch_size)
     logs = model.evaluate(**data, verbose=0, return_dict=True)
     return Score(logs["loss"], logs["accuracy"])
 

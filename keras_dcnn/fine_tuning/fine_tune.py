@@ -10,9 +10,9 @@ from keras_dcnn._checks import as_path, check_choice, check_count, check_number
 from keras_dcnn.fine_tuning._classifier import augmentation_of, classifier, freeze, new_head
 from keras_dcnn.fine_tuning._plan import STRATEGIES, plan_of
 from keras_dcnn.fine_tuning._record import Record
-from keras_dcnn.fine_tuning._task import check_images, task_of
+from keras_dcnn.fine_tuning._task import check_images, fine_tuning_task
 from keras_dcnn.fine_tuning._task_features import TaskFeatures
-from keras_dcnn.fine_tuning._training import Schedule, compile_classifier, train
+from keras_dcnn.fine_tuning._training import Schedule, compile_classifier, train_classifier
 from keras_dcnn.fine_tuning._trunk import copied_trunk
 from keras_dcnn.fine_tuning.fine_tuned import FineTuned
 
@@ -114,7 +114,7 @@ def fine_tune(
         check_number("learning_rate", learning_rate, above=0)
     directory = None if directory is None else as_path("directory", directory)
     trunk = copied_trunk(network)
-    task = task_of(data, validation_data, num_classes, batch_size)
+    task = fine_tuning_task(data, validation_data, num_classes, batch_size)
     check_images(trunk, task)
     first = augmentation_of(augmentation, task.training.images, seed)
     record = Record(verbose)
@@ -132,7 +132,7 @@ def fine_tune(
     model = classifier(trunk, task.training.images.shape[1:], head, first)
     compile_classifier(model, task, schedule)
     record.add(f"{plan.strategy}: {frozen} train for {epochs} epochs at a rate of {rate:.2g}.")
-    accuracy, history = train(model, task, schedule, record)
+    accuracy, history = train_classifier(model, task, schedule, record)
     return FineTuned(model, plan.strategy, accuracy, tuple(record.sentences), history)
 
 
