@@ -61,7 +61,8 @@ class Selected:
         self._unit = 1 / np.sqrt(max((rows**2).sum(1).mean(), np.finfo("float32").tiny))
         if len(rows) < rows.shape[1]:
             squares, vectors = np.linalg.eigh(rows @ rows.T)
-            kept = squares > 1e-10 * max(squares[-1], np.finfo("float64").tiny)
+            squares = np.maximum(squares, np.finfo("float32").tiny)  # a layer may be constant
+            kept = squares > 1e-10 * squares[-1]
             self._turn = rows.T @ (vectors[:, kept] / np.sqrt(squares[kept]))
 
     def of(self, rows):
@@ -108,7 +109,7 @@ def estimator(head):
         ) from error
     if head == "svm":
         return LinearSVC(intercept_scaling=10, random_state=SEED)
-    return LogisticRegression(warm_start=True, max_iter=1_000)
+    return LogisticRegression(warm_start=True, tol=1e-5, max_iter=1_000)
 
 
 def fitted(model, rows, y, weights):

@@ -35,7 +35,8 @@ def _model(trunk, layers, taken):
     classes = keras.layers.Dense(len(bias), "softmax", dtype="float32", name="classes")
     model = keras.Model(pooled.inputs, classes(x), name=f"{trunk.name}_probe")
     classes.set_weights([kernel, bias])
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    # To evaluate. Of SGD, which has no state, Keras loads again what was never trained.
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
