@@ -1,12 +1,12 @@
-"""What rates by layer cost per training step: EfficientNet-Lite0 on small images, AdamW.
+"""What rates by layer cost per training step: EfficientNet-Lite0, AdamW, compiled by XLA.
 
 Usage: KERAS_BACKEND=jax python benchmarks/layerwise_step.py [rounds]
 
-Three copies of the network train with one optimizer, with that of `layerwise_optimizer` and with an
-optimizer for each group, as `GradualUnfreeze` makes; a fourth with one optimizer again shows what
-such a comparison can't tell. In each round all of them take a few steps in turn, and the ratio is
-that of the medians within the round. Small images, since there the optimizer weighs most: it costs
-the same for any. Prints the rows of FINE_TUNING.md.
+The update of the weights by itself, which is all that differs: with one optimizer, with that of
+`layerwise_optimizer`, and with an optimizer for each group, as `GradualUnfreeze` makes. All take
+turns; the ratio to one optimizer is that within the round, and its repetition shows what such a
+comparison can't tell. Then a whole step of 16 small images, so that the share of the update is
+seen. TensorFlow and JAX. Prints the rows of FINE_TUNING.md.
 """
 
 import statistics
@@ -21,19 +21,6 @@ from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
 from keras_dcnn.models import efficientnet_lite
 
 BATCH, STEPS, SIDE, CLASSES, DECAY = 16, 9, 32, 10, 0.75
-
-
-class Clock(keras.callbacks.Callback):
-    """Measures the steps; it has logs to look at, so that Keras waits for each."""
-
-    def on_train_begin(self, logs=None):
-        self.seconds = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.seconds.append(time.perf_counter() - self.start)
 
 
 def one(model):
@@ -61,38 +48,77 @@ CONTESTANTS = {
 }
 
 
-def network(make):
-    model = efficientnet_lite(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
-    jit = keras.backend.backend() != "torch"
-    model.compile(make(model), "sparse_categorical_crossentropy", jit_compile=jit)
-    return model
+def update(model, make, gradients):
+    """A compiled update, which changes the weights, as a function without arguments."""
+    optimizer, variables = make(model), model.trainable_variables
+    optimizer.build(variables)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        apply = tf.function(lambda: optimizer.apply(gradients, variables), jit_compile=True)
+        return lambda: (apply(), variables[-1].numpy())
+    import jax
+
+    apply = jax.jit(optimizer.stateless_apply, donate_argnums=(0, 2))
+    held = [jax.numpy.array(one.value) for one in optimizer.variables]
+    weights = [jax.numpy.array(one.value) for one in variables]
+
+    def run():
+        weights[:], held[:] = jax.block_until_ready(apply(held, gradients, weights))
+
+    return run
 
 
-def step(model, x, y):
-    """The median seconds of a few steps, the first left out."""
+def seconds(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+class Clock(keras.callbacks.Callback):
+    """Measures the steps; it has logs to look at, so that Keras waits for each."""
+
+    seconds = ()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds = [*self.seconds, time.perf_counter() - self.start]
+
+
+def whole_step(model, rng):
+    x = rng.uniform(0, 255, (BATCH * STEPS, SIDE, SIDE, 3)).astype("float32")
     clock = Clock()
-    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[clock])
+    model.compile(one(model), "sparse_categorical_crossentropy", jit_compile=True)
+    y = rng.integers(0, CLASSES, len(x))
+    model.fit(x, y, batch_size=BATCH, verbose=0, callbacks=[clock])
     return statistics.median(clock.seconds[1:])
 
 
 def main(rounds):
     rng = np.random.default_rng(0)
-    x = rng.uniform(0, 255, (BATCH * STEPS, SIDE, SIDE, 3)).astype("float32")
-    y = rng.integers(0, CLASSES, BATCH * STEPS)
-    models = {name: network(make) for name, make in {"": one, **CONTESTANTS}.items()}
-    for model in models.values():
-        step(model, x, y)  # compiles
-    seconds = {name: [] for name in models}
+    model = efficientnet_lite(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+    gradients = [
+        keras.ops.convert_to_tensor(rng.normal(size=v.shape).astype("float32"))
+        for v in model.trainable_variables
+    ]
+    runs = {name: update(model, make, gradients) for name, make in {"": one, **CONTESTANTS}.items()}
+    for run in runs.values():
+        run()  # compiles
+    taken = {name: [] for name in runs}
     for _ in range(rounds):
-        for name, model in models.items():
-            seconds[name].append(step(model, x, y))
-    base = seconds.pop("")
-    print(f"{keras.backend.backend()}: {1000 * statistics.median(base):.0f} ms a step")
-    for name, values in seconds.items():
+        for name, run in runs.items():
+            taken[name].append(seconds(run))
+    base = taken.pop("")
+    print(f"{keras.backend.backend()}: {1000 * statistics.median(base):.1f} ms an update")
+    for name, values in taken.items():
         ratios = [mine / other for mine, other in zip(values, base, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
-        print(f"| {name} | {middle:.3f} ± {(high - low) / 2 / rounds**0.5:.3f} |")
+        error = (high - low) / 2 / rounds**0.5
+        print(f"| {name} | {middle:.3f} ± {error:.3f} |", flush=True)
+    print(f"{1000 * whole_step(model, rng):.0f} ms a step of {BATCH} images")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)

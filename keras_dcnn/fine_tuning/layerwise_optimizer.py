@@ -95,8 +95,9 @@ def layerwise_optimizer(
     if verbose:
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
         print(group_table(found, rate))
-    variables = [one for group in found for one in group.variables]
-    shares = [group.share for group in found for _ in group.variables]
+    share_of = {id(one): group.share for group in found for one in group.variables}
+    variables = model.trainable_variables  # in the order in which a loaded model has them
+    shares = [share_of[id(one)] for one in variables]
     return make_layerwise(optimizer, variables, shares, _undecayed(model))
 
 
