@@ -22,10 +22,7 @@ from tables import table
 
 from keras_dcnn.callbacks import DivideLROnPlateau, WeightAveraging
 from keras_dcnn.datasets import image_folder, photo_digits
-try:
-    from keras_dcnn.fine_tuning import fine_tune
-except ImportError:
-    fine_tune = None
+from keras_dcnn.fine_tuning import fine_tune
 from keras_dcnn.layers import standard_augmentation
 from keras_dcnn.models import efficientnet_lite, small_cnn
 
@@ -82,7 +79,9 @@ def augmentation(images, flip):
 
 def fit(model, training, validation, epochs):
     """The same training that fine_tune gives, for a network that knows nothing yet."""
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     callbacks = [DivideLROnPlateau(patience=5, verbose=0), WeightAveraging("swa", verbose=0)]
     model.fit(*training, epochs=epochs, validation_data=validation, callbacks=callbacks, verbose=0)
 
