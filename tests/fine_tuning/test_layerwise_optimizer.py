@@ -117,6 +117,18 @@ def test_a_number_or_a_list_of_groups():
     np.testing.assert_allclose(found, [0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 1, 1], rtol=1e-3)
 
 
+def test_a_model_saved_before_it_is_trained_keeps_the_rates(tmp_path):
+    """Though its groups are in another order than its layers."""
+    model, x = chain("a", "b", "head"), np.random.default_rng(0).normal(size=(8, 4))
+    optimizer = layerwise_optimizer(model, SGD(0.1), 0.5, groups=["b", "a"], verbose=0)
+    model.compile(optimizer, "mse", **trainings.for_few_steps())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for one in (model, loaded):
+        one.train_on_batch(x, np.ones((8, 4)))
+    assert trainings.same(model.get_weights(), loaded.get_weights())
+
+
 class OwnCall(keras.Model):
     def __init__(self):
         super().__init__(name="own")
