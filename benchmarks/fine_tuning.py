@@ -177,7 +177,7 @@ def interval(values):
 def report():
     groups = defaultdict(list)
     for one in known():
-        groups[one["task"], one["size"], one["strategy"]].append(one)
+        groups[key(one)].append(one)
     columns = ("accuracy", "balanced", "cast accuracy", "cast balanced")
     rows = []
     for (task, size, strategy), runs in groups.items():
@@ -185,6 +185,34 @@ def report():
         figures = [interval([one[column] for one in runs]) for column in columns]
         rows.append([task, size or "all", strategy, len(runs), *figures, seconds])
     print("\n".join(table(["task", "a class", "strategy", "seeds", *columns, "seconds"], rows)))
+
+
+def figure():
+    """Accuracy by the images a class, for the README: from scratch, and pretrained."""
+    from matplotlib import pyplot
+
+    runs, sizes = known(), (5, 20, None)
+    shown = {"scratch": "our small CNN from scratch", "auto": "fine_tune(network, images)"}
+    tasks = list(dict.fromkeys(one["task"] for one in runs))
+    drawn, axes = pyplot.subplots(1, len(tasks), figsize=(4 * len(tasks), 3), sharey=True)
+    for axis, task in zip(np.atleast_1d(axes), tasks, strict=True):
+        for place, (strategy, label) in enumerate(shown.items()):
+            means = [
+                100
+                * np.mean([one["accuracy"] for one in runs if key(one) == (task, size, strategy)])
+                for size in sizes
+            ]
+            bars = axis.bar(np.arange(3) + 0.4 * place, means, 0.38, label=label)
+            axis.bar_label(bars, fmt="%.0f")
+        axis.set(title=task, xlabel="images a class", ylim=(0, 100))
+        axis.set_xticks(np.arange(3) + 0.2, ["5", "20", "all"])
+    np.atleast_1d(axes)[0].set_ylabel("test accuracy (%)")
+    np.atleast_1d(axes)[0].legend(loc="upper left", frameon=False)
+    drawn.savefig(HERE / "fine_tuning.png", dpi=120, bbox_inches="tight")
+
+
+def key(one):
+    return one["task"], one["size"], one["strategy"]
 
 
 def main():
@@ -207,6 +235,7 @@ def main():
         run(Digits(), arguments)
     if arguments.report:
         report()
+        figure()
 
 
 if __name__ == "__main__":
