@@ -68,8 +68,7 @@ TRAINED = {
     [
         pytest.param("probe", marks=pytest.mark.every_backend),
         pytest.param("few_layers", marks=pytest.mark.every_backend),
-        "all_layers",
-        pytest.param("probe_then_all", marks=pytest.mark.slow),
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("all_layers", "probe_then_all")),
     ],
 )
 def test_it_trains_what_the_strategy_says_and_nothing_else(network, strategy):
@@ -144,13 +143,8 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *(pytest.param(one, marks=pytest.mark.slow) for one in KINDS if one != "PyDataset"),
-        pytest.param("PyDataset", marks=pytest.mark.every_backend),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_kinds_of_data(network, kind):
     data = KINDS[kind]
     tuned = tune(network, "probe_then_all", data(*images()), validation_data=data(*images(8, 1)))
@@ -177,6 +171,7 @@ def test_the_standard_augmentation_is_inside_and_the_model_is_saved_with_it(netw
     assert (first != x).any()
 
 
+@pytest.mark.slow
 def test_callbacks_replace_the_default_ones(network):
     seen = []
     counting = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: seen.append(epoch))
@@ -187,7 +182,7 @@ def test_callbacks_replace_the_default_ones(network):
 
 @pytest.mark.slow
 def test_killed_in_any_phase_it_ends_as_if_it_had_not_been(tmp_path):
-    check_script(Path(__file__).with_name("killed_fine_tuning.py"), tmp_path, 12)
+    check_script(Path(__file__).with_name("killed_fine_tuning.py"), tmp_path, 8)
 
 
 X, Y = images()

@@ -203,6 +203,7 @@ def layerwise(model):
 layerwise.of_model = True
 
 
+@pytest.mark.slow
 def test_all_our_callbacks(tmp_path):
     """Of one optimizer they see one rate; the plateau halves it twice."""
     model = trainings.compiled(layerwise)
@@ -240,7 +241,7 @@ def test_find_learning_rate_leaves_it_as_it_was():
     assert np.isfinite(curve.losses).all()
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path):
     model = trainings.compiled(layerwise)
     trainings.fit(model, [], epochs=3)

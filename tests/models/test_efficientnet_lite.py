@@ -44,7 +44,7 @@ def assert_sees(model, x, probabilities, tolerance):
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-4)
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 def test_photographs_get_their_class(network):
     """Probabilities that a converted copy gave, .77 and .90; the resizing is another."""
     assert_sees(network, photographs(224), (0.77, 0.90), 0.05)
@@ -106,7 +106,7 @@ def block(x, tensors, number, strides):
     return x + y if x.shape == y.shape else y
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 def test_blocks_are_those_of_the_definition(network, tensors):
     """The first three: without expansion; with a stride, on an odd and an even side; added."""
     part = keras.Model(
