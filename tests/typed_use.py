@@ -48,6 +48,9 @@ def transfer(network: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     tuning.recommend(100, 5)  # type: ignore[call-arg]
     keras_dcnn.visualization.plot_depth(measured, title="depth")
     print(advice.rates.network, measured.accuracies[-1])
+    probe: tuning.Probe = tuning.linear_probe(network, (x, y), layers=["one"], head="svm")
+    tuning.linear_probe(network, (x, y), heads="svm")  # type: ignore[call-arg]
+    print(probe.model, probe.accuracies[-1])
     adam = keras.optimizers.AdamW(1e-3)
     optimizer: keras.Optimizer = tuning.layerwise_optimizer(network, adam, groups=["stem*"])
     tuning.layerwise_optimizer(network, optimizer, decay="0.5")  # type: ignore[arg-type]
