@@ -53,6 +53,8 @@ class LabelledImages:
             return
         self.num_batches, batches = batches_as_fit_takes_them(self._data)
         for batch in batches:
+            if batch[1] is not None and np.ndim(as_array(batch[1])) == 0:
+                raise ValueError("the data must come in batches; got single samples: `.batch(32)`.")
             if self.bound is None and self.num_batches:
                 self.bound = self.num_batches * len(batch[0])
             yield batch

@@ -8,7 +8,7 @@ import numpy as np
 from keras_dcnn._checks import check_count
 from keras_dcnn._reading.batches import counting
 from keras_dcnn._reading.ends import check_readable_again
-from keras_dcnn._reading.rows import are_arrays, as_arrays, check_lengths, named, take
+from keras_dcnn._reading.rows import as_arrays, check_lengths, named, take
 from keras_dcnn.fine_tuning._labelled import LabelledImages, class_numbers
 
 SHARE_HELD_OUT = 0.2
@@ -54,12 +54,14 @@ def fine_tuning_task(data, validation_data, num_classes, batch_size):
     check_count("batch_size", batch_size)
     if num_classes is not None:
         check_count("num_classes", num_classes, minimum=2)
+    data = _as_given("`data`", data)
     whole, trained_on = data, None
     if validation_data is None:
         whole, trained_on = hold_out(data)
         data, validation_data = take(whole, trained_on), take(whole, ~trained_on)
     training = _part("`data`", data, batch_size)
-    validation = _part("`validation_data`", validation_data, batch_size)
+    validation = _as_given("`validation_data`", validation_data)
+    validation = _part("`validation_data`", validation, batch_size)
     if training.one_hot != validation.one_hot:
         raise ValueError(
             "the labels of `data` and `validation_data` must be alike; one has numbers and the "
@@ -70,22 +72,44 @@ def fine_tuning_task(data, validation_data, num_classes, batch_size):
     return FineTuningTask(training, validation, classes, whole, trained_on)
 
 
+def _as_given(name, data):
+    """A tuple of NumPy arrays, or batches; TypeError for a bare array, and for several inputs."""
+    if hasattr(data, "shape"):
+        raise TypeError(f"{name} must be images and their labels, (x, y); got one array.")
+    if not isinstance(data, (tuple, list)):
+        return data
+    arrays = as_arrays(tuple(data))
+    if not hasattr(arrays[0], "shape"):
+        raise TypeError(
+            f"the images of {name} must be one array; got a {type(arrays[0]).__name__} of them: "
+            "fine-tuning is for networks of one input."
+        )
+    return arrays
+
+
 def _part(name, data, batch_size):
     check_readable_again(name, data)
     images = LabelledImages(data, batch_size)
-    first, labels = None, []
-    if isinstance(data, (tuple, list)):
-        arrays = as_arrays(tuple(data))
-        first = np.asarray(arrays[0][:batch_size])
-        counts = counting(arrays[2]) if len(arrays) > 2 else slice(None)
-        labels = [class_numbers(arrays[1])[0][counts]]
-    else:
+    first, labels = None, images.classes
+    if labels is None:
+        labels = [np.zeros(0, "int64")]
         for x, y, _ in images:
             first = x if first is None else first
+            _check_finite(name, x)
             labels.append(y)
-    if not labels or not len(labels[0]):
+        labels = np.concatenate(labels)
+    else:
+        first = np.asarray(data[0][:batch_size])
+        for start in range(0, len(data[0]), 1024):
+            _check_finite(name, data[0][start : start + 1024])
+    if not len(labels):
         raise ValueError(f"{name} must hold at least one sample that counts; got none.")
-    return Part(data, np.concatenate(labels), images.num_classes, images.one_hot, first)
+    return Part(data, labels, images.num_classes, images.one_hot, first)
+
+
+def _check_finite(name, images):
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise ValueError(f"the images of {name} must be finite; got NaN or infinity.")
 
 
 def hold_out(data):
@@ -93,12 +117,12 @@ def hold_out(data):
 
     A fifth of each class, at least one sample, is held out, evenly spread.
     """
-    if not isinstance(data, (tuple, list)) or not are_arrays(tuple(data)):
+    if not isinstance(data, tuple):
         raise ValueError(
             "`validation_data` can be left out for arrays, (x, y), of which a fifth is held out; "
             f"got a {type(data).__name__}: give `validation_data`."
         )
-    arrays = as_arrays(tuple(data))
+    arrays = data
     check_lengths(named(arrays))
     if len(arrays) > 2 and not (counts := counting(arrays[2])).all():
         if not counts.any():
@@ -153,18 +177,11 @@ def check_images(network, task):
 
 def as_fit_takes(part, batch_size):
     """The arguments of `fit` for data."""
-    if not isinstance(part.data, (tuple, list)):
+    if not isinstance(part.data, tuple):
         return {"x": part.data}
-    return {**named(as_arrays(tuple(part.data))), "batch_size": batch_size}
-
-
-def as_validation_data(part):
-    """`validation_data` of `fit`."""
-    if not isinstance(part.data, (tuple, list)):
-        return part.data
-    return keras.tree.map_structure(np.asarray, tuple(as_arrays(tuple(part.data))))
+    return {**named(part.data), "batch_size": batch_size}
 
 
 def may_be_shuffled(data):
     """Whether `fit` may choose the order; of tf.data and loaders it warns."""
-    return isinstance(data, (tuple, list, keras.utils.PyDataset))
+    return isinstance(data, (tuple, keras.utils.PyDataset))

@@ -9,7 +9,7 @@ from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.random_state import seeded
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks import DivideLROnPlateau, ResumeTraining, WeightAveraging
-from keras_dcnn.fine_tuning._task import as_fit_takes, as_validation_data, may_be_shuffled
+from keras_dcnn.fine_tuning._task import as_fit_takes, may_be_shuffled
 from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
 
 WEIGHT_DECAY = 0.05  # timm's, for AdamW
@@ -34,7 +34,7 @@ def train_classifier(model, task, schedule, record):
     with seeded(schedule.seed):
         history = model.fit(
             **as_fit_takes(task.training, schedule.batch_size),
-            validation_data=as_validation_data(task.validation),
+            validation_data=task.validation.data,
             epochs=schedule.epochs,
             shuffle=may_be_shuffled(task.training.data),
             callbacks=_callbacks(schedule),
