@@ -7,6 +7,8 @@ import re
 import textwrap
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 from public import OPTIONAL, namespaces, public_objects
 
@@ -173,6 +175,11 @@ def test_docstring_example_runs(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("number", range(len(README_EXAMPLES)))
 def test_readme_example_runs(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    for name, grey in (("cats", 40), ("dogs", 200)):  # the folder that one of them reads
+        for i in range(8):
+            (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+            image = np.full((40, 40, 3), grey + i)
+            keras.utils.save_img(tmp_path / "photos" / name / f"{i}.png", image, scale=False)
     names = {}
     exec(compile(README_EXAMPLES[number], "README.md", "exec"), names)
     assert "keras_dcnn" in names
