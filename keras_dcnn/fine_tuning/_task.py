@@ -41,11 +41,11 @@ class FineTuningTask(NamedTuple):
     def summary(self):
         """How much there is to learn from, in a sentence."""
         counts = np.bincount(self.training.y, minlength=self.num_classes)
+        each = " to ".join(f"{count:,}" for count in sorted({counts.min(), counts.max()}))
         held_out = "" if self.trained_on is None else ", held out of the data"
         return (
-            f"{len(self.training.y):,} samples of {self.num_classes} classes, {counts.min():,} to "
-            f"{counts.max():,} of each, to learn from; {len(self.validation.y):,}{held_out}, to "
-            "choose by."
+            f"{len(self.training.y):,} samples of {self.num_classes} classes, {each} of each, to "
+            f"learn from; {len(self.validation.y):,}{held_out}, to choose by."
         )
 
 
