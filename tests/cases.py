@@ -25,6 +25,7 @@ from keras_dcnn import (
     constraints,
     diagnosis,
     ensemble,
+    fine_tuning,
     initializers,
     layers,
     regularizers,
@@ -223,6 +224,40 @@ CASES = [
         lambda: {
             **{"monitor": "loss", "tried": (), "batch_norm": {}},
             **{"chosen": None, "score": 0.1},
+        },
+    ),
+    Case(
+        fine_tuning.FineTuned,
+        {"finding"},
+        lambda: {
+            **{"model": keras.Sequential([keras.Input((2,))]), "strategy": "probe"},
+            **{"accuracy": 0.9, "record": ("20 samples",), "history": {}},
+        },
+    ),
+    Case(
+        fine_tuning.Probe,
+        {"finding"},
+        lambda: {
+            **{"model": keras.Sequential([keras.Input((2,))]), "layer": "conv", "accuracy": 0.8},
+            **{"C": 1.0, "head": "svm", "names": ("conv",), "accuracies": (0.8,)},
+            **{"num_samples": 20, "num_held_out": 20},
+        },
+    ),
+    Case(
+        fine_tuning.Recommendation,
+        {"finding"},
+        lambda: {
+            **{"strategy": "probe", "layers": "last", "share_trained": 0.0},
+            **{"rates": (None, None, None), "watch": (), "reasons": ("few",)},
+        },
+    ),
+    Case(
+        fine_tuning.Similarity,
+        {"finding"},
+        lambda: {
+            **{"verdict": "similar", "reason": "seen", "logme": 0.1, "h_score": 1.0},
+            **{"names": ("conv",), "accuracies": (0.8,), "intervals": ((0.7, 0.9),)},
+            **{"num_samples": 20, "num_classes": 2},
         },
     ),
 ]
