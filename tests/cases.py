@@ -240,7 +240,7 @@ CASES = [
         lambda: {
             **{"model": keras.Sequential([keras.Input((2,))]), "layer": "conv", "accuracy": 0.8},
             **{"C": 1.0, "head": "svm", "names": ("conv",), "accuracies": (0.8,)},
-            **{"num_samples": 20, "num_held_out": 20},
+            **{"losses": (0.5,), "num_samples": 20, "num_held_out": 20},
         },
     ),
     Case(

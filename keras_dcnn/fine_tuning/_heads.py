@@ -21,6 +21,11 @@ class Head(NamedTuple):
     losses: np.ndarray  # and its cross-entropy
     weights: np.ndarray  # and its weight
 
+    @property
+    def loss(self):
+        """The mean cross-entropy of the held-out rows, in nats."""
+        return float(np.average(self.losses, weights=self.weights))
+
 
 def fit_head(
     rows,
@@ -99,7 +104,7 @@ def _best(head, learnt, judged, folds, num_classes, share):
         right = of_rows.argmax(axis=1) == y
         accuracy = float(np.average(right, weights=weights))
         heads.append(Head(t, None, C, accuracy, right, losses, weights))
-    return min(heads, key=lambda one: np.average(one.losses, weights=weights))  # the first of ties
+    return min(heads, key=lambda one: one.loss)  # the first of ties
 
 
 def check_rows(name, num_classes, rows, y, sample_weight=None):

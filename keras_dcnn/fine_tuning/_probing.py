@@ -21,6 +21,7 @@ def probe_of(trunk, features, held_out, layers, head, num_classes, verbose=0):
         head=head,
         names=tuple(one.name for one in candidates),
         accuracies=tuple(one.head.accuracy for one in candidates),
+        losses=tuple(one.head.loss for one in candidates),
         num_samples=len(features.y),
         num_held_out=len(taken.head.right),
     )

@@ -67,14 +67,10 @@ def choose(candidates):
     whole = next((i for i in numbers if candidates[i].depths == slice(None)), 0)
     reference = candidates[whole].head
     better = [i for i in numbers if _is_better(candidates[i].head, reference)]
-    return min(better, key=lambda i: _mean(candidates[i].head.losses, reference), default=whole)
+    return min(better, key=lambda i: candidates[i].head.loss, default=whole)
 
 
 def _is_better(head, other):
     gain, weights = other.losses - head.losses, other.weights / other.weights.sum()
-    mean = _mean(gain, other)
+    mean = (weights * gain).sum()
     return mean > 2 * np.sqrt((weights**2 * (gain - mean) ** 2).sum())
-
-
-def _mean(values, head):
-    return float(np.average(values, weights=head.weights))

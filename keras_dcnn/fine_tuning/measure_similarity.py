@@ -10,6 +10,7 @@ from keras_dcnn._reading.batches import as_array
 from keras_dcnn.fine_tuning._depth_verdict import interval, verdict_of
 from keras_dcnn.fine_tuning._features import extract, pooled_network
 from keras_dcnn.fine_tuning._labelled import class_numbers
+from keras_dcnn.fine_tuning._linear_models import one_thread
 from keras_dcnn.fine_tuning._ridge_probe import ridge_probe
 from keras_dcnn.fine_tuning._transferability import h_score, logme, moments
 from keras_dcnn.fine_tuning._trunk import trunk_of
@@ -118,6 +119,7 @@ def measure_similarity(
     return similarity_of(extract(trunk, data, layers, **options, verbose=verbose))
 
 
+@one_thread()
 def similarity_of(features):
     """The `Similarity` of `Features`."""
     names, rows, y = features.names, features.rows, features.y

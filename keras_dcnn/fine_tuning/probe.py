@@ -21,6 +21,8 @@ class Probe:
         names: The layers, from the input to the output, then "all …" for these together, and for
             shares of their features.
         accuracies: For each of `names` the share of held-out samples that are right.
+        losses: For each their cross-entropy, in nats, by which was chosen: of few samples the
+            accuracy is too coarse.
         num_samples: How many samples it was fitted to.
         num_held_out: How many were held out to choose by, of others or in folds of the same.
 
@@ -31,7 +33,8 @@ class Probe:
 
     print(keras_dcnn.fine_tuning.Probe(
         model=None, layer="conv2", accuracy=0.83, C=10.0, head="logistic",
-        names=("conv1", "conv2"), accuracies=(0.71, 0.83), num_samples=200, num_held_out=200,
+        names=("conv1", "conv2"), accuracies=(0.71, 0.83), losses=(0.9, 0.6),
+        num_samples=200, num_held_out=200,
     ))
     ```
 
@@ -47,15 +50,18 @@ class Probe:
     head: str
     names: tuple[str, ...]
     accuracies: tuple[float, ...]
+    losses: tuple[float, ...]
     num_samples: int
     num_held_out: int
 
     def __str__(self) -> str:
         width = max(map(len, self.names))
         lines = [
-            f"{self.head} on {self.num_samples:,} samples, C={self.C:g}; accuracy on "
-            f"{self.num_held_out:,} held-out samples:"
+            f"{self.head} on {self.num_samples:,} samples, C={self.C:g}; accuracy and loss "
+            f"of {self.num_held_out:,} held-out samples:"
         ]
-        for name, accuracy in zip(self.names, self.accuracies, strict=True):
-            lines.append(f"{'→' if name == self.layer else ' '} {name:<{width}}  {accuracy:.3f}")
+        rows = zip(self.names, self.accuracies, self.losses, strict=True)
+        for name, accuracy, loss in rows:
+            arrow = "→" if name == self.layer else " "
+            lines.append(f"{arrow} {name:<{width}}  {accuracy:.3f}  {loss:.3f}")
         return "\n".join(lines)
