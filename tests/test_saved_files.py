@@ -57,6 +57,7 @@ def test_members_of_train_from_seeds(tmp_path):
     members = ensemble.load().members
     head = keras.layers.Dense(3, "softmax")
     stacked = keras_dcnn.ensemble.StackedEnsemble(members, head=head)
+    stacked.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="of 12 they were trained on 12"):
         stacked.fit(X, Y, trained_on=ensemble.trained_on)
 
