@@ -58,7 +58,7 @@ def check_outputs(models, parameters, x):
         output = model(x)
         if isinstance(output, (list, tuple, dict)):
             raise ValueError(
-                f"the model must have one output, no list or dict; `{model.name}` has "
+                f"the model must have one output, no list or dict; `{model.name}` gives a "
                 f"{type(output).__name__} of {len(output)}: train a model for each, or concatenate "
                 "them."
             )
