@@ -328,6 +328,7 @@ APPLICATIONS = [
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_the_networks_of_keras(name):
     """No layer has a higher rate than one that it feeds; the head's is the rate in full."""
