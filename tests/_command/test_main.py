@@ -45,6 +45,7 @@ def folder(tmp_path):
     return tmp_path / "images"
 
 
+@pytest.mark.slow
 def test_train_writes_what_it_says(folder, tmp_path, capsys, without_graphs):
     run = tmp_path / "run"
     code = main(["train", str(folder), "--image-size", "16", "--epochs", "2", "--output", str(run)])

@@ -251,6 +251,7 @@ def build():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.parametrize("kind", ["seeds", "folds"])
 def test_the_manifest_of_a_run(tmp_path, kind):

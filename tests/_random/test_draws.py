@@ -76,6 +76,7 @@ def hasty_threads():
     sys.setswitchinterval(before)
 
 
+@pytest.mark.slow
 def test_threads(hasty_threads):
     layer = shifter()
     with ThreadPoolExecutor(8) as pool:

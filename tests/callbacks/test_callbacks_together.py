@@ -46,6 +46,7 @@ def keras_own(folder, backend):
     ]
 
 
+@pytest.mark.slow
 def test_the_order_changes_nothing(tmp_path, backend):
     """But DeadUnits comes before what watches its value."""
     outcomes = []

@@ -24,7 +24,7 @@ from keras_dcnn.callbacks import (
 SCRIPT = Path(__file__).with_name("killed_training.py")
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 def test_killed_in_the_middle_it_ends_as_if_it_had_not_been(tmp_path):
     """By SIGKILL, in the middle of a write; see test_kills.py for all the others."""
     check_script(SCRIPT, tmp_path, 1)

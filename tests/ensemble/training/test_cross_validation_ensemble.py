@@ -339,6 +339,7 @@ def stop():
     return [Stop()]
 
 
+@pytest.mark.slow
 def test_groups_stay_together_and_without_a_directory_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     groups = [f"patient {i // 4}" for i in range(24)]

@@ -51,7 +51,7 @@ def random_numbers():
     return drawn, float(tensorflow.random.uniform(())) if tensorflow else None
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 def test_members_are_those_trained_by_hand_and_the_callers_random_numbers_go_on():
     keras.utils.set_random_seed(5)
     expected = random_numbers()[0], random_numbers()[0]
