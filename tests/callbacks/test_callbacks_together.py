@@ -169,7 +169,7 @@ class NeverSynced(keras.callbacks.Callback):
         self.seen.append(self._model._jax_state_synced)
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 def test_between_batches_nobody_touches_the_weights_on_jax(tmp_path, backend):
     if backend != "jax":
         pytest.skip("of JAX only")

@@ -39,7 +39,6 @@ def make(request):
     return MAKES[request.param]
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("training", [True, False])
 def test_keypoints_boxes_and_masks_follow_the_pixels(make, data_format, training):
@@ -103,7 +102,6 @@ def test_single_images_and_tf_data_do_the_same(make):
         )
 
 
-@pytest.mark.every_backend
 def test_functional_model_of_all_that_moves(make):
     layer = make(bounding_box_format="xyxy")
     inputs = {
@@ -151,7 +149,6 @@ def test_images_without_boxes(make):
         assert out["keypoints"].shape == (count, boxes, 2)
 
 
-@pytest.mark.every_backend
 def test_boxes_are_clipped_and_what_is_lost_is_marked():
     layer = RandomAffine(
         rotation=None,

@@ -28,7 +28,6 @@ def photo(count=1, height=20, width=30):
     return ndimage.gaussian_filter(noise, (0, 2, 2, 0)).astype("float32")
 
 
-@pytest.mark.every_backend
 def test_matrix_is_the_inverse_of_flip_zoom_shear_rotate():
     """In the order stated, as 2×2 matrices on (x, y), y down, multiplied by NumPy."""
     layer = RandomAffine(
@@ -62,7 +61,6 @@ def test_matrix_is_the_inverse_of_flip_zoom_shear_rotate():
     assert len(seen) == 4
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 def test_image_agrees_with_scipy_inside_the_border(interpolation):
     x = photo(8)
@@ -156,7 +154,6 @@ def test_zoom_of_one_axis_leaves_the_other():
     np.testing.assert_array_equal(out, np.repeat(x[:, :, 2:6], 2, axis=2))
 
 
-@pytest.mark.every_backend
 def test_bicubic_of_whole_and_half_pixels():
     x = photo(2, 6, 16)
     shift = {"height": None, "width": fixed(3 / 16)}

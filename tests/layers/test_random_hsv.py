@@ -23,7 +23,6 @@ def reference(pixel, hue, power, scale, shift):
     return colorsys.hsv_to_rgb((h + hue) % 1, s, v)
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("power_sampling", ["uniform", "log_uniform"])
 @pytest.mark.parametrize("span", [(0, 255), (0, 1), (-1, 1)])
 def test_agrees_with_colorsys(power_sampling, span):

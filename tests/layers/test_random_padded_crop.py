@@ -23,7 +23,6 @@ def windows(padded, height, width):
     }
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize(
     ("fill_mode", "numpy_mode"),

@@ -7,7 +7,6 @@ from layers.entries import SIZE, numpy
 from keras_dcnn.layers import RandomAffine, RandomPaddedCrop
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int32", "float32"])
 @pytest.mark.parametrize("fill_mode", ["constant", "reflect"])
 def test_masks_keep_their_dtype(make, dtype, fill_mode):
@@ -18,7 +17,6 @@ def test_masks_keep_their_dtype(make, dtype, fill_mode):
     assert set(np.unique(out)) == {0, 1}
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("fill_mode", ["constant", "reflect"])
 @pytest.mark.parametrize(("dtype", "value"), [("uint8", 255), ("int32", -1), ("float32", 0.5)])
 def test_masks_have_a_fill_value_of_their_own(fill_mode, dtype, value):

@@ -29,7 +29,6 @@ def videos(batch=2, frames=3):
     return np.random.default_rng(0).integers(0, 256, (batch, frames, 10, 9, 3), dtype="uint8")
 
 
-@pytest.mark.every_backend
 @make
 @pytest.mark.parametrize("training", [True, False])
 def test_each_frame_is_moved_as_an_image_of_that_draw(make, training):
@@ -44,7 +43,6 @@ def test_each_frame_is_moved_as_an_image_of_that_draw(make, training):
         assert np.abs(out - numpy(make()(x, training=False))).mean((1, 2, 3, 4)).min() > 1
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("name", ["affine", "crop"])
 @pytest.mark.parametrize("training", [True, False])
 def test_masks_boxes_and_keypoints_move_frame_by_frame(name, training):
@@ -71,7 +69,6 @@ def test_masks_boxes_and_keypoints_move_frame_by_frame(name, training):
         )
 
 
-@pytest.mark.every_backend
 @make
 def test_in_a_functional_model_of_any_number_of_frames(make):
     inputs = keras.Input((None, 10, 9, 3))
