@@ -10,7 +10,6 @@ import pytest
 from keras_dcnn._keras.layerwise import LayerwiseOptimizer, check_can_be_layerwise, make_layerwise
 from keras_dcnn._keras.optimizers import decaying_optimizer
 
-pytestmark = pytest.mark.every_backend
 SHAPES = ((2, 3), (3,), (3, 2), (4,))
 SHARES = (0.25, 0.25, 1.0, 0.5)
 RATE = 0.1

@@ -84,7 +84,6 @@ def state_of(part):
     return pack(part.get_state())
 
 
-@pytest.mark.every_backend
 def test_pickles_and_copies_have_the_state_but_no_model(tmp_path):
     model, parts = trainings.compiled(), [*ours(tmp_path), SnapshotSchedule(2, 0.1)]
     duplicates = [lambda part: pickle.loads(pickle.dumps(part)), copy.deepcopy, copy.copy]

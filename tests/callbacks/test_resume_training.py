@@ -136,7 +136,7 @@ def test_each_callback_resumed_is_uninterrupted(tmp_path, capsys, chosen):
     check_that_resumed_is_uninterrupted(chosen, tmp_path, capsys)
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 def test_all_callbacks_resumed_are_uninterrupted(tmp_path, capsys):
     check_that_resumed_is_uninterrupted(TOGETHER, tmp_path, capsys)
 
@@ -326,7 +326,7 @@ def long_epoch(folder, stop_at=None, **more):
     return model.get_weights(), losses
 
 
-@pytest.mark.every_backend
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2])
 def test_an_epoch_goes_on_in_its_middle(tmp_path, steps, backend):
     """Behind the fourth batch of the second epoch, where the last file within it was written.
