@@ -2,44 +2,25 @@
 
 import keras
 
+from keras_dcnn._keras.by_variable import ByVariable
 from keras_dcnn._keras.layerwise import check_is_plain
 from keras_dcnn._keras.optimizers import decaying_optimizer, has_fixed_rate
 
 
-class _ByVariable(keras.optimizers.OptimizerMap):
-    """Which optimizer a variable has, by the variable; in a model that was loaded, by its place."""
+class _Groups(ByVariable, keras.optimizers.OptimizerMap):
+    """Which optimizer a variable has, by the number of its group."""
+
+    what = "an optimizer of groups"
 
     def __init__(self, optimizers, groups, variables):
         *others, rest = optimizers
-        super().__init__(rest, {f"group{i}": one for i, one in enumerate(others, 1)})
+        named = {f"group{i}": one for i, one in enumerate(others, 1)}
+        keras.optimizers.OptimizerMap.__init__(self, rest, named)
+        ByVariable.__init__(self, groups, variables)
         self.all = optimizers
-        self.groups = list(groups)
-        self._known = {}  # by id the group, and the variable, so that no other gets the id
-        if variables is not None:
-            self._know(variables)
-
-    def _know(self, variables):
-        pairs = zip(variables, self.groups, strict=True)
-        self._known = {id(variable): (group, variable) for variable, group in pairs}
-
-    def know(self, variables):
-        """Take these for those that the groups were listed for, if none are known."""
-        if not self._known and len(variables) == len(self.groups):
-            self._know(variables)
-        unknown = [one.path for one in variables if id(one) not in self._known]
-        if unknown:
-            raise ValueError(
-                "an optimizer of groups can train the variables that it was made for; "
-                f"`{unknown[0]}` was not trained then, or is in another model: set `trainable` "
-                "first, then make the optimizer anew, and compile with it."
-            )
-
-    def group_of(self, variable):
-        """The number of the variable's group; None where it is not known."""
-        return self._known.get(id(variable), (None,))[0]
 
     def __call__(self, variable):
-        group = self.group_of(variable)
+        group = self.value_of(variable)
         return self.all[-1 if group is None else group]
 
 
@@ -59,7 +40,7 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
     """
 
     def __init__(self, optimizers, groups, variables=None, loss_scale_factor=None, name=None):
-        super().__init__(_ByVariable(optimizers, groups, variables), loss_scale_factor, name)
+        super().__init__(_Groups(optimizers, groups, variables), loss_scale_factor, name)
 
     def build(self, variables):
         if not self.built:
@@ -68,7 +49,7 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
 
     def groups_of(self, variables):
         """For each variable the index of its optimizer, or None."""
-        return [self._optimizer_map.group_of(variable) for variable in variables]
+        return [self._optimizer_map.value_of(variable) for variable in variables]
 
     @property
     def iterations(self):
@@ -126,7 +107,7 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         if self.built:
             groups = self.groups_of(self._trainable_variables)
         else:
-            groups = self._optimizer_map.groups
+            groups = self._optimizer_map.said
         return {
             "optimizers": [keras.saving.serialize_keras_object(one) for one in self.optimizers],
             "groups": groups,

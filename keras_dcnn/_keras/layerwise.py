@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_dcnn._keras.by_variable import ByVariable
 from keras_dcnn._keras.optimizers import decaying_optimizer, leaf_optimizers
 
 # What is the matter of the optimizer itself, and how its rule for the updates is to have it.
@@ -17,36 +18,18 @@ _WHOLE = {
 }
 
 
-class _Rule:
+class _Rule(ByVariable):
     """The optimizer that makes updates of gradients, and the share and decay of each variable.
 
-    Those are known by the variable; in a model that was loaded, by its place. An optimizer that had
-    all this in attributes of its own would save the state of this one twice, and take the variables
-    for parts of its own.
+    An optimizer that had all this in attributes of its own would save the state of this one twice,
+    and take the variables for parts of its own.
     """
 
+    what = "a layerwise optimizer"
+
     def __init__(self, optimizer, values, variables):
+        super().__init__(values, variables)
         self.optimizer = optimizer
-        self.values = list(values)
-        self._known = {}  # by id the value, and the variable, so that no other gets the id
-        if variables is not None:
-            self.know(variables)
-
-    def know(self, variables):
-        """Take these for those that the values were listed for, if none are known."""
-        if not self._known and len(variables) == len(self.values):
-            pairs = zip(variables, self.values, strict=True)
-            self._known = {id(variable): (value, variable) for variable, value in pairs}
-        unknown = [one.path for one in variables if id(one) not in self._known]
-        if unknown:
-            raise ValueError(
-                "a layerwise optimizer can train the variables that it was made for; "
-                f"`{unknown[0]}` was not trained then, or is in another model: set `trainable` "
-                "first, then make the optimizer anew, and compile with it."
-            )
-
-    def __getitem__(self, variable):
-        return self._known[id(variable)][0]
 
 
 @keras.saving.register_keras_serializable(package="keras_dcnn")
@@ -85,7 +68,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
 
     def _exclude(self, variables):
         """Have Keras know on which of the variables no weight decay acts."""
-        undecayed = [one for one in variables if not self._rule[one][1]]
+        undecayed = [one for one in variables if not self._rule.value_of(one)[1]]
         super().exclude_from_weight_decay(var_list=undecayed)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
@@ -110,7 +93,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
     def _apply_weight_decay(self, variables):
         rule = self._rule.optimizer
         rule.weight_decay = self.weight_decay
-        decayed = [variable for variable in variables if self._rule[variable][1]]
+        decayed = [variable for variable in variables if self._rule.value_of(variable)[1]]
         for own in self._shares(decayed):
             rule._apply_weight_decay([decayed[i] for i in own])
 
@@ -124,7 +107,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
 
     def _shares(self, variables):
         """For each share in turn the places of its variables, while the rate is that of theirs."""
-        shares = [self._rule[variable][0] for variable in variables]
+        shares = [self._rule.value_of(variable)[0] for variable in variables]
         for share in dict.fromkeys(shares):
             self._share = share
             yield [i for i, one in enumerate(shares) if one == share]
@@ -133,9 +116,9 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         now = super().get_config()
         kept = [name for name in now if name in self._config and name != "name"]
         config = {**self._config, **{name: now[name] for name in kept}}
-        said = self._rule.values
+        said = self._rule.said
         if self.built:
-            said = [self._rule[variable] for variable in self._trainable_variables]
+            said = [self._rule.value_of(variable) for variable in self._trainable_variables]
         shares, decays = zip(*said, strict=True)
         optimizer = type(self._rule.optimizer).from_config(config)
         return {

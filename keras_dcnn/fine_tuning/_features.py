@@ -61,7 +61,7 @@ def extract(
     if directory is not None:
         check_readable_again("the data", data)
         store = FeatureFiles(as_path("directory", directory), names, widths, network)
-    say = print_message if verbose else _nothing
+    say = print_message if verbose else say_nothing
     one_pass = functools.partial(_one_pass, store, images, network, names, max_bytes, say)
     try:
         y, weights, rows = one_pass()
@@ -141,10 +141,10 @@ def _one_pass(store, images, network, names, max_bytes, say):
     """Classes, weights and rows by layer of all images; the network runs for what is not there."""
     run, labels = _runner(network), []
     batches = iter(images)
-    if say is not _nothing:
+    if say is not say_nothing:
         batches = with_progress(batches, None, f"features of {network.name}")
     for x, *of_batch in batches:
-        _check_images(network, x)
+        check_images(network, x)
         if not labels:
             store.check_room(images.bound, max_bytes)
             say(_announced(store, network, images.bound))
@@ -173,11 +173,11 @@ def _announced(store, network, bound):
     return f"features of {layers}: {size}, {store.where}{there}."
 
 
-def _nothing(_):
+def say_nothing(_):
     """Says nothing."""
 
 
-def _check_images(network, x):
+def check_images(network, x):
     """Raise ValueError for images of another size than the network takes, and for NaN in them."""
     wanted = network.inputs[0].shape[1:]
     pairs = zip(wanted, x.shape[1:], strict=False)

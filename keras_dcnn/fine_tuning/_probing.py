@@ -3,14 +3,14 @@
 import keras
 
 from keras_dcnn._keras.fitting import print_message
-from keras_dcnn.fine_tuning._features import pooled_network
+from keras_dcnn.fine_tuning._features import pooled_network, say_nothing
 from keras_dcnn.fine_tuning._selection import candidates_of, choose
 from keras_dcnn.fine_tuning.probe import Probe
 
 
 def probe_of(trunk, features, held_out, layers, head, num_classes, verbose=0):
     """The Probe of `Features` that the layers of a trunk gave, with others held out or None."""
-    say = print_message if verbose and len(features.names) > 1 else _nothing
+    say = print_message if verbose and len(features.names) > 1 else say_nothing
     candidates = candidates_of(features, held_out, head, num_classes, say)
     taken = candidates[choose(candidates)]
     return Probe(
@@ -39,7 +39,3 @@ def _model(trunk, layers, taken):
     # To evaluate. Of SGD, which has no state, Keras loads again what was never trained.
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
-
-
-def _nothing(_):
-    """Says nothing."""

@@ -159,22 +159,6 @@ def _check_classes(training, validation, classes, given):
             )
 
 
-def check_images(network, task):
-    """Raise ValueError for images of another size than the network takes, and for no pixels."""
-    wanted = network.inputs[0].shape[1:]
-    for part in (task.training, task.validation):
-        shape = part.images.shape[1:]
-        fits = len(shape) == len(wanted) and all(
-            size in (None, got) for size, got in zip(wanted, shape, strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"images must be of the size that `{network.name}` takes, {wanted}; got {shape}: "
-                "resize them, as `image_size` of keras.utils.image_dataset_from_directory does, or "
-                "build the network with input_shape=."
-            )
-
-
 def as_fit_takes(part, batch_size):
     """The arguments of `fit` for data."""
     if not isinstance(part.data, tuple):

@@ -8,9 +8,10 @@ import keras
 
 from keras_dcnn._checks import as_path, check_choice, check_count, check_number
 from keras_dcnn.fine_tuning._classifier import augmentation_of, classifier, freeze, new_head
+from keras_dcnn.fine_tuning._features import check_images
 from keras_dcnn.fine_tuning._plan import STRATEGIES, plan_of
 from keras_dcnn.fine_tuning._record import Record
-from keras_dcnn.fine_tuning._task import check_images, fine_tuning_task
+from keras_dcnn.fine_tuning._task import fine_tuning_task
 from keras_dcnn.fine_tuning._task_features import TaskFeatures
 from keras_dcnn.fine_tuning._training import Schedule, compile_classifier, train_classifier
 from keras_dcnn.fine_tuning._trunk import copied_trunk
@@ -115,7 +116,8 @@ def fine_tune(
     directory = None if directory is None else as_path("directory", directory)
     trunk = copied_trunk(network)
     task = fine_tuning_task(data, validation_data, num_classes, batch_size)
-    check_images(trunk, task)
+    for part in (task.training, task.validation):
+        check_images(trunk, part.images)
     first = augmentation_of(augmentation, task.training.images, seed)
     record = Record(verbose)
     record.add(task.summary)
