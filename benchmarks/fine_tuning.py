@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from tables import table
 
+from keras_dcnn._keras.compiling import jit_compile
 from keras_dcnn.callbacks import DivideLROnPlateau, WeightAveraging
 from keras_dcnn.datasets import image_folder, photo_digits
 from keras_dcnn.fine_tuning import fine_tune
@@ -79,8 +80,9 @@ def augmentation(images, flip):
 
 def fit(model, training, validation, epochs):
     """The same training that fine_tune gives, for a network that knows nothing yet."""
+    loss = "sparse_categorical_crossentropy"
     model.compile(
-        keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"], jit_compile=jit_compile()
     )
     callbacks = [DivideLROnPlateau(patience=5, verbose=0), WeightAveraging("swa", verbose=0)]
     model.fit(*training, epochs=epochs, validation_data=validation, callbacks=callbacks, verbose=0)

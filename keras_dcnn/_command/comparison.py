@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, write_json
+from keras_dcnn._keras.compiling import jit_compile
 from keras_dcnn._version import __version__
 from keras_dcnn.callbacks import CheckpointEnsemble, DivideLROnPlateau
 from keras_dcnn.constraints import MaxNorm
@@ -134,6 +135,7 @@ def fit(model, data, epochs, callbacks):
         keras.optimizers.SGD(LEARNING_RATE, momentum=0.9, nesterov=True),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        jit_compile=jit_compile(),
     )
     history = model.fit(
         *data.train,

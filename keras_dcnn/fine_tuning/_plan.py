@@ -8,7 +8,6 @@ from keras_dcnn.fine_tuning.recommend import DECAY, HEAD_RATE, SHARE_OF_FEW, rec
 # The share of the blocks that a strategy trains.
 SHARES = {"probe": 0.0, "few_layers": SHARE_OF_FEW, "all_layers": 1.0, "probe_then_all": 1.0}
 STRATEGIES = ("auto", *SHARES)
-NEW_HEAD_RATE = 1e-3  # of a head that no probe has found
 
 
 class Plan(NamedTuple):
@@ -24,8 +23,7 @@ class Plan(NamedTuple):
 def plan_of(strategy, layers, features, record):
     """The Plan; for "auto" that of the recommendation, by the similarity that is measured."""
     if strategy != "auto":
-        rate = NEW_HEAD_RATE if strategy == "all_layers" else HEAD_RATE
-        return Plan(strategy, layers or "last", SHARES[strategy], rate, DECAY)
+        return Plan(strategy, layers or "last", SHARES[strategy], HEAD_RATE, DECAY)
     of_depths = features.read("all")
     similarity = similarity_of(of_depths) if len(of_depths.names) > 1 else "cannot tell"
     task = features.task

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_dcnn._keras.compiling import jit_compile
 from keras_dcnn._keras.fitting import print_message
 from keras_dcnn.fine_tuning._features import pooled_network, say_nothing
 from keras_dcnn.fine_tuning._selection import candidates_of, choose
@@ -37,5 +38,6 @@ def _model(trunk, layers, taken):
     model = keras.Model(pooled.inputs, classes(x), name=f"{trunk.name}_probe")
     classes.set_weights([kernel, bias])
     # To evaluate. Of SGD, which has no state, Keras loads again what was never trained.
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    loss = "sparse_categorical_crossentropy"
+    model.compile("sgd", loss, metrics=["accuracy"], jit_compile=jit_compile())
     return model

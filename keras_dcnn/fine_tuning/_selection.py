@@ -1,5 +1,6 @@
 """Linear probes of several depths, and of all together, and which of them to take."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ from keras_dcnn.fine_tuning._heads import Head, fit_head
 
 # Of the features of all layers, those of the highest relevance: Head2Toe chooses such a share.
 SHARES = (1.0, 0.3, 0.1)
+
+
+LATE = 1 / 3  # of the depths, from the output on: those that are taken unless others are better
 
 
 class Candidate(NamedTuple):
@@ -19,7 +23,9 @@ class Candidate(NamedTuple):
 
 
 def candidates_of(features, held_out, head, num_classes, say=lambda line: None):
-    """A Candidate for each depth, from the input to the output, then for all depths together.
+    """A Candidate for each depth, from the input to the output, then for several together.
+
+    First for the last third of the depths, which is the last alone of up to three, then for all.
 
     Args:
         features: Those to learn from.
@@ -30,8 +36,12 @@ def candidates_of(features, held_out, head, num_classes, say=lambda line: None):
     """
     widths = [one.shape[1] for one in features.rows]
     ways = [(name, slice(i, i + 1), 1.0) for i, name in enumerate(features.names)]
+    late = _late(features.names)
+    if len(widths) - late.start > 1:
+        ways.append((f"last {len(widths) - late.start} of {len(widths)}", late, 1.0))
     if len(widths) > 1:
-        ways += [(_name(share, len(widths)), slice(None), share) for share in SHARES]
+        every = slice(0, len(widths))
+        ways += [(_name(share, len(widths)), every, share) for share in SHARES]
     found = []
     for name, depths, share in ways:
         others = held_out and (_beside(held_out, depths), held_out.y, held_out.sample_weight)
@@ -56,18 +66,25 @@ def _beside(features, depths):
     return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
 
+def _late(names):
+    return slice(len(names) - math.ceil(LATE * len(names)), len(names))
+
+
 def choose(candidates):
-    """The number of the candidate to take: all depths together, unless another is surely better.
+    """The number of the candidate to take: the last third, unless another is surely better.
 
     Better is less cross-entropy on the held-out rows by more than two standard errors of the mean
     difference, row by row; of several that are, the one with the least. On few rows the best of so
-    many is one that was lucky, while all depths together are near to the best of them.
+    many is one that was lucky. Over 21 draws of 5 and 20 images a class, and more, of photographs,
+    clothes and digits, the last third was ahead of the last depth by 1 to 5 points and, unlike all
+    depths, hardly behind it where colours change.
     """
     numbers = range(len(candidates))
-    whole = next((i for i in numbers if candidates[i].depths == slice(None)), 0)
-    reference = candidates[whole].head
+    single = [one for one in candidates if one.depths.stop - one.depths.start == 1]
+    taken = next(i for i in numbers if candidates[i].depths == _late(single))
+    reference = candidates[taken].head
     better = [i for i in numbers if _is_better(candidates[i].head, reference)]
-    return min(better, key=lambda i: candidates[i].head.loss, default=whole)
+    return min(better, key=lambda i: candidates[i].head.loss, default=taken)
 
 
 def _is_better(head, other):

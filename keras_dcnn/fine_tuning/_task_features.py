@@ -1,5 +1,6 @@
 """The features of a task's images, read when they are asked for, and the heads on them."""
 
+from keras_dcnn._keras.compiling import jit_compile
 from keras_dcnn.fine_tuning._classifier import head_of
 from keras_dcnn.fine_tuning._features import extract
 from keras_dcnn.fine_tuning._heads import fit_head
@@ -34,7 +35,8 @@ class TaskFeatures:
         validation = self.read(layers, "validation") if self.task.trained_on is None else None
         features, classes = self.read(layers), self.task.num_classes
         found = probe_of(self.trunk, features, validation, layers, "logistic", classes)
-        found.model.compile(loss=self.task.loss, metrics=["accuracy"])
+        loss = self.task.loss
+        found.model.compile(loss=loss, metrics=["accuracy"], jit_compile=jit_compile())
         return found
 
     def head(self, record):

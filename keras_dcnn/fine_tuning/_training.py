@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_dcnn._keras.compiling import jit_compile
 from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.random_state import seeded
 from keras_dcnn._state.snapshot import put_back, snapshot
@@ -57,7 +58,7 @@ def compile_classifier(model, task, schedule):
     """Compile a classifier with rates by depth."""
     optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=WEIGHT_DECAY)
     optimizer = layerwise_optimizer(model, optimizer, schedule.decay, verbose=0)
-    model.compile(optimizer, task.loss, metrics=["accuracy"])
+    model.compile(optimizer, task.loss, metrics=["accuracy"], jit_compile=jit_compile())
 
 
 class Score(NamedTuple):

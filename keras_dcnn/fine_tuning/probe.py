@@ -18,8 +18,8 @@ class Probe:
         C: Its inverse strength of L2, of scikit-learn's, for features scaled to rows of a mean
             square of 1.
         head: "logistic" or "svm".
-        names: The layers, from the input to the output, then "all …" for these together, and for
-            shares of their features.
+        names: The layers, from the input to the output, then "last … of …" and "all …" for several
+            together, and for shares of their features.
         accuracies: For each of `names` the share of held-out samples that are right.
         losses: For each their cross-entropy, in nats, by which was chosen: of few samples the
             accuracy is too coarse.

@@ -6,7 +6,7 @@ from typing import Any
 from keras_dcnn.visualization._axes import COLOURS, axes
 
 # The names that `linear_probe` gives to the features of several depths.
-_TOGETHER = re.compile(r"all \d+(,|$)")
+_TOGETHER = re.compile(r"(all \d+(,|$))|(last \d+ of \d+$)")
 
 
 def plot_depth(result: Any, ax: Any = None, title: str = "Accuracy by depth") -> Any:

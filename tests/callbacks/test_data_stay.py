@@ -29,24 +29,27 @@ class Moving(keras.utils.PyDataset):
 
 def test_which_data_move_when_they_are_read():
     import tensorflow as tf
-    import torch
 
     pairs = tf.data.Dataset.from_tensor_slices((trainings.X, trainings.Y))
     shuffled = pairs.shuffle(9).batch(4)
     of_python = tf.data.Dataset.from_generator(stream, output_types=("float32", "int64"))
-    tensors = torch.utils.data.TensorDataset(torch.ones(4, 2))
-    own = torch.utils.data.DataLoader(tensors, shuffle=True, generator=torch.Generator())
     for data in (stream(), of_python):
         assert is_stream(data)
         assert moves_when_read(data)
     assert moves_when_read(Moving())
-    assert moves_when_read(own)
     assert moves_when_read(shuffled, steps=2)
     assert moves_when_read(shuffled.take(2))
-    still = (trainings.VALIDATION, pairs.batch(4), torch.utils.data.DataLoader(tensors))
-    for data in (None, shuffled, *still):
+    for data in (None, shuffled, trainings.VALIDATION, pairs.batch(4)):
         assert not moves_when_read(data)
     assert not moves_when_read(pairs.batch(4), steps=2)
+
+
+def test_a_data_loader_moves_when_it_has_a_generator_of_its_own():
+    torch = pytest.importorskip("torch")
+    tensors = torch.utils.data.TensorDataset(torch.ones(4, 2))
+    own = torch.utils.data.DataLoader(tensors, shuffle=True, generator=torch.Generator())
+    assert moves_when_read(own)
+    assert not moves_when_read(torch.utils.data.DataLoader(tensors))
 
 
 @pytest.mark.every_backend

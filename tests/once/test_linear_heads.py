@@ -114,16 +114,16 @@ def head_of(losses):
     return Head(None, None, 1.0, 0.5, losses < 1, losses, np.ones(len(losses)))
 
 
-def test_all_depths_are_taken_unless_another_is_surely_better():
-    wave = np.tile([0.5, -0.5], 50)
-    made = {"first": 1 + wave, "last": 0.95 + wave[::-1], "all": np.ones(100)}
+def test_the_last_third_is_taken_unless_another_is_surely_better():
+    wave, ones = np.tile([0.5, -0.5], 50), np.ones(100)
+    made = [(0, 1, 1 + wave), (1, 2, ones), (2, 3, ones), (3, 4, 0.95 + wave[::-1])]
+    made += [(2, 4, ones), (0, 4, 0.9 + wave)]
     candidates = [
-        Candidate(name, slice(None) if name == "all" else slice(i, i + 1), head_of(losses))
-        for i, (name, losses) in enumerate(made.items())
+        Candidate("", slice(start, stop), head_of(losses)) for start, stop, losses in made
     ]
-    assert choose(candidates) == 2
-    candidates[1] = candidates[1]._replace(head=head_of(0.8 + wave))
-    assert choose(candidates) == 1
+    assert choose(candidates) == 4
+    candidates[5] = candidates[5]._replace(head=head_of(0.8 + wave))
+    assert choose(candidates) == 5
     assert choose(candidates[:1]) == 0
 
 
@@ -134,6 +134,9 @@ def test_what_only_an_early_depth_knows_is_found():
     found = candidates_of(features, None, "logistic", 3)
     assert [one.name for one in found][:3] == ["early", "late", "all 2"]
     assert found[choose(found)].head.accuracy > found[1].head.accuracy + 0.3
+    names, rows = tuple("abcd"), (noise, noise, rows, noise)
+    found = candidates_of(Features(names, rows, y, None, 3), None, "logistic", 3)
+    assert [one.name for one in found][:6] == [*names, "last 2 of 4", "all 4"]
 
 
 ROWS, Y = task()
