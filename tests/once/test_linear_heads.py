@@ -117,7 +117,7 @@ def head_of(losses):
 def test_the_last_third_is_taken_unless_another_is_surely_better():
     wave, ones = np.tile([0.5, -0.5], 50), np.ones(100)
     made = [(0, 1, 1 + wave), (1, 2, ones), (2, 3, ones), (3, 4, 0.95 + wave[::-1])]
-    made += [(2, 4, ones), (0, 4, 0.9 + wave)]
+    made += [(2, 4, ones), (0, 4, 0.95 + wave)]
     candidates = [
         Candidate("", slice(start, stop), head_of(losses)) for start, stop, losses in made
     ]
