@@ -9,6 +9,7 @@
 | §6 regularisation | `keras_dcnn.constraints`, `keras_dcnn.regularizers` |
 | §7 figures | `keras_dcnn.callbacks`, `keras_dcnn.diagnosis`, `keras_dcnn.visualization` |
 | §8 ensembles | `keras_dcnn.ensemble`, `keras_dcnn.callbacks` |
+| §9 class imbalance | `keras_dcnn.imbalance`, `keras_dcnn.losses` |
 | what `adapt` measures | `keras_dcnn.statistics` |
 | for demos and experiments | `keras_dcnn.models`, `keras_dcnn.datasets` |
 
@@ -30,8 +31,10 @@ from keras_dcnn import (
     diagnosis,
     ensemble,
     fine_tuning,
+    imbalance,
     initializers,
     layers,
+    losses,
     models,
     regularizers,
     statistics,
@@ -47,8 +50,10 @@ __all__ = [
     "diagnosis",
     "ensemble",
     "fine_tuning",
+    "imbalance",
     "initializers",
     "layers",
+    "losses",
     "models",
     "regularizers",
     "statistics",

@@ -28,8 +28,9 @@ FLOORS = (
     {"_keras"},
     {"_state", "_reading"},
     {"_structure", "_files"},
-    {"constraints", "initializers", "regularizers", "statistics", "layers", "models", "datasets"},
-    {"diagnosis", "ensemble"},
+    {"constraints", "initializers", "regularizers", "statistics"}
+    | {"layers", "losses", "models", "datasets"},
+    {"diagnosis", "ensemble", "imbalance"},
     {"callbacks"},
     {"fine_tuning"},
     {"visualization"},

@@ -1,4 +1,4 @@
-"""Labels that are no classes, refused in words, on every backend."""
+"""Labels as numbers of classes; those that are none, refused in words, on every backend."""
 
 import numpy as np
 
@@ -38,3 +38,25 @@ def as_numbers(name, y):
             "classes, as `np.unique(y, return_inverse=True)[1]` does."
         )
     return y
+
+
+def class_numbers(y):
+    """Labels as numbers of classes (samples,), and how many classes they know of."""
+    y = as_numbers("y", y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        if not (np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()):
+            raise ValueError(
+                f"`y` must be classes, whole numbers or one-hot rows; got rows of shape {y.shape} "
+                "that are not 0 but for one 1: each sample must have one class."
+            )
+        return y.argmax(1), y.shape[1]
+    if y.ndim not in (1, 2) or y.shape[1:] not in ((), (1,)):
+        raise ValueError(f"`y` must be (samples,) or one-hot rows; got shape {y.shape}.")
+    y = y.reshape(-1)
+    wrong = ~((y >= 0) & (y == np.floor(y)) & (y < np.inf))
+    if wrong.any():
+        raise ValueError(
+            f"`y` must be classes, whole numbers from 0; got {y[wrong][0]}: number the classes, as "
+            "`np.unique(y, return_inverse=True)[1]` does."
+        )
+    return y.astype("int64"), int(y.max(initial=-1)) + 1

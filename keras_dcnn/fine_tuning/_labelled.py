@@ -5,7 +5,7 @@ import numpy as np
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
 from keras_dcnn._reading.batches import as_array
 from keras_dcnn._reading.ends import check_ends
-from keras_dcnn._reading.labels import as_numbers
+from keras_dcnn._reading.labels import class_numbers
 from keras_dcnn._reading.rows import Rows, as_arrays, check_lengths, named
 
 
@@ -64,28 +64,6 @@ class LabelledImages:
         self.one_hot = y.ndim == 2 and y.shape[1] > 1
         self.num_classes = max(self.num_classes, count)
         return classes
-
-
-def class_numbers(y):
-    """Labels as numbers of classes (samples,), and how many classes they know of."""
-    y = as_numbers("y", y)
-    if y.ndim == 2 and y.shape[1] > 1:
-        if not (np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()):
-            raise ValueError(
-                f"`y` must be classes, whole numbers or one-hot rows; got rows of shape {y.shape} "
-                "that are not 0 but for one 1: fine-tuning is for one class a sample."
-            )
-        return y.argmax(1), y.shape[1]
-    y = y.reshape(len(y), -1)
-    if y.shape[1] != 1:
-        raise ValueError(f"`y` must be (samples,) or one-hot rows; got shape {y.shape}.")
-    wrong = ~((y >= 0) & (y == np.floor(y)))
-    if wrong.any():
-        raise ValueError(
-            f"`y` must be classes, whole numbers from 0; got {y[wrong][0]}: number the classes, as "
-            "`np.unique(y, return_inverse=True)[1]` does."
-        )
-    return y[:, 0].astype("int64"), int(y.max(initial=-1)) + 1
 
 
 def _weights(weights=None):

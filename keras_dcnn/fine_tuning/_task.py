@@ -8,8 +8,9 @@ import numpy as np
 from keras_dcnn._checks import check_count
 from keras_dcnn._reading.batches import counting
 from keras_dcnn._reading.ends import check_readable_again
+from keras_dcnn._reading.labels import class_numbers
 from keras_dcnn._reading.rows import as_arrays, check_lengths, named, take
-from keras_dcnn.fine_tuning._labelled import LabelledImages, class_numbers
+from keras_dcnn.fine_tuning._labelled import LabelledImages
 
 SHARE_HELD_OUT = 0.2
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.labels import class_numbers
 from keras_dcnn.fine_tuning._depth_verdict import interval, verdict_of
 from keras_dcnn.fine_tuning._features import extract, pooled_network
-from keras_dcnn.fine_tuning._labelled import class_numbers
 from keras_dcnn.fine_tuning._linear_models import one_thread
 from keras_dcnn.fine_tuning._ridge_probe import ridge_probe
 from keras_dcnn.fine_tuning._transferability import h_score, logme, moments

@@ -1,0 +1,3 @@
+"""Losses that Keras has not (§9)."""
+
+__all__: list[str] = []
