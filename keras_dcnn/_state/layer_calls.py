@@ -21,6 +21,20 @@ def shadowed(thing, **attributes):
 
 
 @contextlib.contextmanager
+def at_inference(layers):
+    """Within, the layers run as at inference, so that BatchNorm keeps its statistics."""
+    with contextlib.ExitStack() as stack:
+        for layer in layers:
+            call = functools.partial(_as_at_inference, layer.call)
+            stack.enter_context(shadowed(layer, call=call))
+        yield
+
+
+def _as_at_inference(call, inputs, training=None, **more):
+    return call(inputs, training=False, **more)
+
+
+@contextlib.contextmanager
 def intercepted(layers, visit):
     """Within, `visit(layer, call)` comes before each call of one of the layers."""
     with contextlib.ExitStack() as stack:

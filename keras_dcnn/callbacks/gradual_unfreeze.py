@@ -1,7 +1,6 @@
 """GradualUnfreeze: groups of layers that begin to learn one after the other."""
 
 import contextlib
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from keras_dcnn._keras.grouped_optimizer import (
     grouped_optimizer,
 )
 from keras_dcnn._keras.optimizers import leaf_optimizers, reset_slots, training_optimizers
-from keras_dcnn._state.layer_calls import shadowed
+from keras_dcnn._state.layer_calls import at_inference
 from keras_dcnn._state.rates import check_rates_can_be_set, log_rates, rates_of, set_rates
 from keras_dcnn._structure.batch_norm import batch_norm_layers
 from keras_dcnn._structure.groups import groups_of_layers, groups_of_variables
@@ -220,10 +219,9 @@ class GradualUnfreeze(StatefulCallback):
         self._release()
         held = vars(self.model)[_HELD] = contextlib.ExitStack()
         groups = groups_of_layers(self.model, self.groups)
-        for norm in batch_norm_layers(self.model):
-            if groups.get(id(norm), -1) >= len(self.groups) - waiting:
-                call = functools.partial(_as_at_inference, norm.call)
-                held.enter_context(shadowed(norm, call=call))
+        first = len(self.groups) - waiting
+        norms = batch_norm_layers(self.model)
+        held.enter_context(at_inference([n for n in norms if groups.get(id(n), -1) >= first]))
         self._waiting = waiting
         self.model.make_train_function(force=True)  # traced again at its next call
 
@@ -233,7 +231,3 @@ def risen(epochs, ramp):
     if epochs < 0:
         return 0.0
     return min(epochs / ramp, 1.0) if ramp else 1.0
-
-
-def _as_at_inference(call, inputs, training=None, mask=None):
-    return call(inputs, training=False, mask=mask)

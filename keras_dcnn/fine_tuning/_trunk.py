@@ -8,13 +8,9 @@ from keras_dcnn._checks import check_built_model
 from keras_dcnn._keras.calls import calls_of
 from keras_dcnn._structure.blocks import kernels_in, model_to
 from keras_dcnn._structure.copies import copy_model
+from keras_dcnn._structure.layer_of_classes import layer_of_classes
 
 _layers = keras.layers
-_PASSING = (
-    *(_layers.Activation, _layers.Softmax, _layers.Dropout, _layers.Flatten, _layers.Reshape),
-    *(_layers.GlobalAveragePooling2D, _layers.GlobalMaxPooling2D),
-)
-_OF_CLASSES = ("linear", "softmax", "sigmoid", "log_softmax")
 
 
 class Trunk(NamedTuple):
@@ -38,11 +34,7 @@ def copied_trunk(network):
 
 
 def cut_trunk(network):
-    """The Trunk of a network; TypeError or ValueError, in words, for what can't be cut.
-
-    A layer of classes is a Dense layer or a convolution behind which there are only pooling,
-    reshaping, dropout, and a softmax, a sigmoid or no activation.
-    """
+    """The Trunk of a network; TypeError or ValueError, in words, for what can't be cut."""
     check_built_model(network, "`network`")
     backbone = getattr(network, "backbone", None)
     network = backbone if isinstance(backbone, keras.Model) else network
@@ -54,7 +46,7 @@ def cut_trunk(network):
             "wrap it, as in keras.Model(x := keras.Input((224, 224, 3)), network(x))."
         )
     _check_ends(network)
-    head = _layer_of_classes(calls)
+    head = layer_of_classes(calls)
     if head is None:
         return Trunk(network, None)
     before = [call for call in calls.calls if call.outputs[0] in head.inputs]
@@ -79,26 +71,3 @@ def _check_ends(network):
             f"`{network.name}` takes {shapes[0]} and gives {shapes[1]}: give the part of it that "
             "does, as keras.Model(inputs, output)."
         )
-
-
-def _layer_of_classes(calls):
-    """The call of the layer that says how much each class is meant; None if there is none."""
-    value = calls.outputs[0]
-    made = {number: call for call in calls.calls for number in call.outputs}
-    while value in made:
-        call = made[value]
-        layer = call.operation
-        if not _keeps_classes(layer):
-            return None
-        if not isinstance(layer, _PASSING):
-            return call
-        (value,) = call.inputs
-    return None
-
-
-def _keeps_classes(layer):
-    """Whether a layer may be that of classes, or stand behind it."""
-    activation = getattr(layer, "activation", None)
-    if activation is not None and getattr(activation, "__name__", "") not in _OF_CLASSES:
-        return False
-    return isinstance(layer, (*_PASSING, _layers.Dense, _layers.Conv2D))
