@@ -16,6 +16,7 @@ from keras_dcnn._keras.fitting import (
     build_metrics,
     skip_batches,
     sync,
+    variables_of_fit,
 )
 from keras_dcnn._keras.optimizers import build_optimizer
 from keras_dcnn._keras.variables import state_variables
@@ -23,6 +24,7 @@ from keras_dcnn._state.own_optimizers import get_own_optimizers, own_optimizers,
 from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import fits, put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
+from keras_dcnn.imbalance.balanced_dataset import BalancedDataset
 
 _ENDED = set()  # the directories of trainings that ended in this process
 
@@ -139,6 +141,9 @@ class ResumeTraining(StatefulCallback):
         put_back(self._slots(), state["optimizer"])
         self._run.restore(state["run"])
         begin_at(self.model, state["epoch"])
+        data = variables_of_fit(self.model).get("x")
+        if isinstance(data, BalancedDataset):
+            data.epoch += state["epoch"]
         self._within = state.get("within", {})
         batches = f" and {self._within['batch']} batches" if self._within else ""
         epochs = f"{state['epoch']} epochs{batches}"

@@ -75,7 +75,7 @@ def load_data(
     return *((images[part], labels[part]) for part in parts), class_names
 
 
-def _list_files(directory):
+def _list_files(directory, at_least=3):
     if not directory.is_dir():
         raise ImageFolderError(f"{directory} is not a folder: give one with a subfolder per class.")
     folders = sorted(p for p in directory.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -86,11 +86,9 @@ def _list_files(directory):
     files, labels = [], []
     for label, folder in enumerate(folders):
         found = sorted(p for p in folder.iterdir() if _is_image(p))
-        if len(found) < 3:
-            raise ImageFolderError(
-                f"{folder} needs at least 3 images, to train, validate and test on; it has "
-                f"{len(found)}."
-            )
+        if len(found) < at_least:
+            number = "3 images, to train, validate and test on" if at_least > 1 else "one image"
+            raise ImageFolderError(f"{folder} needs at least {number}; it has {len(found)}.")
         files += found
         labels += [label] * len(found)
     return [folder.name for folder in folders], files, np.array(labels, "int64")

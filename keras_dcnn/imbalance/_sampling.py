@@ -59,7 +59,7 @@ def rounded(shares, total):
     """Whole numbers of this sum in these shares: the largest remainders are rounded up."""
     exact = np.asarray(shares) * total
     whole = np.floor(exact + 1e-9).astype("int64")
-    up = np.argsort(whole - exact, kind="stable")[: total - whole.sum()]
+    up = np.argsort(np.round(whole - exact, 9), kind="stable")[: total - whole.sum()]
     whole[up] += 1
     return whole
 
@@ -109,6 +109,5 @@ def arranged(indices, classes, batch_size, per_batch, rng):
     indices = indices[_by_class(rank[classes[indices]])]
     spread = np.zeros(len(indices), bool)  # evenly, so by class, for the last part-batch
     spread[np.arange(rest) * len(indices) // max(rest, 1)] = True
-    dealt = indices[~spread].reshape(batch_size, batches).T
-    dealt = rng.permuted(rng.permutation(dealt), axis=1)
-    return np.concatenate([dealt.ravel(), rng.permutation(indices[spread])])
+    dealt = indices[~spread].reshape(batch_size, batches)[rng.permutation(batch_size)]
+    return np.concatenate([dealt.T.ravel(), rng.permutation(indices[spread])])
