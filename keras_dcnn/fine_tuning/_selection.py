@@ -83,11 +83,16 @@ def choose(candidates):
     single = [one for one in candidates if one.depths.stop - one.depths.start == 1]
     taken = next(i for i in numbers if candidates[i].depths == _late(single))
     reference = candidates[taken].head
-    better = [i for i in numbers if _is_better(candidates[i].head, reference)]
+    better = [
+        i
+        for i in numbers
+        if surely_less(candidates[i].head.losses, reference.losses, reference.weights)
+    ]
     return min(better, key=lambda i: candidates[i].head.loss, default=taken)
 
 
-def _is_better(head, other):
-    gain, weights = other.losses - head.losses, other.weights / other.weights.sum()
+def surely_less(ours, others, weights):
+    """Whether the mean over samples is less by more than two standard errors of the difference."""
+    gain, weights = others - ours, weights / weights.sum()
     mean = (weights * gain).sum()
     return mean > 2 * np.sqrt((weights**2 * (gain - mean) ** 2).sum())

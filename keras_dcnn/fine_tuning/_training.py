@@ -1,6 +1,5 @@
-"""The training of a classifier, and which of its states, before or after, is the better one."""
+"""The training of a classifier, with what it takes by itself."""
 
-import math
 from typing import Any, NamedTuple
 
 import keras
@@ -10,10 +9,16 @@ from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.random_state import seeded
 from keras_dcnn._state.snapshot import put_back, snapshot
 from keras_dcnn.callbacks import DivideLROnPlateau, ResumeTraining, WeightAveraging
+from keras_dcnn.fine_tuning._kept_state import half_way, kept_state
 from keras_dcnn.fine_tuning._task import as_fit_takes, may_be_shuffled
 from keras_dcnn.fine_tuning.layerwise_optimizer import layerwise_optimizer
 
 WEIGHT_DECAY = 0.05  # timm's, for AdamW
+KEPT = {
+    "before": "what the training began with",
+    "half way": "the mean of the weights before and after",
+    "after": "the end",
+}
 
 
 class Schedule(NamedTuple):
@@ -29,9 +34,9 @@ class Schedule(NamedTuple):
     verbose: int
 
 
-def train_classifier(model, task, schedule, record):
-    """Train a compiled classifier and keep the better state; (accuracy, curves)."""
-    before, values = score_of(model, task, schedule), snapshot(state_variables(model))
+def train_classifier(model, task, schedule, record, from_probe):
+    """Train a compiled classifier and keep the best of its states; (accuracy, curves)."""
+    states = {"before": snapshot(state_variables(model))}
     with seeded(schedule.seed):
         history = model.fit(
             **as_fit_takes(task.training, schedule.batch_size),
@@ -41,17 +46,15 @@ def train_classifier(model, task, schedule, record):
             callbacks=_callbacks(schedule),
             verbose=schedule.verbose,
         ).history
-    after = score_of(model, task, schedule)
-    said = (
-        f"the validation loss went from {before.loss:.3f} to {after.loss:.3f}, the share that is "
-        f"right from {100 * before.accuracy:.1f} to {100 * after.accuracy:.1f} %"
-    )
-    if after.is_better_than(before):
-        record.add(f"{said}.")
-        return after.accuracy, history
-    put_back(state_variables(model), values)
-    record.add(f"{said}: what the training began with is kept.")
-    return before.accuracy, history
+    after = snapshot(state_variables(model))
+    if from_probe:
+        states["half way"] = half_way(states["before"], after)
+    states["after"] = after
+    kept, right = kept_state(model, states, task.validation.data, schedule.batch_size)
+    put_back(state_variables(model), states[kept])
+    shares = ", ".join(f"{100 * share:.1f} % {name}" for name, share in right.items())
+    record.add(f"right of the validation samples: {shares}; {KEPT[kept]} is kept.")
+    return right[kept], history
 
 
 def compile_classifier(model, task, schedule):
@@ -59,26 +62,6 @@ def compile_classifier(model, task, schedule):
     optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=WEIGHT_DECAY)
     optimizer = layerwise_optimizer(model, optimizer, schedule.decay, verbose=0)
     model.compile(optimizer, task.loss, metrics=["accuracy"], jit_compile=jit_compile())
-
-
-class Score(NamedTuple):
-    """What a model reaches on the validation data."""
-
-    loss: float
-    accuracy: float
-
-    def is_better_than(self, other):
-        """By accuracy, then by loss; NaN is not."""
-        if not math.isfinite(self.loss):
-            return False
-        return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
-
-
-def score_of(model, task, schedule):
-    """The Score of a compiled classifier."""
-    data = as_fit_takes(task.validation, schedule.batch_size)
-    logs = model.evaluate(**data, verbose=0, return_dict=True)
-    return Score(logs["loss"], logs["accuracy"])
 
 
 def _callbacks(schedule):

@@ -52,8 +52,10 @@ def fine_tune(
     The network is copied and stays as it was; its layer of classes, if it has one, is left out.
     BatchNorm stays frozen, with its statistics of many images. The rates fall from the head to the
     input (`layerwise_optimizer`, with AdamW), are halved when validation stalls, and the weights of
-    the last quarter of the epochs are averaged. The end is kept only where it is better on the
-    validation data, by accuracy and then by loss, than what the training began with.
+    the last quarter of the epochs are averaged. Of a training that begins with a probe the mean of
+    the weights before and after is kept (WiSE-FT), which knows more than both, most of all where
+    images change; the beginning or the end only where it is surely better on the validation data,
+    by more than two standard errors.
 
     Args:
         network: A built network for images, such as `models.efficientnet_lite()` or one of
@@ -106,6 +108,8 @@ def fine_tune(
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
         Kumar et al.: Fine-Tuning Can Distort Pretrained Features and Underperform Out-of-
         Distribution (2022), for LP-FT. https://arxiv.org/abs/2202.10054
+        Wortsman et al.: Robust Fine-Tuning of Zero-Shot Models (2022), for WiSE-FT.
+        https://arxiv.org/abs/2109.01903
     """
     check_choice("strategy", strategy, STRATEGIES)
     check_choice("layers", layers, (None, "last", "all"))
@@ -125,16 +129,15 @@ def fine_tune(
     plan = plan_of(strategy, layers, features, record)
     if plan.strategy == "probe":
         return _probed(features, plan, record)
-    head = new_head(task.num_classes, seed)
-    if plan.strategy != "all_layers":
-        head = features.head(record)
+    from_probe = plan.strategy != "all_layers"
+    head = features.head(record) if from_probe else new_head(task.num_classes, seed)
     frozen = freeze(trunk, plan.share_trained)
     rate = learning_rate or plan.learning_rate
     schedule = Schedule(epochs, rate, plan.decay, callbacks, directory, batch_size, seed, verbose)
     model = classifier(trunk, task.training.images.shape[1:], head, first)
     compile_classifier(model, task, schedule)
     record.add(f"{plan.strategy}: {frozen} train for {epochs} epochs at a rate of {rate:.2g}.")
-    accuracy, history = train_classifier(model, task, schedule, record)
+    accuracy, history = train_classifier(model, task, schedule, record, from_probe)
     return FineTuned(model, plan.strategy, accuracy, tuple(record.sentences), history)
 
 

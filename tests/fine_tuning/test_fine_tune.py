@@ -89,10 +89,27 @@ def test_it_trains_what_the_strategy_says_and_nothing_else(network, strategy):
 
 
 def test_where_training_does_harm_what_it_began_with_is_kept(network):
-    tuned = tune(network, "probe_then_all", learning_rate=100.0, epochs=1)
+    tuned = tune(network, "probe_then_all", images(120), learning_rate=100.0, epochs=1)
     assert moved(values(network), values(tuned.model)) == set()
-    assert "is kept" in tuned.record[-1]
+    assert "what the training began with is kept" in tuned.record[-1]
     assert tuned.record[-1] in str(tuned)
+
+
+class End(keras.callbacks.Callback):
+    """Keeps the weights at the end of the training."""
+
+    def on_train_end(self, logs=None):
+        self.values = values(self.model)
+
+
+def test_of_a_training_from_a_probe_the_mean_of_beginning_and_end_is_kept(network):
+    end = End()
+    tuned = tune(network, "few_layers", callbacks=[end])
+    before, found = values(network)["conv3/kernel"], values(tuned.model)["conv3/kernel"]
+    assert (end.values["conv3/kernel"] != before).any()
+    np.testing.assert_allclose(found, (before + end.values["conv3/kernel"]) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(values(tuned.model)["norm3/gamma"], end.values["norm3/gamma"])
+    assert "the mean of the weights before and after is kept" in tuned.record[-1]
 
 
 def test_auto_does_what_is_recommended_and_says_why(network):
