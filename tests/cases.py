@@ -1,8 +1,8 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
-Tags: `layer`, `initializer`, `constraint`, `regularizer`, `callback` and `model` say what the part
-is; a `thawing` callback needs an optimizer that it makes; `statistics` are measured on data; a
-`finding` is what was found out; a `search` trains models, and those `on disk` are in files;
+Tags: `layer`, `initializer`, `constraint`, `regularizer`, `loss`, `callback` and `model` say what
+the part is; a `thawing` callback needs an optimizer that it makes; `statistics` are measured on
+data; a `finding` is what was found out; a `search` trains models, and those `on disk` are in files;
 `random` draws. `image` is a layer for images that runs in tf.data on every backend. Some change
 them in training: `colour` the RGB values only, `geometric` the places; `window` has a size of its
 own. `adapted` ones first measure a data set: `channels` each channel by itself; `vector` returns
@@ -28,6 +28,7 @@ from keras_dcnn import (
     fine_tuning,
     initializers,
     layers,
+    losses,
     regularizers,
     statistics,
 )
@@ -122,6 +123,7 @@ CASES = [
     Case(constraints.MaxNorm, {"constraint"}, lambda: {"max_value": 0.5}),
     Case(regularizers.WeightDecay, {"regularizer"}, lambda: {"decay": 0.01}),
     Case(regularizers.ElasticNet, {"regularizer"}, lambda: {"l1": 0.01, "l2": 0.02}),
+    Case(losses.LogitAdjustedCrossentropy, {"loss"}, lambda: {"priors": [9, 3, 1], "tau": 0.5}),
     Case(
         callbacks.CurveRecorder,
         {"callback"},

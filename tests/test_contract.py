@@ -110,7 +110,7 @@ def test_every_public_class_has_a_case():
     }
 
 
-@each("layer", "initializer", "constraint", "regularizer", "model")
+@each("layer", "initializer", "constraint", "regularizer", "loss", "model")
 def test_config_makes_the_same_part_again(case):
     part = case.make()
     config = part.get_config()
@@ -130,7 +130,7 @@ def copies(part):
     return {"pickle": pickle.loads(pickle.dumps(part)), "deepcopy": copy.deepcopy(part)}
 
 
-@each("layer", "initializer", "constraint", "regularizer", "statistics", "finding")
+@each("layer", "initializer", "constraint", "regularizer", "loss", "statistics", "finding")
 def test_pickled_and_copied(case):
     """Before and after use, and with the state that the use left."""
     part = case.make()
@@ -176,7 +176,7 @@ def test_models_are_pickled_and_copied(case, trained):
         np.testing.assert_allclose(other.predict(x, verbose=0), model.predict(x, verbose=0), 1e-5)
 
 
-@each("layer", "initializer", "constraint", "regularizer")
+@each("layer", "initializer", "constraint", "regularizer", "loss")
 def test_numbers_of_numpy_are_numbers(case):
     config = {**case.make().get_config(), "name": "part"}
     parameters = inspect.signature(case.part).parameters

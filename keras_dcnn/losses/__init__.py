@@ -1,3 +1,5 @@
 """Losses that Keras has not (§9)."""
 
-__all__: list[str] = []
+from keras_dcnn.losses.logit_adjusted_crossentropy import LogitAdjustedCrossentropy
+
+__all__ = ["LogitAdjustedCrossentropy"]
