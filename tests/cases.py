@@ -1,12 +1,12 @@
 """One case per public part: how to make it, and by its tags which checks of the contract it takes.
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `loss`, `callback` and `model` say what
-the part is; a `thawing` callback needs an optimizer that it makes; `statistics` are measured on
-data; a `finding` is what was found out; a `search` trains models, and those `on disk` are in files;
-`random` draws. `image` is a layer for images that runs in tf.data on every backend. Some change
-them in training: `colour` the RGB values only, `geometric` the places; `window` has a size of its
-own. `adapted` ones first measure a data set: `channels` each channel by itself; `vector` returns
-vectors.
+the part is; a `thawing` callback needs an optimizer that it makes, one of `phases` is known by its
+own tests; `statistics` are measured on data; a `finding` is what was found out; a `search` trains
+models, and those `on disk` are in files; `random` draws. `image` is a layer for images that runs in
+tf.data on every backend. Some change them in training: `colour` the RGB values only, `geometric`
+the places; `window` has a size of its own. `adapted` ones first measure a data set: `channels` each
+channel by itself; `vector` returns vectors.
 
 What a callback does in a few epochs of `trainings.py` shows with the arguments of `short_run`; it
 takes a folder for its files.
@@ -26,6 +26,7 @@ from keras_dcnn import (
     diagnosis,
     ensemble,
     fine_tuning,
+    imbalance,
     initializers,
     layers,
     losses,
@@ -236,6 +237,12 @@ CASES = [
             **{"accuracy": 0.9, "record": ("20 samples",), "history": {}},
         },
     ),
+    Case(
+        imbalance.TwoPhaseHistory,
+        {"finding"},
+        lambda: {"form": "head", "first": {}, "second": {"loss": [0.5]}, "record": ("few",)},
+    ),
+    Case(imbalance.TwoPhaseTraining, {"phases"}, lambda: {"start": 1, "form": "head"}),
     Case(
         fine_tuning.Probe,
         {"finding"},

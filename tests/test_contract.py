@@ -149,7 +149,7 @@ def test_pickled_and_copied(case):
             part(case.inputs(2), training=True)
 
 
-@each("callback", "thawing", "search")
+@each("callback", "thawing", "phases", "search")
 def test_unused_callbacks_and_searches_are_pickled_and_copied(case):
     part = case.make(**({"build": keras.Sequential} if "search" in case.tags else {}))
     for other in copies(part).values():

@@ -4,4 +4,24 @@ What draws or weighs samples by their class, or corrects a model for how often c
 here; losses that do so are in `keras_dcnn.losses`.
 """
 
-__all__: list[str] = []
+from keras_dcnn.imbalance.adjust_logits import adjust_logits
+from keras_dcnn.imbalance.balance_dataset import balance_dataset
+from keras_dcnn.imbalance.balanced_dataset import BalancedDataset
+from keras_dcnn.imbalance.class_weights import class_weights
+from keras_dcnn.imbalance.minority_crops import MinorityCrops
+from keras_dcnn.imbalance.train_in_two_phases import train_in_two_phases
+from keras_dcnn.imbalance.two_phase_history import TwoPhaseHistory
+from keras_dcnn.imbalance.two_phase_training import TwoPhaseTraining
+from keras_dcnn.imbalance.weights_of import weights_of
+
+__all__ = [
+    "BalancedDataset",
+    "MinorityCrops",
+    "TwoPhaseHistory",
+    "TwoPhaseTraining",
+    "adjust_logits",
+    "balance_dataset",
+    "class_weights",
+    "train_in_two_phases",
+    "weights_of",
+]
