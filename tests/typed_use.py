@@ -54,3 +54,9 @@ def transfer(network: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     adam = keras.optimizers.AdamW(1e-3)
     optimizer: keras.Optimizer = tuning.layerwise_optimizer(network, adam, groups=["stem*"])
     tuning.layerwise_optimizer(network, optimizer, decay="0.5")  # type: ignore[arg-type]
+
+
+def crops(guide: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    data = keras_dcnn.imbalance.MinorityCrops(x, y, guide=guide, scale=(0.4, 0.8), mode="sqrt")
+    guide.fit(data, epochs=len(data))
+    keras_dcnn.imbalance.MinorityCrops(x, y, guide="model")  # type: ignore[arg-type]

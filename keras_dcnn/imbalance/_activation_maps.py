@@ -48,25 +48,47 @@ def class_activation_map(model, images, classes, *, batch_size=32):
         Zhou et al.: Learning deep features for discriminative localization (CVPR 2016).
         https://arxiv.org/abs/1512.04150
     """
-    head, classes = pooled_head(model, "`model`"), np.asarray(classes)
-    check_for_model(model, images.shape, classes, head.weights.shape[1])
-    weights = head.weights.T
-    weights = np.concatenate([-weights, weights]) if len(weights) == 1 else weights
-    count, maps = min(batch_size, len(classes)), []
-    for start in range(0, len(classes), batch_size):
-        x = np.asarray(images[start : start + batch_size])
-        of_batch = weights[classes[start : start + batch_size]]
-        filled = np.concatenate([x, np.repeat(x[-1:], count - len(x), axis=0)])  # compiled once
-        features = np.asarray(head.features.predict_on_batch(filled)[: len(x)], "float32")
-        places = "nkhw" if head.channels_first else "nhwk"
-        maps.append(np.einsum(f"{places},nk->nhw", features, of_batch, optimize=True))
-    maps = np.concatenate(maps)
-    if not np.isfinite(maps).all():
-        raise ValueError(
-            f"the maps of `{model.name}` must be finite; got NaN or infinity: look for them in the "
-            "images and in its weights, or use the dtype policy float32."
-        )
-    return maps
+    maps, classes = ActivationMaps(model), np.asarray(classes)
+    maps.check(images.shape, classes)
+    batches = (slice(at, at + batch_size) for at in range(0, len(classes), batch_size))
+    return np.concatenate([maps(np.asarray(images[one]), classes[one]) for one in batches])
+
+
+class ActivationMaps:
+    """`maps(images, classes)` of a batch: its class activation maps; compiled once.
+
+    Of the model as it is when this is made, as long as it is not trained.
+    """
+
+    def __init__(self, model, name="`model`"):
+        self._model, self._head, self._largest = model, pooled_head(model, name), 0
+
+    def check(self, shape, classes):
+        """Raise ValueError for images of this shape, or classes, that the model does not take."""
+        wanted = tuple(self._model.inputs[0].shape)[1:]
+        pairs = zip(wanted, shape[1:], strict=False)
+        if len(shape) != len(wanted) + 1 or any(a not in (None, b) for a, b in pairs):
+            raise ValueError(
+                f"images must be of the size that `{self._model.name}` takes, {wanted}; got "
+                f"{shape[1:]}: resize them, as by keras.layers.Resizing, or begin the model with "
+                "that layer."
+            )
+        check_labels("y", classes, self._head.weights.shape[1])
+
+    def __call__(self, images, classes):
+        count, weights = len(images), self._head.weights.T
+        weights = np.concatenate([-weights, weights]) if len(weights) == 1 else weights
+        self._largest = max(self._largest, count)  # the last batch is filled up
+        images = np.concatenate([images, np.repeat(images[-1:], self._largest - count, axis=0)])
+        features = self._head.features.predict_on_batch(images)[:count]
+        places = "nkhw" if self._head.channels_first else "nhwk"
+        maps = np.einsum(f"{places},nk->nhw", np.asarray(features, "float32"), weights[classes])
+        if not np.isfinite(maps).all():
+            raise ValueError(
+                f"the maps of `{self._model.name}` must be finite; got NaN or infinity: look for "
+                "them in the images and in its weights, or use the dtype policy float32."
+            )
+        return maps
 
 
 def pooled_head(model, name):
@@ -93,18 +115,6 @@ def pooled_head(model, name):
             kernel = keras.ops.convert_to_numpy(keras.ops.cast(layer.kernel, "float32"))
             weights = kernel.reshape(kernel.shape[-2:])
     raise _no_head(model, name, "no such pooling")
-
-
-def check_for_model(model, shape, classes, columns):
-    """Raise ValueError for images of this shape, or classes, that the model does not take."""
-    wanted = tuple(model.inputs[0].shape)[1:]
-    pairs = zip(wanted, shape[1:], strict=False)
-    if len(shape) != len(wanted) + 1 or any(a not in (None, b) for a, b in pairs):
-        raise ValueError(
-            f"images must be of the size that `{model.name}` takes, {wanted}; got {shape[1:]}: "
-            "resize them, as by keras.layers.Resizing, or begin the model with that layer."
-        )
-    check_labels("y", classes, columns)
 
 
 def _keeps_classes(layer, is_output):

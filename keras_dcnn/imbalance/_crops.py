@@ -51,7 +51,7 @@ def resize(image, height, width, axes=(0, 1)):
     wide = image.astype(np.result_type(image.dtype, "float32"))
     for axis, size in zip(axes, (height, width), strict=True):
         wide = _interpolated(wide, size, axis)
-    return (wide if image.dtype.kind == "f" else np.rint(wide, out=wide)).astype(image.dtype)
+    return (np.rint(wide, out=wide) if image.dtype.kind in "biu" else wide).astype(image.dtype)
 
 
 def _interpolated(x, size, axis):
