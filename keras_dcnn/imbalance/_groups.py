@@ -58,7 +58,7 @@ def groups_of(y, mode, counting=None):
     counting = slice(None) if counting is None else counting
     sizes = np.bincount(of_sample[counting], minlength=classes + several)
     groups = Groups(of_sample, sizes, labels)
-    _check_counts(groups.counts, mode)
+    check_classes(groups.counts, mode)
     return groups
 
 
@@ -76,7 +76,8 @@ def _rarest(labels):
     return np.where(labels.any(1), rarity.argmin(1), len(counts))
 
 
-def _check_counts(counts, mode):
+def check_classes(counts, mode):
+    """Raise ValueError for one class, and for one without a sample where a mode is by name."""
     present = np.flatnonzero(counts)
     if len(present) < 2:
         which = f"class {present[0]} alone" if len(present) else "none"
