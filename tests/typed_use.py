@@ -59,4 +59,4 @@ def transfer(network: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
 def crops(guide: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     data = keras_dcnn.imbalance.MinorityCrops(x, y, guide=guide, scale=(0.4, 0.8), mode="sqrt")
     guide.fit(data, epochs=len(data))
-    keras_dcnn.imbalance.MinorityCrops(x, y, guide="model")  # type: ignore[arg-type]
+    keras_dcnn.imbalance.MinorityCrops(x, y, scale=0.5)  # type: ignore[arg-type]
