@@ -22,9 +22,9 @@ class MinorityCrops(BalancedDataset):
     too, is as in `BalancedDataset`; so with "over" each image comes whole once an epoch, and with
     them max n_c − n_c crops of class c, in turn of all its images.
 
-    A crop's sides are those of the image times one number, uniform in `scale`. The tutorial names
-    no size: the default is ours. Where the crop lies is uniform; with a `guide` its centre is drawn
-    in proportion to the positive part of the class activation map of the image's own class,
+    A crop's sides are those of the image times one number, uniform in `scale`, whose default is
+    ours. Where the crop lies is uniform; with a `guide` its centre is drawn in proportion to the
+    positive part of the class activation map of the image's own class,
 
         P(x, y) ∝ max(0, CAM_c(x, y)),   CAM_c(x, y) = Σ_k w_k^c f_k(x, y),
 
