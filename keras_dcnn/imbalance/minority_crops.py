@@ -145,9 +145,8 @@ class MinorityCrops(BalancedDataset):
 
     def _cropped(self):
         """The samples of which crops may be taken, in any of the epochs."""
-        sizes = self._groups.sizes
-        wanted = np.maximum(self._wanted(0), self._wanted((self.epochs or 1) - 1))
-        classes = np.flatnonzero(wanted > sizes)
+        wanted = [self._wanted(epoch) for epoch in range(self.epochs or 1)]
+        classes = np.flatnonzero(np.max(wanted, axis=0) > self._groups.sizes)
         return np.sort(np.concatenate([np.empty(0, int), *(self._members[c] for c in classes)]))
 
     def _guide(self, maps, cropped, verbose):

@@ -137,6 +137,17 @@ def test_a_map_that_is_nowhere_positive_gives_crops_at_random():
     np.testing.assert_array_equal(guided, of_rare(x, None))
 
 
+def test_classes_that_are_cropped_late_have_a_guide_too():
+    x, y = spotted(), np.array([0] * 7 + [1])
+    data = crops_of(x, y, scale=(0.25, 0.25), guide=finder(), mode="progressive", epochs=3)
+    data.epoch = 2
+    images, labels = epoch_of(data)
+    assert np.bincount(labels).tolist() == [4, 4]
+    crops = images[labels == 1].mean((1, 2))[:, 0]
+    assert sorted(crops)[0] == 1 / 16  # the whole image
+    assert sorted(crops)[1] >= 0.25
+
+
 def test_files_are_cropped_as_arrays_are():
     x, guide = spotted(), finder()
     files = [f"{number}.npy" for number in range(8)]
