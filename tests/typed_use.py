@@ -60,3 +60,22 @@ def crops(guide: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     data = keras_dcnn.imbalance.MinorityCrops(x, y, guide=guide, scale=(0.4, 0.8), mode="sqrt")
     guide.fit(data, epochs=len(data))
     keras_dcnn.imbalance.MinorityCrops(x, y, scale=0.5)  # type: ignore[arg-type]
+
+
+def rare_classes(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    imbalance = keras_dcnn.imbalance
+    weights: dict[int, float] = imbalance.class_weights(y, "effective", beta=0.99)
+    imbalance.class_weights(y, num_classes="3")  # type: ignore[arg-type]
+    of_images: np.ndarray = imbalance.weights_of(y, weights)
+    loss: keras.Loss = keras_dcnn.losses.LogitAdjustedCrossentropy([9, 1], from_logits=True)
+    adjusted: keras.Model = imbalance.adjust_logits(model, [9, 1], "auto", (x, y, of_images))
+    imbalance.adjust_logits(model, [9, 1], temperature=2)  # type: ignore[call-arg]
+    print(loss, adjusted)
+
+
+def sampling(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    data = keras_dcnn.imbalance.BalancedDataset(x, y, mode={0: 5, 2: 8}, per_batch="balanced")
+    model.fit(data, epochs=data.num_batches)
+    keras_dcnn.imbalance.BalancedDataset(x, y, epochs="all")  # type: ignore[arg-type]
+    keras_dcnn.imbalance.balance_dataset((x, y), [1, 2], batch_size=None)
+    keras_dcnn.imbalance.balance_dataset((x, y), batch=8)  # type: ignore[call-arg]

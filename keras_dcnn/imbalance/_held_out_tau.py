@@ -7,6 +7,7 @@ from keras_dcnn._keras.fitting import batches_as_fit_takes_them
 from keras_dcnn._reading.batches import as_array, counting
 from keras_dcnn._reading.ends import check_ends
 from keras_dcnn._reading.labels import check_labels, class_numbers
+from keras_dcnn._reading.rows import as_arrays, check_lengths, named
 
 GRID = np.arange(81) / 20  # 0, 0.05, … 4
 
@@ -36,16 +37,30 @@ def _losses(logits, y):
 def held_out_logits(model, data, from_logits, num_classes):
     """(logits, classes, weights) of the samples of `validation_data` that count, all checked."""
     check_ends("`validation_data`", data)
-    if hasattr(data, "shape"):
-        raise ValueError("`validation_data` must have labels, (x, y); got one array.")
-    data = data if isinstance(data, (tuple, list)) else (data,)
+    is_arrays = isinstance(data, (tuple, list))
+    if hasattr(data, "shape") or (is_arrays and len(data) not in (2, 3)):
+        got = f"{len(data)} in it" if is_arrays else "one array"
+        raise ValueError(
+            f"`validation_data` must be (x, y) or (x, y, sample_weight), or batches of these; got "
+            f"{got}."
+        )
+    if is_arrays:  # before the model runs
+        data = as_arrays(tuple(data))
+        check_lengths(named(data))
+        _check_classes(_counting(data[1], *data[1:])[1], num_classes)
+    data = data if is_arrays else (data,)
     batches = (_counting(*batch) for batch in batches_as_fit_takes_them(*data)[1])
     parts = [(_logits(model, x, from_logits), *rest) for x, *rest in batches if len(rest[0])]
-    if not parts:
-        raise ValueError("`validation_data` must hold at least one sample that counts; got none.")
+    _check_classes(np.concatenate([y for _, y, _ in parts] or [[]]), num_classes)
     logits, y, weights = map(np.concatenate, zip(*parts, strict=True))
     if not np.isfinite(logits).all():
         raise ValueError(f"`{model.name}` must predict finite numbers of `validation_data`.")
+    return logits, y, weights
+
+
+def _check_classes(y, num_classes):
+    if not len(y):
+        raise ValueError("`validation_data` must hold at least one sample that counts; got none.")
     check_labels("y of validation_data", y, num_classes)
     counts = np.bincount(y, minlength=num_classes)
     if not counts.all():
@@ -53,7 +68,6 @@ def held_out_logits(model, data, from_logits, num_classes):
             "each class must have samples in `validation_data` to choose `tau` by; class "
             f"{int(counts.argmin())} has none: add some, or give `tau=1`."
         )
-    return logits, y, weights
 
 
 def _counting(x, y=None, weights=None):

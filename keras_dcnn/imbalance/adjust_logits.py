@@ -103,7 +103,7 @@ def adjust_logits(
     layer = LogitAdjustment(
         priors, tau, from_logits, dtype=model.outputs[0].dtype, name="logit_adjustment"
     )
-    inputs = model.inputs if isinstance(model, keras.Sequential) else model.input
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     adjusted = keras.Model(inputs, layer(model.outputs[0]), name=f"{model.name}_adjusted")
     if model.compiled:
         adjusted.compile(**_of_one_output(compile_arguments(model)))
