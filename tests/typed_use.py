@@ -79,3 +79,14 @@ def sampling(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     keras_dcnn.imbalance.BalancedDataset(x, y, epochs="all")  # type: ignore[arg-type]
     keras_dcnn.imbalance.balance_dataset((x, y), [1, 2], batch_size=None)
     keras_dcnn.imbalance.balance_dataset((x, y), batch=8)  # type: ignore[call-arg]
+
+
+def phases(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    imbalance = keras_dcnn.imbalance
+    history: imbalance.TwoPhaseHistory = imbalance.train_in_two_phases(
+        model, (x, y), form="many_then_few", few=[1, 2], epochs=(3, 2), learning_rate=1e-3
+    )
+    print(history.second["loss"], history.record[0])
+    weights = imbalance.class_weights(y)
+    model.fit(x, y, callbacks=[imbalance.TwoPhaseTraining(5, "reweighted", class_weight=weights)])
+    imbalance.TwoPhaseTraining(0.75, "head")  # type: ignore[arg-type]
