@@ -58,8 +58,8 @@ def _rows(leaf, rows):
         return leaf[rows]
     plain = np.asarray(leaf)  # the same memory; each row of a memmap would be a memmap
     taken = np.empty((len(rows), *leaf.shape[1:]), leaf.dtype)
-    for place in np.argsort(rows):  # as they lie on the disk
-        taken[place] = plain[rows[place]]
+    for row, place in sorted(zip(rows.tolist(), range(len(rows)), strict=True)):
+        taken[place] = plain[row]  # as they lie on the disk
     return taken
 
 

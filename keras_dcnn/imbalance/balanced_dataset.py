@@ -56,7 +56,7 @@ class BalancedDataset(keras.utils.PyDataset):
         sample_weight: Weights of samples, (samples,), or None.
         mode: `"over"`, `"under"`, `"sqrt"`, `"progressive"`, or numbers by class.
         per_batch: None to shuffle; `"balanced"` to have each class in each batch as often as in
-            the others, give or take one.
+            the others, give or take one (of several labels the rarest).
         batch_size: Samples in a batch, ≥ 1.
         epochs: Epochs that "progressive" takes; None for the other modes.
         seed: Integer ≥ 0 that fixes the order.
