@@ -15,6 +15,8 @@ from keras_dcnn.imbalance.class_weights import class_weights
 from keras_dcnn.imbalance.two_phase_history import TwoPhaseHistory
 from keras_dcnn.imbalance.two_phase_training import FORMS, TwoPhaseTraining
 
+_OF_ONE_FIT = ("GradualUnfreeze", "ResumeTraining", "TwoPhaseTraining")
+
 
 def train_in_two_phases(
     model: keras.Model,
@@ -195,8 +197,9 @@ def _check_arguments(model, form, few, head, epochs, learning_rate, callbacks):
                 "`learning_rate` is for an optimizer of one rate; the model has "
                 f"{len(rates_of(model))}: leave it out, and set them by a callback."
             )
-    if any(type(one).__name__ in ("ResumeTraining", "TwoPhaseTraining") for one in callbacks or ()):
-        raise ValueError(
-            "each phase is a `fit` of its own here; ResumeTraining and TwoPhaseTraining are for "
-            "one: use these two in `fit`, or leave them out."
-        )
+    for name in (type(one).__name__ for one in callbacks or ()):
+        if name in _OF_ONE_FIT:
+            raise ValueError(
+                f"each phase is a `fit` of its own here, and {name} is for one: leave it out, or "
+                "use it in a `fit` with TwoPhaseTraining."
+            )

@@ -142,6 +142,21 @@ def test_reweighted_multiplies_the_weights_of_samples_from_the_second_phase_on()
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_training_that_is_killed_goes_on_in_its_phase(tmp_path, epoch):
+    """With the head that it had, or the one that it would have had."""
+
+    def train(folder, *stop):
+        model = compiled(keras.optimizers.SGD(0.1, momentum=0.9))
+        callbacks = [TwoPhaseTraining(1, "head", verbose=0), ResumeTraining(tmp_path / folder)]
+        fit(model, [*callbacks, *stop], epochs=3)
+        return model.get_weights()
+
+    with pytest.raises(KeyboardInterrupt):
+        train("killed", trainings.StopAt(epoch, 0))
+    assert trainings.same(train("killed"), train("whole"))
+
+
 class Told(BalancedDataset):
     """Tells which labels were read in each epoch."""
 
