@@ -110,6 +110,11 @@ def _singles(dataset):
             f"{type(dataset).__name__ if spec is None else spec}: other data are for "
             "BalancedDataset."
         )
+    if spec[1].shape.rank is None:
+        raise ValueError(
+            "`dataset` must know the shape of its labels; it does not: give `output_signature` to "
+            "from_generator, or have the last `map` call `ensure_shape`."
+        )
     check_ends("`dataset`", dataset)
     import tensorflow as tf
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras_dcnn._checks import check_choice, check_count
 from keras_dcnn._keras.fitting import print_message
 from keras_dcnn._reading.batches import as_array, counting
+from keras_dcnn._reading.labels import as_numbers
 from keras_dcnn._reading.rows import check_lengths
 from keras_dcnn.imbalance._groups import class_table, groups_of
 from keras_dcnn.imbalance._sampling import arranged, draw, members
@@ -42,7 +43,8 @@ class BalancedDataset(keras.utils.PyDataset):
     Resampling from the first epoch on can hurt the features of a network that is trained from
     scratch: 3 points for "over" in Zhang et al. on CIFAR-100 of 100 : 1, while a second stage with
     it gains; so have a look at `TwoPhaseTraining`. Validation data are to stay as they are:
-    `weights_of` balances what is measured on them.
+    `weights_of` balances what is measured on them. Divide the data before, not after: of a rare
+    image's copies none may train while another validates.
 
     `epoch` counts the passes over all batches in `fit`, and may be set. `ResumeTraining` sets it
     when it resumes a training. `counts` are the samples of each class, `class_names` their names.
@@ -124,7 +126,7 @@ class BalancedDataset(keras.utils.PyDataset):
         self.mode, self.per_batch, self.batch_size = mode, per_batch, int(batch_size)
         self.epochs, self.seed, self.threads = epochs, int(seed), int(threads)
         self._source, y, names = source_of(x, y, load, image_size)
-        self._y = np.atleast_1d(as_array(y))
+        self._y = np.atleast_1d(as_numbers("y", y))
         self._weights = None if sample_weight is None else as_array(sample_weight)
         self._prepare(names, verbose)
 

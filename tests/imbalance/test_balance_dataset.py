@@ -40,10 +40,10 @@ def test_each_pass_has_the_numbers_exactly(mode, wanted, batch_size):
 
 def test_passes_draw_others():
     data = balanced(tf_set(), "under")
-    passes = [often(data) for _ in range(4)]
-    assert len({tuple(found) for found in passes}) > 2
+    passes = [often(data) for _ in range(3)]
+    assert len({tuple(found) for found in passes}) > 1
     again = balanced(tf_set(), "under")
-    np.testing.assert_array_equal([often(again) for _ in range(4)], passes)
+    np.testing.assert_array_equal([often(again) for _ in range(3)], passes)
 
 
 def test_one_hot_labels_and_weights_and_known_batch_sizes():
@@ -69,7 +69,7 @@ def test_fit_takes_it():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     data = balanced(tf_set(X.astype("float32"), Y), batch_size=30)
-    steps = model.fit(data, epochs=2, shuffle=False, verbose=0).params["steps"]
+    steps = model.fit(data, shuffle=False, verbose=0).params["steps"]
     assert steps == 2
 
 
@@ -87,6 +87,10 @@ def test_the_table(capsys):
         (lambda: tf_set(X, Y + (Y == 2)), {}, "class 2 has none"),
         (lambda: tf_set(X, np.where(Y == 1, np.nan, Y)), {}, "got nan"),
         (lambda: tf_set(X, np.full((29, 3), 1 / 3)), {}, "each sample must have one class"),
+        (
+            lambda: tf.data.Dataset.from_generator(list, (tf.float32, tf.int64)),
+            *({}, "must know the shape of its labels"),
+        ),
         (tf_set, {"mode": "progressive"}, "does not know the epoch"),
         (tf_set, {"mode": "most"}, "`mode` must be one of"),
         (tf_set, {"batch_size": 0.5}, "`batch_size` must be a whole number"),
