@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_built_model, check_number
+from keras_dcnn._checks import check_built_model, check_flag, check_number
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._keras.graph import nodes_of, output_layer
 from keras_dcnn.imbalance._held_out_tau import choose_tau, held_out_logits
@@ -88,11 +88,12 @@ def adjust_logits(
     """
     check_built_model(model)
     _check_graph(model)
+    _check_outputs(model, np.size(priors))
     logs = log_priors(priors)
-    _check_outputs(model, len(logs))
     _check_not_adjusted(model)
     from_logits = _gives_logits(model) if from_logits is None else from_logits
-    if tau == "auto":
+    check_flag("from_logits", from_logits)
+    if isinstance(tau, str) and tau == "auto":
         if validation_data is None:
             raise ValueError('tau="auto" needs `validation_data` to choose by, (x, y); got None.')
         held_out = held_out_logits(model, validation_data, from_logits, len(logs))
@@ -113,9 +114,9 @@ def adjust_logits(
 def _check_graph(model):
     if not nodes_of(model):
         raise ValueError(
-            f"`model` must be built of connected layers; `{model.name}` is a "
-            f"{type(model).__name__} with a `call` of its own, whose last layer is not to be seen: "
-            "give keras.Model(inputs, model(inputs)) for inputs = keras.Input(…), and "
+            f"`model` must be built of connected layers; `{model.name}`, of class "
+            f"{type(model).__name__}, has a `call` of its own, so that its last layer is not to be "
+            "seen: give keras.Model(inputs, model(inputs)) for inputs = keras.Input(…), and "
             "`from_logits`."
         )
 
@@ -135,8 +136,9 @@ def _check_outputs(model, num_classes):
 
 def _check_not_adjusted(model):
     loss = compile_arguments(model)["loss"] if model.compiled else None
-    for one, by in ((output_layer(model), "adjust_logits"), (loss, "its loss")):
+    for one in (output_layer(model), *keras.tree.flatten(loss)):
         if isinstance(one, (LogitAdjustment, LogitAdjustedCrossentropy)):
+            by = "adjust_logits" if isinstance(one, LogitAdjustment) else "its loss"
             raise ValueError(
                 f"`{model.name}` is adjusted already, by {by} with tau={one.tau}: give a model "
                 "that was trained by plain cross-entropy."

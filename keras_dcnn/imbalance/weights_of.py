@@ -23,7 +23,7 @@ def weights_of(
     than that of the training, and says little of rare classes. As the third of `validation_data`
     these weigh `val_loss`, and what is given to `compile` as `weighted_metrics`: with "balanced"
     its accuracy is the balanced accuracy. They are also for where Keras takes no `class_weight`:
-    beside a `sample_weight`, by which they can be multiplied, and in a PyDataset or DataLoader.
+    beside a `sample_weight`, by which they can be multiplied, and in a torch DataLoader.
 
     Args:
         y: Labels, classes from 0, (samples,) or (samples, 1), or one-hot rows.

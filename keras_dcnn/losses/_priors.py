@@ -17,7 +17,8 @@ def log_priors(priors):
     if len(wrong):
         raise ValueError(
             f"`priors` must be finite and above 0; got {values[wrong[0]]} for class {wrong[0]}: "
-            "add samples of it, or number the classes without it."
+            "give how many samples each class has, np.bincount(y), and number the classes without "
+            "those that have none."
         )
     logs = np.log(values.astype("float64"))
     return logs - np.logaddexp.reduce(logs)

@@ -115,7 +115,6 @@ def test_a_pickle_goes_on_and_a_copy_does_so_with_the_same_model():
         assert part.get_state()["reductions"] == cuts
 
 
-@pytest.mark.every_backend
 def test_an_interrupted_fit_leaves_no_rate_to_the_next():
     """On JAX a rate waits for the step that takes it."""
     model = trainings.compiled()

@@ -257,7 +257,6 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path):
     assert trainings.same(again.get_weights(), expected)
 
 
-@pytest.mark.every_backend
 def test_mixed_precision_accumulation_and_saving(tmp_path):
     """Keras wraps it for loss scaling; a loaded model trains on as the saved one does."""
     keras.config.set_dtype_policy("mixed_float16")

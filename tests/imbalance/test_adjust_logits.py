@@ -179,7 +179,7 @@ class Subclassed(keras.Model):
 def test_a_model_of_ones_own_wrapped():
     model = Subclassed()
     before = outputs(model, F)
-    with pytest.raises(ValueError, match=r"Subclassed with a `call` of its own.*give keras.Model"):
+    with pytest.raises(ValueError, match=r"Subclassed, has a `call` of its own.*give keras.Model"):
         adjust_logits(model, PRIORS)
     inputs = keras.Input((3,))
     wrapped = keras.Model(inputs, model(inputs))
@@ -197,7 +197,7 @@ def two_outputs():
 
 def trained_with_adjustment():
     model = identity()
-    model.compile("sgd", LogitAdjustedCrossentropy(PRIORS, from_logits=True))
+    model.compile("sgd", {"head": LogitAdjustedCrossentropy(PRIORS, from_logits=True)})
     return model
 
 
@@ -228,6 +228,7 @@ def test_models_that_can_not_be_adjusted(model, message):
     ("arguments", "message"),
     [
         (([9, 1, 0],), "`priors` must be finite and above 0; got 0 for class 2"),
+        ((Y,), "one for each class of .* 3 outputs; got 6: give 3"),
         ((PRIORS, -1), "`tau` must be a finite number of at least 0"),
         ((PRIORS, "best"), "`tau` must be a finite number of at least 0; got 'best'"),
         ((PRIORS, "auto"), '"auto" needs `validation_data`'),

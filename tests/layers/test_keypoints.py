@@ -8,7 +8,6 @@ from layers.entries import SIZE, numpy
 from keras_dcnn.layers import RandomAffine, RandomPaddedCrop
 
 
-@pytest.mark.every_backend
 def test_visibility_of_keypoints_as_coco_has_it():
     """0 not labelled, 1 hidden, 2 visible: 0 for those that are lost too; in any dtype."""
     points = np.array([[[12, 6, 2], [13, 7, 1], [14, 8, 0], [1, 1, 2], [0, 0, 0]]])

@@ -71,6 +71,7 @@ def test_bad_arguments_name_the_layer():
         standard_augmentation(32, 32, value_range=(1, 1))
 
 
+@pytest.mark.slow
 def test_model_with_all_image_layers_in_front_trains_inside_xla(backend):
     """No warning either: warnings are errors here."""
     traces = []

@@ -57,7 +57,7 @@ def test_tau_0_is_the_cross_entropy_of_keras(from_logits):
 
 @pytest.mark.every_backend
 @pytest.mark.parametrize("from_logits", [False, True])
-def test_places_of_images_and_masks(from_logits):
+def test_places_of_images(from_logits):
     f, y = rng.normal(size=(2, 4, 5, 3)), rng.integers(0, 3, (2, 4, 5))
     outputs = keras.ops.convert_to_tensor(f if from_logits else softmax(f), "float32")
     loss = LogitAdjustedCrossentropy(PRIORS, from_logits=from_logits)
@@ -66,6 +66,13 @@ def test_places_of_images_and_masks(from_logits):
     weights = rng.uniform(size=y.shape)
     expected = np.mean(weights * reference(y, f))
     assert float(loss(y, outputs, sample_weight=weights)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_steps_that_are_masked_do_not_count():
+    f = np.append(F[:5], [[0, 0, 0]], axis=0).reshape(2, 3, 3)
+    loss = LogitAdjustedCrossentropy(PRIORS, from_logits=True)
+    value = float(loss(Y.reshape(2, 3), keras.layers.Masking()(f)))
+    assert value == pytest.approx(reference(Y[:5], F[:5]).mean(), rel=1e-5)
 
 
 @pytest.mark.every_backend
@@ -113,7 +120,7 @@ def test_a_compiled_training_in_half_precision(backend, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([5, 0],), "`priors` must be finite and above 0; got 0 for class 1: add samples"),
+        (([5, 0],), "`priors` must be finite and above 0; got 0 for class 1: give how many"),
         (([0.5, np.nan],), "`priors` must be finite and above 0; got nan for class 1"),
         (([5],), "one count or share for each of at least two classes"),
         (({0: 5, 1: 2},), "one count or share for each of at least two classes"),

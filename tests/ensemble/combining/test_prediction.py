@@ -96,7 +96,6 @@ def kinds(backend):
         yield torch.utils.data.DataLoader(data, batch_size=7)
 
 
-@pytest.mark.every_backend
 def test_all_kinds_of_data(backend):
     members = [member() for _ in range(3)]
     ensemble, expected = Ensemble(members, weights=[1, 2, 0]), each(members)
@@ -137,7 +136,6 @@ def test_architectures_mix_and_members_may_change():
     np.testing.assert_allclose(ensemble.predict(X, verbose=0), each(members).mean(0), atol=1e-6)
 
 
-@pytest.mark.every_backend
 def test_evaluate_is_keras_own(backend):
     members = [compiled(member(kernel_regularizer="l2")) for _ in range(3)]
     ensemble = Ensemble(members)

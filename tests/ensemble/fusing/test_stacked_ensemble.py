@@ -157,7 +157,6 @@ def test_linear_heads_become_keras_layers(classes, name):
     np.testing.assert_allclose(called, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.every_backend
 def test_a_linear_head_with_its_scaler_is_saved(tmp_path):
     stacked = fit(StackedEnsemble(members(), LINEAR["scaled"]), X, labels(3))
     stacked.save(tmp_path / "s.keras")
@@ -363,7 +362,6 @@ def test_a_class_that_the_loss_ignores_is_no_label_outside():
         fit(two, X, labels(1) + 1)
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("head", [None, RandomForestClassifier(3, random_state=0), 4])
 def test_pickled_and_copied_before_and_after_the_fit(head):
     models, y = [compile_for_tests(m) for m in members()], labels(3)

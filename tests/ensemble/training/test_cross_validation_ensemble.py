@@ -408,6 +408,7 @@ def test_several_inputs_and_weights_of_samples():
     assert one.scores[0, 0] == pytest.approx(losses.mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_memory_maps_are_read_batch_by_batch(tmp_path):
     class Watched(np.memmap):
         most = 0

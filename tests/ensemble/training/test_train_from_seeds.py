@@ -79,6 +79,7 @@ def test_members_are_those_trained_by_hand_and_the_callers_random_numbers_go_on(
     assert loss == pytest.approx(-np.log(p[range(24), Y]).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_missing_members_only(tmp_path, capsys):
     def counted():
         counted.calls += 1  # a list that it closes over would make it another function
