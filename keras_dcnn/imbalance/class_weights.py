@@ -17,9 +17,9 @@ def class_weights(
     """Weights of the classes for `fit(class_weight=…)`, higher for those with few images.
 
     The least change to a training: nothing but the loss knows of it. Many images of one class then
-    don't outvote the few of another. Weights of hundreds make the training restless: with
-    many classes 1 : 100 "balanced" has ended below no weights at all (Zhang et al.: 67.7 % errors
-    for 61.7 % on CIFAR-100); the other methods are milder.
+    don't outvote the few of another. Large weights make the training restless:
+    "balanced" can end below no weights at all (Zhang et al.: 67.7 % errors for 61.7 % on CIFAR-100
+    at 1 : 100); the other methods are milder.
 
     With n images of C classes, n_c of class c:
 
@@ -64,7 +64,7 @@ def class_weights(
         Cui et al.: Class-Balanced Loss Based on Effective Number of Samples (2019).
         https://arxiv.org/abs/1901.05555
         Zhang et al.: Bag of Tricks for Long-Tailed Visual Recognition with Deep Convolutional
-        Neural Networks (2021). https://doi.org/10.1609/aaai.v35i4.16458
+        Neural Networks (2021). https://github.com/zhangyongshun/BagofTricks-LT
     """
     check_choice("method", method, ("balanced", "effective", "sqrt"))
     check_number("beta", beta, above=0, below=1)
