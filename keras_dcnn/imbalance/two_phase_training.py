@@ -13,8 +13,13 @@ from keras_dcnn.imbalance._sampling import epoch_counts, rounded
 from keras_dcnn.imbalance._second_phase import ChangedStep, begin_anew, changes_of
 from keras_dcnn.imbalance.balanced_dataset import BalancedDataset
 
-FORMS = ("balanced", "head", "reweighted")
-_OTHERS = ("GradualUnfreeze", "TwoPhaseTraining")
+# Callbacks that change the same.
+_OTHERS = {
+    "balanced": ("TwoPhaseTraining",),
+    "head": ("GradualUnfreeze", "TwoPhaseTraining"),
+    "reweighted": ("GradualUnfreeze", "TwoPhaseTraining"),
+}
+FORMS = tuple(_OTHERS)
 
 
 class TwoPhaseTraining(keras.callbacks.Callback):
@@ -33,11 +38,12 @@ class TwoPhaseTraining(keras.callbacks.Callback):
     | `"reweighted"` | all layers go on, and each sample counts as its class is weighted (DRW) |
 
     What the form "head" freezes stays as it is bit for bit, statistics of BatchNorm included, which
-    run as at inference. `trainable` is not touched, and no state of the optimizer but its memory of
-    the old head: where the head begins anew, so does a schedule of the learning rate. The
-    training step is compiled once more. PyTorch computes the gradients of frozen layers all the
-    same, so no time is saved there. Averages of weights, as by WeightAveraging, should begin no
-    sooner than the second phase.
+    run as at inference. `trainable` is not touched. With a head that begins anew the optimizer
+    does too, and so does a schedule of its learning rate. The training step is compiled once more,
+    and is much quicker with the head alone; not so on PyTorch, which computes the gradients of what
+    is frozen all the same. Averages of weights, as by WeightAveraging, should begin no sooner than
+    the second phase. After a `fit` that was interrupted the next one trains all layers, with this
+    callback or without; `end()` gives `data` their mode back at once.
 
     Lower the learning rate for the second phase, if all layers go on: by a LearningRateScheduler,
     or by `train_in_two_phases`, which makes a `fit` of each phase and also has the tutorial's own
@@ -62,7 +68,7 @@ class TwoPhaseTraining(keras.callbacks.Callback):
         TypeError, ValueError: for an argument outside the ranges above, or that is not for the
             form; at the start of `fit`, when the second phase would never begin, when `fit` does
             not read `data`, for a model without a layer of classes or with a training of its own,
-            an optimizer with `use_ema`, and beside GradualUnfreeze.
+            an optimizer with `use_ema`, and beside callbacks that change the same.
 
     Example:
 
@@ -149,7 +155,7 @@ class TwoPhaseTraining(keras.callbacks.Callback):
         """Raise ValueError for callbacks that this one can't work beside."""
         others = [one for one in callbacks_of_fit() if one is not self]
         for other in others:
-            if type(other).__name__ in _OTHERS:
+            if type(other).__name__ in _OTHERS[self.form]:
                 raise ValueError(
                     f"TwoPhaseTraining and {type(other).__name__} would both change what is "
                     "trained in this `fit`: leave one out."
