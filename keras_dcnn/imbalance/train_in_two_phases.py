@@ -37,9 +37,11 @@ def train_in_two_phases(
     """Train a compiled model in two phases, so that classes with few images are not drowned.
 
     The tutorial's remedy: fine-tune on the classes with many images first, then on those with few.
-    The second phase sees no image of the others, and a network soon forgets what it is not shown,
-    so keep that phase short, its learning rate small, and look at the recall of the classes with
-    many images. Practice has moved on to forms that go on seeing all classes.
+    The second phase sees no image of the others, and a network soon forgets what it is not shown:
+    on `photo_digits` of 20 : 1, from scratch, balanced accuracy came to .10, where one phase on all
+    reached .67 and "balanced" .76 (one seed). So keep that phase short, its learning rate small,
+    and look at the recall of the classes with many images. Practice has moved on to forms that go
+    on seeing all classes.
 
     | `form` | first phase | second phase |
     |---|---|---|
