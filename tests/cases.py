@@ -2,11 +2,11 @@
 
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `loss`, `callback` and `model` say what
 the part is; a `thawing` callback needs an optimizer that it makes, one of `phases` is known by its
-own tests; `statistics` are measured on data; a `finding` is what was found out; a `search` trains
-models, and those `on disk` are in files; `random` draws. `image` is a layer for images that runs in
-tf.data on every backend. Some change them in training: `colour` the RGB values only, `geometric`
-the places; `window` has a size of its own. `adapted` ones first measure a data set: `channels` each
-channel by itself; `vector` returns vectors.
+own tests; a `dataset` is what `fit` reads; `statistics` are measured on data; a `finding` is what
+was found out; a `search` trains models, and those `on disk` are in files; `random` draws. `image`
+is a layer for images that runs in tf.data on every backend. Some change them in training: `colour`
+the RGB values only, `geometric` the places; `window` has a size of its own. `adapted` ones first
+measure a data set: `channels` each channel by itself; `vector` returns vectors.
 
 What a callback does in a few epochs of `trainings.py` shows with the arguments of `short_run`; it
 takes a folder for its files.
@@ -241,6 +241,14 @@ CASES = [
         imbalance.TwoPhaseHistory,
         {"finding"},
         lambda: {"form": "head", "first": {}, "second": {"loss": [0.5]}, "record": ("few",)},
+    ),
+    *(
+        Case(
+            part,
+            {"dataset"},
+            lambda: {"x": np.ones((8, 6, 6, 3), "uint8"), "y": [0] * 6 + [1] * 2, "verbose": 0},
+        )
+        for part in (imbalance.BalancedDataset, imbalance.MinorityCrops)
     ),
     Case(imbalance.TwoPhaseTraining, {"phases"}, lambda: {"start": 1, "form": "head"}),
     Case(

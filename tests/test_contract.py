@@ -149,8 +149,8 @@ def test_pickled_and_copied(case):
             part(case.inputs(2), training=True)
 
 
-@each("callback", "thawing", "phases", "search")
-def test_unused_callbacks_and_searches_are_pickled_and_copied(case):
+@each("callback", "thawing", "phases", "search", "dataset")
+def test_unused_callbacks_searches_and_datasets_are_pickled_and_copied(case):
     part = case.make(**({"build": keras.Sequential} if "search" in case.tags else {}))
     for other in copies(part).values():
         assert type(other) is type(part)
