@@ -5,7 +5,6 @@
 the checksums of both. `manifest.json` comes at the end and lists the chosen members.
 """
 
-import json
 import shutil
 import tempfile
 import warnings
@@ -16,9 +15,8 @@ import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, remove_leftovers, sha256, write_json
 from keras_dcnn._files.members import MANIFEST, write_manifest, write_member
-from keras_dcnn.ensemble.training._descriptions import describe
-
-RUN = "run.json"
+from keras_dcnn._files.runs import begin_run, read_json
+from keras_dcnn._structure.descriptions import describe
 
 
 class TemporaryFolder:
@@ -39,29 +37,8 @@ def begin(directory, run):
     directory.mkdir(parents=True, exist_ok=True)
     for pattern in ("*.json", "*.npz", "*.npy", "*.weights.h5"):
         remove_leftovers(directory, pattern)
-    run, path = describe(run), directory / RUN
-    if not path.is_file():
-        if (directory / MANIFEST).exists() or any(directory.glob("*.weights.h5")):
-            raise ValueError(
-                f"`directory` must be new, or hold a run to go on with; {directory} holds the "
-                f"members of something else, without {RUN}: choose another directory."
-            )
-        write_json(path, run)
-        return
-    there = _read_json(path)
-    if there is None:
-        raise ValueError(
-            f"`directory` must say which run it holds; {path} is damaged: restore it, or choose "
-            "another directory."
-        )
-    # An earlier version may have noted less, or other things.
-    differing = [key for key in run if key in there and run[key] != there[key]]
-    if differing:
-        texts = "; ".join(_difference(key, run[key], there[key]) for key in differing)
-        raise ValueError(
-            f"`directory` must hold the same run, to go on with it; that in {directory} differs "
-            f"in {texts}: choose another directory."
-        )
+    holds_members = (directory / MANIFEST).exists() or any(directory.glob("*.weights.h5"))
+    begin_run(directory, describe(run), holds_members)
 
 
 def write_result(directory, name, model, arrays, seconds):
@@ -102,7 +79,7 @@ def is_done(directory, name, label):
     path = directory / f"{name}.json"
     if not path.is_file():
         return False
-    files = (_read_json(path) or {}).get("files")
+    files = (read_json(path) or {}).get("files")
     if not isinstance(files, dict) or set(files) != {f"{name}.weights.h5", f"{name}.npz"}:
         files = {path.name: None}
     damaged = [f for f, checksum in files.items() if not _matches(directory / f, checksum)]
@@ -124,7 +101,7 @@ def read_result(directory, name):
             "worker wrote, is not here: choose one on a file system that they share."
         )
     member = f"{name}.weights.h5"
-    entry = {"file": member, "sha256": _read_json(path)["files"][member]}
+    entry = {"file": member, "sha256": read_json(path)["files"][member]}
     with np.load(directory / f"{name}.npz", allow_pickle=False) as arrays:
         return entry, dict(arrays)
 
@@ -137,18 +114,3 @@ def history_of(arrays):
 
 def _matches(path, checksum):
     return path.is_file() and sha256(path) == checksum
-
-
-def _read_json(path):
-    """The dict in a file; None where it is damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _difference(key, here, there):
-    texts = [str(value) for value in (here, there)]
-    short = all(len(text) <= 60 and "array " not in text for text in texts)
-    return f"its {key} ({texts[1]} there, {texts[0]} here)" if short else f"its {key}"

@@ -1,24 +1,18 @@
 """Trainings that are jobs for joblib: in this process, on more cores, or on a cluster."""
 
 import contextlib
-import gc
-import threading
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from keras_dcnn._reading.rows import Rows, named, take
-from keras_dcnn._state.random_state import seeded
-from keras_dcnn.ensemble.training._builds import build_compiled, make_model
+from keras_dcnn._state.jobs import joblib, keras_settings, parallel, run_alone
+from keras_dcnn._structure.builds import build_compiled, make_model
 from keras_dcnn.ensemble.training._job_files import is_done, read_result, write_result
-
-# Dask may give a process several jobs at once, which would draw each other's random numbers.
-_ONE_AT_A_TIME = threading.Lock()
-_SETTINGS = ("floatx", "image_data_format", "dtype_policy")
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class Trainings:
     fit_arguments: dict
     callbacks: Callable | None
     directory: Path
-    settings: dict = field(default_factory=lambda: keras_settings())
+    settings: dict = field(default_factory=keras_settings)
 
 
 @dataclass(frozen=True)
@@ -48,24 +42,13 @@ class Job:
     fold: int = 0
 
 
-def count_jobs(n_jobs):
-    """How many trainings run at a time; ValueError where they would be threads."""
-    count, (backend, _) = joblib().effective_n_jobs(n_jobs), joblib().parallel.get_active_backend()
-    if count > 1 and getattr(backend, "uses_threads", False):
-        raise ValueError(
-            "trainings at a time must be processes, as threads draw from the same random numbers; "
-            f"got joblib's {type(backend).__name__}: use 'loky', 'dask' or 'ray', or n_jobs=1."
-        )
-    return count
-
-
 def run_jobs(shared, jobs, n_jobs, verbose, monitor):
     """Train those jobs that are not done; the manifest's entry and the arrays of each."""
     waiting = [j for j in jobs if not is_done(shared.directory, j.name, j.label)]
     if verbose and len(waiting) < len(jobs):
         print(f"{len(jobs) - len(waiting)} of {len(jobs)} trainings are done already.")
     delayed = joblib().delayed(run_job)
-    for label, metrics, seconds in _parallel(n_jobs)(delayed(shared, job) for job in waiting):
+    for label, metrics, seconds in parallel(n_jobs)(delayed(shared, job) for job in waiting):
         if verbose:
             value = metrics.get(monitor)
             score = "" if value is None else f" {monitor} {value:.4g},"
@@ -75,26 +58,8 @@ def run_jobs(shared, jobs, n_jobs, verbose, monitor):
 
 def run_job(shared, job):
     """Train one, in whatever process, and write it; its label, its metrics, and the seconds."""
-    if not shared.directory.is_dir():
-        raise ValueError(
-            f"`directory` must be one that every worker sees; {shared.directory} is not there: "
-            "choose one on a file system that they share."
-        )
-    with _ONE_AT_A_TIME, seeded(job.seed):
-        _take_over(shared.settings)
-        try:
-            result = _train(shared, job)
-        except Exception as error:
-            error.add_note(f"This was in the training of {job.label}.")
-            raise
-    gc.collect()  # models are circles, and on an accelerator the next needs the room
-    return result
-
-
-def keras_settings():
-    """What a training depends on of `keras.config`, and the backend."""
-    settings = {name: getattr(keras.config, name)() for name in _SETTINGS}
-    return {"backend": keras.backend.backend(), **settings}
+    train = functools.partial(_train, shared, job)
+    return run_alone(train, job.label, job.seed, shared.directory, shared.settings)
 
 
 def load_member(shared, job, sample):
@@ -103,17 +68,6 @@ def load_member(shared, job, sample):
     path = shared.directory / f"{job.name}.weights.h5"
     model.load_weights(path, objects_to_skip=[model.optimizer])
     return model
-
-
-def joblib():
-    """The module, or ImportError that says how to get it."""
-    try:
-        import joblib
-    except ImportError as error:
-        raise ImportError(
-            'trainings as jobs need joblib: pip install "keras_dcnn[ensemble]".'
-        ) from error
-    return joblib
 
 
 def _train(shared, job):
@@ -163,24 +117,3 @@ def _numbers(history):
         with contextlib.suppress(TypeError, ValueError):
             numbers[name] = np.asarray(values, "float64")
     return {name: values for name, values in numbers.items() if values.ndim == 1}
-
-
-def _parallel(n_jobs):
-    """joblib's Parallel, which gives results as they come, or, as Ray's, all at once."""
-    with contextlib.suppress(ValueError):
-        return joblib().Parallel(n_jobs, return_as="generator_unordered")
-    return joblib().Parallel(n_jobs)
-
-
-def _take_over(settings):
-    """Keras's settings of the process that began the run, in a worker of the same backend."""
-    here = keras_settings()
-    if here["backend"] != settings["backend"]:
-        raise RuntimeError(
-            "workers must use Keras's backend of the process that began the run, "
-            f"{settings['backend']}; this one uses {here['backend']}: set KERAS_BACKEND="
-            f"{settings['backend']} where it starts."
-        )
-    for name in _SETTINGS:
-        if here[name] != settings[name]:
-            getattr(keras.config, f"set_{name}")(settings[name])

@@ -13,10 +13,11 @@ from keras_dcnn._files.members import write_architecture
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.rows import as_arrays, check_lengths, check_memory_maps, named, on_disk
+from keras_dcnn._state.jobs import count_jobs
+from keras_dcnn._structure.builds import check_jobs, describe_run, make_probe
+from keras_dcnn._structure.descriptions import describe
 from keras_dcnn._structure.targets import check_targets
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
-from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_probe
-from keras_dcnn.ensemble.training._descriptions import describe
 from keras_dcnn.ensemble.training._folds import check_splitter, fold_of_each, make_folds
 from keras_dcnn.ensemble.training._job_files import (
     TemporaryFolder,
@@ -25,7 +26,7 @@ from keras_dcnn.ensemble.training._job_files import (
     history_of,
     write_best,
 )
-from keras_dcnn.ensemble.training._jobs import Trainings, count_jobs, load_member, run_jobs
+from keras_dcnn.ensemble.training._jobs import Trainings, load_member, run_jobs
 from keras_dcnn.ensemble.training._search import (
     ScoreTable,
     best,

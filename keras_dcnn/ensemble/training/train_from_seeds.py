@@ -22,11 +22,12 @@ from keras_dcnn._reading.rows import (
     named,
     on_disk,
 )
+from keras_dcnn._state.jobs import count_jobs
+from keras_dcnn._structure.builds import check_jobs, describe_run, make_probe
 from keras_dcnn._structure.targets import check_targets
 from keras_dcnn.ensemble.combining.ensemble import Ensemble
-from keras_dcnn.ensemble.training._builds import check_jobs, describe_run, make_probe
 from keras_dcnn.ensemble.training._job_files import begin, history_of, write_array
-from keras_dcnn.ensemble.training._jobs import Job, Trainings, count_jobs, load_member, run_jobs
+from keras_dcnn.ensemble.training._jobs import Job, Trainings, load_member, run_jobs
 
 _PRINTS = "training.prints.npy"
 

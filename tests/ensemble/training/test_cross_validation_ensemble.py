@@ -19,8 +19,8 @@ from ensemble.averaged import compile_for_tests
 from sklearn import model_selection
 
 from keras_dcnn._reading.fingerprints import fingerprints
+from keras_dcnn._structure.descriptions import describe
 from keras_dcnn.ensemble import EnsembleOnDisk
-from keras_dcnn.ensemble.training._descriptions import describe
 from keras_dcnn.ensemble.training._folds import fold_of_each, make_folds
 from keras_dcnn.ensemble.training._job_files import is_done
 from keras_dcnn.ensemble.training._jobs import Job, Trainings, keras_settings, run_job

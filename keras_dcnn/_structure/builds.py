@@ -7,7 +7,7 @@ import keras
 
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._state.random_state import seeded
-from keras_dcnn.ensemble.training._descriptions import (
+from keras_dcnn._structure.descriptions import (
     model_text,
     short_digest,
     weights_digest,

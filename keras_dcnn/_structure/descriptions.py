@@ -18,7 +18,7 @@ from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._reading.batches import as_array
 from keras_dcnn._structure.architecture import without_names
-from keras_dcnn.ensemble.training._code import is_library, parts_of_class, parts_of_function
+from keras_dcnn._structure.code import is_library, parts_of_class, parts_of_function
 
 _NAMES = ("name", "_name")  # which Keras numbers
 

@@ -10,7 +10,7 @@ import sys
 import keras
 import pytest
 
-from keras_dcnn.ensemble.training._descriptions import describe, model_text
+from keras_dcnn._structure.descriptions import describe, model_text
 
 SCRIPT = """
 import enum, functools, pathlib
@@ -107,7 +107,7 @@ def test_descriptions_tell_apart_and_are_the_same_in_each_process(tmp_path):
     assert texts(moved.VALUES) == expected[0]
     code = f"""
 import json, script
-from keras_dcnn.ensemble.training._descriptions import describe
+from keras_dcnn._structure.descriptions import describe
 names = {{"__name__": "script"}}
 exec({SCRIPT!r}, names)
 for values in (script.VALUES, names["VALUES"]):
@@ -320,7 +320,7 @@ def test_what_a_function_uses_is_the_same_in_each_process(tmp_path):
     (tmp_path / "helpers.py").write_text(HELPERS)
     code = """
 import script
-from keras_dcnn.ensemble.training._descriptions import describe
+from keras_dcnn._structure.descriptions import describe
 print("found:", describe(script.build))
 """
     assert f"found: {expected}" in lines_of_another_process(tmp_path, code)
