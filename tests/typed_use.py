@@ -8,7 +8,13 @@ import numpy as np
 
 import keras_dcnn
 from keras_dcnn.callbacks import CheckpointEnsemble, CurveRecorder, DivideLROnPlateau
-from keras_dcnn.diagnosis import Finding, LearningRateCurve, examine, find_learning_rate
+from keras_dcnn.diagnosis import (
+    Finding,
+    LearningRateCurve,
+    examine,
+    examine_predictions,
+    find_learning_rate,
+)
 from keras_dcnn.ensemble import AveragingTrace, Calibration, Ensemble, EnsembleOnDisk, Selection
 from keras_dcnn.layers import RandomHSV, RReLU
 from keras_dcnn.statistics import PixelMoments
@@ -25,6 +31,7 @@ def parts(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     keras_dcnn.models.efficientnet_lite("lite0", input_shape=(None, None, 3), pooling="avg")
     keras_dcnn.models.efficientnet_lite(num_classes=10)  # type: ignore[call-arg]
     findings: list[Finding] = examine(model)
+    findings += examine_predictions([0, 1], np.zeros((2, 3)), ["cat", "dog", "cow"])
     curve: LearningRateCurve = find_learning_rate(model, (x, y), seed=1)
     model.optimizer.learning_rate = curve.valley
     moments: PixelMoments = PixelMoments().update(x).merge(PixelMoments().update(x))

@@ -1,6 +1,7 @@
 """The main job: train one network twice, plain and with the tutorial's parts, and compare."""
 
 import csv
+import dataclasses
 import time
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from keras_dcnn._version import __version__
 from keras_dcnn.callbacks import CheckpointEnsemble, DivideLROnPlateau
 from keras_dcnn.constraints import MaxNorm
 from keras_dcnn.datasets.photo_digits import tint
+from keras_dcnn.diagnosis import examine_predictions
 from keras_dcnn.initializers import HeNormal
 from keras_dcnn.layers import FancyPCA, RandomHSV, RReLU
 from keras_dcnn.models import small_cnn
@@ -84,7 +86,7 @@ def compare(data, folder, epochs, seed, mirror=False, callback=None):
         write_history(folder / "history.csv", histories)
         runs[name] = {"accuracy": accuracies(model, tests)}
         if name == "parts":
-            runs[name] |= judge_ensemble(checkpoints, folder, tests)
+            runs[name] |= judge_ensemble(checkpoints, folder, tests, data.class_names)
         runs[name]["seconds"] = round(time.perf_counter() - start, 1)
     summary = {**set_up_of(data), "seed": seed, "epochs": epochs, **runs}
     write_json(folder / "summary.json", summary)
@@ -112,8 +114,11 @@ def set_up_of(data):
     }
 
 
-def judge_ensemble(checkpoints, folder, tests):
-    """Save the ensemble; its accuracy, its members', and those of the best on clean images."""
+def judge_ensemble(checkpoints, folder, tests, class_names):
+    """Save the ensemble; its accuracy, its members', those of the best on clean images; findings.
+
+    The findings are of what the ensemble says of the clean images.
+    """
     if not checkpoints.members:
         raise ComparisonError(
             f"the training with the parts never had a finite validation loss; its curves are in "
@@ -122,10 +127,14 @@ def judge_ensemble(checkpoints, folder, tests):
     ensemble = checkpoints.ensemble()
     ensemble.save(folder / "ensemble.keras")
     members = [accuracies(member, tests) for member in ensemble.members]
+    x, y = tests["clean"]
+    answers = ensemble.predict(x, batch_size=256, verbose=0)
+    findings = examine_predictions(y, answers, class_names)
     return {
         "members": members,
         "best_member": max(members, key=lambda accuracy: accuracy["clean"]),
         "ensemble": accuracies(ensemble, tests),
+        "findings": [dataclasses.asdict(finding) for finding in findings],
     }
 
 

@@ -96,6 +96,7 @@ def _run(arguments):
         mirror = arguments.command == "train"
         summary = compare(data, folder, arguments.epochs, arguments.seed, mirror, callback)
     _print_table(summary)
+    _print_findings(summary["parts"]["findings"])
     print(f"Written to {folder}: ensemble.keras, history.csv, training.png, summary.json")
 
 
@@ -171,6 +172,13 @@ def _print_table(summary):
         cells = [f"{100 * value:.1f} %" for value in accuracy.values()]
         table.add_row(name, *cells, f"{seconds:.0f}" if seconds else "")
     Console().print(table)
+
+
+def _print_findings(findings):
+    """What the accuracies of the ensemble hide, one paragraph each."""
+    for finding in findings:
+        text = f"{finding['severity']}: {finding['message']}: {finding['advice']}."
+        Console().print(text, markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What is wrong with a model, said in sentences, and the learning rate to begin with (§7)."""
 
 from keras_dcnn.diagnosis.examine import examine
+from keras_dcnn.diagnosis.examine_predictions import examine_predictions
 from keras_dcnn.diagnosis.find_learning_rate import find_learning_rate
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
 
-__all__ = ["Finding", "LearningRateCurve", "examine", "find_learning_rate"]
+__all__ = ["Finding", "LearningRateCurve", "examine", "examine_predictions", "find_learning_rate"]

@@ -1,6 +1,7 @@
 """Finding: one thing that a diagnosis found, in sentences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,9 @@ class Finding:
         advice: What to do.
         layer: Name of the layer, or its path within nested models; None where it is about several
             or none.
+        severity: `"error"`, the model is of no use like this; `"warning"`, it is less good than it
+            could be, or seems better than it is; `"info"`, what one should know.
+        evidence: The numbers that the rule read, by name.
 
     Example:
 
@@ -37,6 +41,8 @@ class Finding:
     message: str
     advice: str
     layer: str | None = None
+    severity: str = "warning"
+    evidence: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __str__(self):
         where = f"`{self.layer}`: " if self.layer else ""

@@ -73,6 +73,30 @@ def test_train_writes_what_it_says(folder, tmp_path, capsys, without_graphs):
     model = keras.saving.load_model(run / "ensemble.keras")
     assert model.predict(np.zeros((1, 16, 16, 3)), verbose=0).shape == (1, 2)
     assert len(summary["parts"]["members"]) == len(model.members) == 2
+    rules = [finding["rule"] for finding in summary["parts"]["findings"]]
+    assert rules[-1] == "few_samples"
+    assert "info: too few samples to judge: 'dark' (2 samples), 'light' (2" in " ".join(out.split())
+
+
+@pytest.mark.slow
+def test_an_accuracy_of_the_largest_class_is_not_sold_as_success(
+    tmp_path, monkeypatch, capsys, without_graphs
+):
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), "uint8"), np.zeros(40, int)
+    tested = np.repeat([0, 1], [38, 2])
+    data = ((x, y), (x, y), (x, tested), ["[red] cat", "dog"])  # only cats to train on
+    monkeypatch.setattr(image_folder, "load_data", lambda *_: data)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["train", "images", "--epochs", "1", "--output", str(tmp_path / "run")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (first,) = (i for i, line in enumerate(lines) if line.startswith("error: "))
+    assert max(map(len, lines[first:-2])) <= 60
+    text = " ".join(" ".join(lines[first:]).split())
+    assert "accuracy 95.0 % of 40 samples is no better than always '[red] cat' (95.0 %)" in text
+    assert "info: too few samples to judge: 'dog' (2 samples)" in text
+    found = json.loads((tmp_path / "run" / "summary.json").read_text())["parts"]["findings"]
+    assert found[0]["severity"] == "error"
+    assert found[0]["evidence"]["balanced_accuracy"] == 0.5
 
 
 @pytest.mark.slow
