@@ -238,6 +238,14 @@ CASES = [
         },
     ),
     Case(
+        imbalance.RemedyComparison,
+        {"finding"},
+        lambda: {
+            **{"scores": {"none": {"balanced_accuracy": (0.5, 0.6)}}, "seeds": (0, 1)},
+            **{"groups": {"many": (0,), "few": (1,)}, "num_test": 9, "taus": (), "notes": ()},
+        },
+    ),
+    Case(
         imbalance.TwoPhaseHistory,
         {"finding"},
         lambda: {"form": "head", "first": {}, "second": {"loss": [0.5]}, "record": ("few",)},

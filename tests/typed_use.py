@@ -3,6 +3,8 @@
 A call that is wrong must be said to be so: an `ignore` that is not needed fails the check.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -78,6 +80,15 @@ def rare_classes(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     adjusted: keras.Model = imbalance.adjust_logits(model, [9, 1], "auto", (x, y, of_images))
     imbalance.adjust_logits(model, [9, 1], temperature=2)  # type: ignore[call-arg]
     print(loss, adjusted)
+
+
+def remedies(build: Callable[[], keras.Model], x: np.ndarray, y: np.ndarray) -> None:
+    imbalance = keras_dcnn.imbalance
+    found = imbalance.compare_remedies(build, (x, y), (x, y), remedies=["over"], seeds=[3, 5])
+    low: float = found.difference("over", score="few")[1]
+    imbalance.compare_remedies(build, (x, y), (x, y), ["over"])  # type: ignore[call-arg]
+    keras_dcnn.visualization.plot_remedies(found, title=found.verdict("over"))
+    print(low, found.mean("over")[0])
 
 
 def sampling(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:

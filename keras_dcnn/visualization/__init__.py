@@ -5,6 +5,7 @@ from keras_dcnn.visualization.plot_augmentation import plot_augmentation
 from keras_dcnn.visualization.plot_depth import plot_depth
 from keras_dcnn.visualization.plot_learning_rate import plot_learning_rate
 from keras_dcnn.visualization.plot_loss import plot_loss
+from keras_dcnn.visualization.plot_remedies import plot_remedies
 
 __all__ = [
     "plot_accuracy_gap",
@@ -12,4 +13,5 @@ __all__ = [
     "plot_depth",
     "plot_learning_rate",
     "plot_loss",
+    "plot_remedies",
 ]
