@@ -4,9 +4,10 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_seed
+from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.labels import check_labels, class_numbers
-from keras_dcnn._reading.rows import as_arrays, check_lengths, named, take
+from keras_dcnn._reading.rows import as_arrays, check_lengths, named
 from keras_dcnn._structure.builds import make_probe
 from keras_dcnn.imbalance._phases import samples_of
 from keras_dcnn.imbalance._remedies import REMEDIES, check_remedy, loss_of
@@ -58,7 +59,7 @@ def as_pair(name, data, is_needed=True):
 
 def make_model(build, data):
     """An untrained model, its Loss and the Samples of the training data, which fit each other."""
-    probe = make_probe(build, {}, take(data[0], slice(1)))
+    probe = make_probe(build, {}, first_batch(data, 1))
     shapes = [output.shape for output in getattr(probe, "outputs", None) or []]
     if len(shapes) != 1 or len(shapes[0]) != 2 or (shapes[0][-1] or 0) < 2:
         raise ValueError(
@@ -78,7 +79,7 @@ def make_model(build, data):
             f"each of the {classes} outputs must be of a class with samples in `data`; class "
             f"{len(samples.counts)} has none: give the model as many outputs as there are classes."
         )
-    outputs = probe(take(data[0], slice(8)), training=False)
+    outputs = probe(first_batch(data, 8), training=False)
     outputs = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
     if not loss.from_logits and (outputs.min() < 0 or np.abs(outputs.sum(1) - 1).max() > 0.01):
         raise ValueError(

@@ -72,5 +72,7 @@ def plot_remedies(
     ax.set(xlabel='balanced accuracy less that of "none", points, 95 % interval')
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(-0.6, len(names) - 0.4)
-    ax.legend(frameon=False, fontsize=8, loc="lower right")
+    ax.set_title(title, pad=24)
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 3}
+    ax.legend(frameon=False, fontsize=8, **place)
     return ax

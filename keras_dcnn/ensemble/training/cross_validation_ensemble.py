@@ -84,8 +84,7 @@ class CrossValidationEnsemble:
             numbers, outputs of several shapes, a `monitor` that is not one number, jobs in threads,
             and a directory of another run; after all trainings, for predictions that are not
             finite, with the name of their configuration and fold.
-        TypeError: for a `build` that is no function or does not take the names of the grid, and
-            for an unknown keyword.
+        TypeError: for a `build` that is no function of the grid's names, and an unknown keyword.
         RuntimeError: where a worker uses another backend of Keras.
         ImportError: without scikit-learn and joblib; `pip install "keras_dcnn[ensemble]"`.
 
