@@ -7,7 +7,7 @@ _EQUAL = 0.9  # least and most samples of a class, where one speaks of chance
 _NEARLY_ALL = 0.99
 _REMEDY = (
     "try `imbalance.BalancedDataset` or `imbalance.weights_of` in the training, or "
-    "`imbalance.adjust_logits` after it"
+    "`imbalance.adjust_logits` after it; `imbalance.compare_remedies` shows which helps"
 )
 _LEARNS_NOTHING = (
     "check that labels and images belong together and inputs are scaled, then the learning rate "
