@@ -16,8 +16,8 @@ def half_way(before, after):
 
     Of a network that was trained from a probe on, this is WiSE-FT with α = ½ (Wortsman et al.,
     2022, https://arxiv.org/abs/2109.01903). Over two draws each of 20 digits, 20 clothes and up to
-    50 photographs a class it was ahead of both ends by 1 point on the mean, and under a change of
-    colours 7 ahead of the beginning.
+    50 photographs a class it was ahead of the beginning by 1 point and of the end by 3 on the mean,
+    and under a change of colours by 7 and 1.
     """
     return [
         (one + other) / 2 if np.issubdtype(one.dtype, np.floating) else other

@@ -53,9 +53,9 @@ def fine_tune(
     BatchNorm stays frozen, with its statistics of many images. The rates fall from the head to the
     input (`layerwise_optimizer`, with AdamW), are halved when validation stalls, and the weights of
     the last quarter of the epochs are averaged. Of a training that begins with a probe the mean of
-    the weights before and after is kept (WiSE-FT), which knows more than both, most of all where
-    images change; the beginning or the end only where it is surely better on the validation data,
-    by more than two standard errors.
+    the weights before and after is kept (WiSE-FT), which on the mean knows more than both; the
+    beginning or the end only where it is surely better on the validation data, by more than two
+    standard errors.
 
     Args:
         network: A built network for images, such as `models.efficientnet_lite()` or one of
