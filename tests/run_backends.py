@@ -3,8 +3,8 @@
 Usage: python tests/run_backends.py [--slow] [tensorflow] [jax] [torch] (all that are installed)
 
 The first backend runs all that is quick; the others run what is marked `every_backend`, which may
-differ between them. With --slow each runs everything, but for what is marked `once`, which no
-backend changes: that the first runs alone.
+differ between them, but for `one_backend`. With --slow each runs everything, but for what is marked
+`once`, which no backend changes: that the first runs alone.
 """
 
 import importlib.util
@@ -23,7 +23,7 @@ def selection(first, slow):
     """pytest's expression of marks."""
     if slow:
         return "" if first else "not once"
-    return "not slow" if first else "every_backend and not slow"
+    return "not slow" if first else "every_backend and not one_backend and not slow"
 
 
 def run(backend, first, slow):

@@ -131,6 +131,7 @@ def copies(part):
 
 
 @each("layer", "initializer", "constraint", "regularizer", "loss", "statistics", "finding")
+@pytest.mark.one_backend
 def test_pickled_and_copied(case):
     """Before and after use, and with the state that the use left."""
     part = case.make()
@@ -190,6 +191,7 @@ def test_numbers_of_numpy_are_numbers(case):
 
 
 @each("random")
+@pytest.mark.one_backend
 def test_a_seed_generator_is_a_seed(case):
     """Parts that share one draw apart; a generator of the same seed gives the same parts."""
     drawn = []
@@ -475,6 +477,7 @@ def test_images_must_have_rank_3_to_5(case, shape):
 
 
 @each("colour", "geometric")
+@pytest.mark.one_backend
 def test_extreme_pixels_stay_finite_and_in_range(case):
     pixels = [[0, 0, 0], [255, 255, 255], [128, 128, 128], [255, 0, 0], [1, 0, 255]]
     x = np.resize(np.array(pixels, "uint8"), (50, *case.input_shape))
@@ -524,6 +527,7 @@ def test_pixels_must_lie_in_the_value_range(case):
 @pytest.mark.parametrize(
     "case", [c for c in cases("image") if "random" in c.tags], ids=lambda case: case.part.__name__
 )
+@pytest.mark.one_backend
 def test_a_model_without_training_does_not_augment(case, tmp_path, backend):
     x = case.inputs(3)
     model = keras.Sequential([keras.Input(case.input_shape), case.make()])
