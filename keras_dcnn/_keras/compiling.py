@@ -28,8 +28,8 @@ def compile_function(function):
 def jit_compile():
     """What to give to `compile`: "auto", but on TensorFlow without a GPU False.
 
-    XLA runs convolutions on a CPU slower than TensorFlow does: a step of our small CNN takes twice
-    the time, of EfficientNet-Lite0, whose convolutions are by channel, ten times.
+    XLA runs convolutions on a CPU slower than TensorFlow does: a step of our small CNN takes up to
+    twice the time, of EfficientNet-Lite0, whose convolutions are by channel, ten times.
     """
     return "auto" if keras.backend.backend() != "tensorflow" or _has_gpu() else False
 
