@@ -127,13 +127,12 @@ def judge_ensemble(checkpoints, folder, tests, class_names):
     ensemble = checkpoints.ensemble()
     ensemble.save(folder / "ensemble.keras")
     members = [accuracies(member, tests) for member in ensemble.members]
-    x, y = tests["clean"]
-    answers = ensemble.predict(x, batch_size=256, verbose=0)
-    findings = examine_predictions(y, answers, class_names)
+    answers = answers_of(ensemble, tests)
+    findings = examine_predictions(tests["clean"][1], answers["clean"], class_names)
     return {
         "members": members,
         "best_member": max(members, key=lambda accuracy: accuracy["clean"]),
-        "ensemble": accuracies(ensemble, tests),
+        "ensemble": shares_right(answers, tests),
         "findings": [dataclasses.asdict(finding) for finding in findings],
     }
 
@@ -159,10 +158,16 @@ def fit(model, data, epochs, callbacks):
 
 def accuracies(model, tests):
     """Accuracy on each test set, by its name."""
-    return {
-        name: float(np.mean(model.predict(x, batch_size=256, verbose=0).argmax(1) == y))
-        for name, (x, y) in tests.items()
-    }
+    return shares_right(answers_of(model, tests), tests)
+
+
+def answers_of(model, tests):
+    """The probabilities for each test set, by its name."""
+    return {name: model.predict(x, batch_size=256, verbose=0) for name, (x, _) in tests.items()}
+
+
+def shares_right(answers, tests):
+    return {name: float(np.mean(answers[name].argmax(1) == y)) for name, (_, y) in tests.items()}
 
 
 def write_history(path, histories):

@@ -7,7 +7,7 @@ _PASSING = (
     *(_layers.Activation, _layers.Softmax, _layers.Dropout, _layers.Flatten, _layers.Reshape),
     *(_layers.GlobalAveragePooling2D, _layers.GlobalMaxPooling2D),
 )
-_OF_CLASSES = ("linear", "softmax", "sigmoid", "log_softmax")
+OF_CLASSES = ("linear", "softmax", "sigmoid", "log_softmax")
 
 
 def layer_of_classes(calls):
@@ -32,6 +32,6 @@ def layer_of_classes(calls):
 def _keeps_classes(layer):
     """Whether a layer may be that of classes, or stand behind it."""
     activation = getattr(layer, "activation", None)
-    if activation is not None and getattr(activation, "__name__", "") not in _OF_CLASSES:
+    if activation is not None and getattr(activation, "__name__", "") not in OF_CLASSES:
         return False
     return isinstance(layer, (*_PASSING, _layers.Dense, _layers.Conv2D))

@@ -139,7 +139,7 @@ def _is_channels_first(trunk, output):
 
 def _one_pass(store, images, network, names, max_bytes, say):
     """Classes, weights and rows by layer of all images; the network runs for what is not there."""
-    run, labels = _runner(network), []
+    run, labels = runner_of(network), []
     batches = iter(images)
     if say is not say_nothing:
         batches = with_progress(batches, None, f"features of {network.name}")
@@ -191,13 +191,16 @@ def check_images(network, x):
         raise ValueError("images must be finite; got NaN or infinity.")
 
 
-def _runner(network):
-    """`run(x)` → rows by layer in NumPy; in inference mode, and nothing of the network changes."""
+def runner_of(network):
+    """`run(x)` → rows by output in NumPy; in inference mode, and nothing of the network changes.
+
+    `run(x, values)` is with other values of its `state_variables`, as tensors.
+    """
     variables = state_variables(network)
     step, largest = InferenceStep(network, variables), 0
     values = [ops.convert_to_tensor(variable) for variable in variables]
 
-    def run(x):
+    def run(x, values=values):
         nonlocal largest
         count, largest = len(x), max(largest, len(x))
         if count < largest:  # compiled once: the last batch is filled up

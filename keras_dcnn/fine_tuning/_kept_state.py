@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn._keras.compiling import InferenceStep
-from keras_dcnn._keras.variables import state_variables
+from keras_dcnn.fine_tuning._features import runner_of
 from keras_dcnn.fine_tuning._labelled import LabelledImages
 from keras_dcnn.fine_tuning._selection import surely_less
 
@@ -48,14 +47,13 @@ def kept_state(model, states, validation, batch_size):
 
 def _wrong(model, states, validation, batch_size):
     """For each state whether it gets each sample wrong, 1 or 0, and the weights; in one reading."""
-    variables = state_variables(model)
-    step = InferenceStep(model, variables)
+    run = runner_of(model)
     tensors = {name: [ops.convert_to_tensor(one) for one in of] for name, of in states.items()}
     wrong, counts = {name: [] for name in states}, []
     for x, y, weights in LabelledImages(validation, batch_size):
         counts.append(np.ones(len(y)) if weights is None else weights)
         for name, values in tensors.items():
-            scores = ops.convert_to_numpy(step(values, ops.convert_to_tensor(x))[0])
+            (scores,) = run(x, values)
             finite = np.isfinite(scores).all(axis=1)
             wrong[name].append(1.0 - (finite & (scores.argmax(axis=1) == y)))
     return {name: np.concatenate(one) for name, one in wrong.items()}, np.concatenate(counts)

@@ -9,10 +9,10 @@ from keras_dcnn._checks import check_built_model
 from keras_dcnn._keras.calls import calls_of
 from keras_dcnn._reading.labels import check_labels
 from keras_dcnn._structure.blocks import model_to
+from keras_dcnn._structure.layer_of_classes import OF_CLASSES
 
 _layers = keras.layers
 _PASSING = (_layers.Dropout, _layers.Flatten, _layers.Reshape)
-_OF_CLASSES = ("linear", "softmax", "sigmoid", "log_softmax")
 
 
 class Head(NamedTuple):
@@ -122,7 +122,7 @@ def _keeps_classes(layer, is_output):
     if isinstance(layer, _PASSING):
         return True
     activation = getattr(layer, "activation", None) or keras.activations.linear
-    if getattr(activation, "__name__", "") not in (_OF_CLASSES if is_output else ("linear",)):
+    if getattr(activation, "__name__", "") not in (OF_CLASSES if is_output else ("linear",)):
         return False
     if isinstance(layer, _layers.Conv2D):
         return is_output and {*layer.kernel_size, *layer.strides, layer.groups} == {1}

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_dcnn._reading.labels import as_numbers, class_numbers
 from keras_dcnn.imbalance._sampling import epoch_counts
+from keras_dcnn.imbalance.class_weights import effective_numbers
 
 BETA = 0.999  # of the effective number; the default of Wei's "Bag of tricks" (2021)
 
@@ -95,7 +96,7 @@ def class_table(names, counts, drawn, most=20):
 
     `drawn` has the numbers by the titles of their columns.
     """
-    effective = -np.expm1(counts * np.log(BETA)) / (1 - BETA)
+    effective = effective_numbers(counts, BETA)
     rows = [("class", "samples", "effective", *drawn)]
     for number in np.argsort(-counts, kind="stable"):
         figures = (counts[number], f"{effective[number]:.1f}", *(d[number] for d in drawn.values()))

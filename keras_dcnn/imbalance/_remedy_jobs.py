@@ -16,6 +16,7 @@ from keras_dcnn._reading.rows import Rows
 from keras_dcnn._state.jobs import joblib, keras_settings, parallel, run_alone
 from keras_dcnn._structure.builds import build_compiled
 from keras_dcnn.imbalance._remedies import Plan, loss_of, train
+from keras_dcnn.imbalance._remedy_scores import softmax
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ class Comparison:
 def run_jobs(shared, names, seeds, n_jobs, verbose):
     """Train what is not trained yet: by name and seed the arrays of each job."""
     jobs = [(name, seed) for seed in seeds for name in names]
-    waiting = [job for job in jobs if _read(shared.directory, *job) is None]
+    done = {job: _read(shared.directory, *job) for job in jobs}
+    waiting = [job for job in jobs if done[job] is None]
     if verbose and len(waiting) < len(jobs):
         print(f"{len(jobs) - len(waiting)} of {len(jobs)} trainings are done already.")
     delayed = joblib().delayed(_run_job)
     for label, seconds in parallel(n_jobs)(delayed(shared, *job) for job in waiting):
         if verbose:
             print(f"{label}: {seconds:.0f} s", flush=True)
-    done = {job: _read(shared.directory, *job) for job in jobs}
+    done |= {job: _read(shared.directory, *job) for job in waiting}
     missing = [_path(shared.directory, *job) for job, arrays in done.items() if arrays is None]
     if missing:
         raise ValueError(
@@ -75,7 +77,7 @@ def _train(shared, name, seed):
 
 def _probabilities(outputs, from_logits):
     if from_logits:
-        outputs = np.exp(outputs - np.logaddexp.reduce(outputs, axis=1, keepdims=True))
+        outputs = softmax(outputs)
     return outputs.astype("float32")
 
 

@@ -50,4 +50,9 @@ def interval(values):
 def adjusted(p, log_priors, tau):
     """p / π^τ, divided by its sum, as of the model that `adjust_logits` returns."""
     logits = np.log(np.maximum(p.astype("float64"), np.finfo("float32").tiny)) - tau * log_priors
+    return softmax(logits)
+
+
+def softmax(logits):
+    """Probabilities, (samples, classes)."""
     return np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))

@@ -99,8 +99,12 @@ def class_counts(y, num_classes=None):
 def by_counts(counts, method, beta):
     """Weights of classes with so many images, of which the mean over the images is 1."""
     if method == "effective":
-        # β^n is near 1 for β near 1, so that 1 − β^n would have few digits.
-        weights = 1 / -np.expm1(counts * np.log(beta))
+        weights = 1 / effective_numbers(counts, beta)
     else:
         weights = counts ** (-1.0 if method == "balanced" else -0.5)
     return weights * (counts.sum() / (counts @ weights))
+
+
+def effective_numbers(counts, beta):
+    """(1 − β^n) / (1 − β); β^n is near 1 for β near 1, so that 1 − β^n would have few digits."""
+    return -np.expm1(counts * np.log(beta)) / (1 - beta)
