@@ -30,6 +30,14 @@ class Answers(NamedTuple):
 
 def read_answers(y, predictions, class_names):
     """The Answers; ValueError, a sentence, for what can't be compared."""
+    return _count(*read_pairs(y, predictions, class_names))
+
+
+def read_pairs(y, predictions, class_names):
+    """True and predicted classes, how many are surely there, and their names or None.
+
+    ValueError, a sentence, for what can't be compared.
+    """
     y, predictions = _samples("y", y), _samples("predictions", predictions)
     if len(y) != len(predictions) or not len(y):
         raise ValueError(
@@ -41,7 +49,7 @@ def read_answers(y, predictions, class_names):
     y, of_y = _true(y, classes or _MOST_CLASSES)
     classes = classes or of_y
     check_labels("predictions", predicted, classes or _MOST_CLASSES)
-    return _count(y, predicted.astype("int64"), max(classes or 0, 2 if columns else 0), names)
+    return y, predicted.astype("int64"), max(classes or 0, 2 if columns else 0), names
 
 
 def _names(names, columns):
