@@ -4,6 +4,9 @@ import numpy as np
 
 from keras_dcnn._reading.batches import as_array
 
+_MOST = 2**24  # classes: up to here float32 tells numbers apart, and their counts fit in memory
+_NUMBERING = "number the classes, as `np.unique(y, return_inverse=True)[1]` does"
+
 
 def check_labels(name, y, columns):
     """Raise ValueError unless all are numbers of classes, 0, 1, … for so many outputs.
@@ -31,13 +34,15 @@ def check_labels(name, y, columns):
 
 def as_numbers(name, y):
     """Labels as an array of real numbers; ValueError for others, such as names of classes."""
-    y = as_array(y)
-    if y.dtype.kind not in "biuf" and y.dtype.name != "bfloat16":
-        raise ValueError(
-            f"`{name}` must be whole numbers or one-hot rows; got dtype {y.dtype}: number the "
-            "classes, as `np.unique(y, return_inverse=True)[1]` does."
-        )
-    return y
+    try:
+        y = as_array(y)
+        got = f"dtype {y.dtype}: {_NUMBERING}"
+    except ValueError:
+        got = "lists of several lengths: give rows of one length, as of 0 and 1 by class"
+    else:
+        if y.dtype.kind in "biuf" or y.dtype.name == "bfloat16":
+            return y
+    raise ValueError(f"`{name}` must be whole numbers or one-hot rows; got {got}.")
 
 
 def class_numbers(y):
@@ -47,16 +52,18 @@ def class_numbers(y):
         if not (np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()):
             raise ValueError(
                 f"`y` must be classes, whole numbers or one-hot rows; got rows of shape {y.shape} "
-                "that are not 0 but for one 1: each sample must have one class."
+                "that are not 0 but for one 1: each sample must have one class, as `y.argmax(1)`."
             )
         return y.argmax(1), y.shape[1]
     if y.ndim not in (1, 2) or y.shape[1:] not in ((), (1,)):
         raise ValueError(f"`y` must be (samples,) or one-hot rows; got shape {y.shape}.")
     y = y.reshape(-1)
-    wrong = ~((y >= 0) & (y == np.floor(y)) & (y < np.inf))
-    if wrong.any():
+    wrong = y[~((y >= 0) & (y == np.floor(y)) & (y < _MOST))]
+    if len(wrong):
+        below = f" and below {_MOST:,}" if wrong[0] >= _MOST else ""
         raise ValueError(
-            f"`y` must be classes, whole numbers from 0; got {y[wrong][0]}: number the classes, as "
-            "`np.unique(y, return_inverse=True)[1]` does."
+            f"`y` must be classes, whole numbers from 0{below}; got {wrong[0]}: "
+            f"{'leave out samples without a label' if np.isnan(wrong[0]) else _NUMBERING}."
         )
-    return y.astype("int64"), int(y.max(initial=-1)) + 1
+    y = y.astype("int64")
+    return y, int(y.max(initial=-1)) + 1

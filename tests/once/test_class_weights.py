@@ -42,7 +42,8 @@ def test_effective_lies_between_none_and_balanced():
 
 def test_labels_of_every_form_and_plain_numbers():
     weights = class_weights(Y)
-    for y in (Y[:, None], np.eye(4)[Y], Y.astype("float32"), Y.tolist()):
+    numbers = [Y.astype(dtype) for dtype in ("uint8", "uint64", "int8", "float32")]
+    for y in (Y[:, None], np.eye(4)[Y], np.eye(4)[Y] > 0, Y.tolist(), *numbers):
         assert class_weights(y, num_classes=4) == weights
         np.testing.assert_array_equal(weights_of(y), weights_of(Y))
     assert [(type(key), type(value)) for key, value in weights.items()] == [(int, float)] * 4
@@ -69,8 +70,13 @@ def test_balanced_weights_make_an_accuracy_the_balanced_one():
         (([],), "at least two classes; it has no labels"),
         (([0, 2],), "each of the 3 classes must have images in `y`; class 1 has none"),
         ((np.eye(3)[[0, 1]],), "class 2 has none: add some"),
-        (([0.0, np.nan],), "`y` must be classes, whole numbers from 0; got nan"),
+        (([0.0, np.nan],), "`y` must be classes, whole numbers from 0; got nan: leave out samples"),
         (([0, -1],), "`y` must be classes, whole numbers from 0; got -1"),
+        (([0, 1e300],), r"whole numbers from 0 and below 16,777,216; got 1e\+300"),
+        (([0, np.inf],), "below 16,777,216; got inf"),
+        ((np.array([0, 2**64 - 1], "uint64"),), "below 16,777,216; got 18446744073709551615"),
+        (([0, 10**9],), "below 16,777,216; got 1000000000: number the classes"),
+        (([[0], [0, 1]],), "`y` must be whole numbers .*; got lists of several lengths"),
         (([[0.3, 0.7], [0, 1]],), "each sample must have one class"),
         (([[1, 1], [0, 1]],), "each sample must have one class"),
         (([0, 1], "blanced"), "`method` must be one of 'balanced', 'effective', 'sqrt'"),
