@@ -24,14 +24,29 @@ def adjusted_crossentropy_of_probabilities(y, p, shift):
     whose gradients are right where a probability is 0. The sum is of numbers of which one is not 0.
     """
     crossentropy = _crossentropy(y, p)
+    plain = crossentropy(y, p)  # first, as it refuses labels in words of its own
     inside = ops.clip(p, keras.config.epsilon(), 1)
-    scale = ops.sum(inside * ops.exp(shift), -1) / ops.sum(inside, -1)
+    scale = ops.log(ops.sum(inside * ops.exp(shift), -1) / ops.sum(inside, -1))
     if crossentropy is ops.categorical_crossentropy:
-        of_label = ops.sum(y * shift, -1)
-    else:
-        y = ops.squeeze(y, -1) if len(y.shape) == len(p.shape) else y
-        of_label = ops.take(shift, ops.cast(y, "int32"))
-    return crossentropy(y, p) + ops.log(scale) - of_label
+        return plain + ops.sum(y * (scale[..., None] - shift), -1)
+    return plain + scale - ops.take(shift, ops.cast(_without_last_axis(y, p), "int32"))
+
+
+def nan_outside(y, outputs):
+    """NaN for each number that is no class, 0 for classes and for rows; where XLA can't raise.
+
+    Keras's own losses count such a sample as 0 on JAX.
+    """
+    if _crossentropy(y, outputs) is ops.categorical_crossentropy:
+        return 0.0
+    y = _without_last_axis(y, outputs)
+    is_class = (y >= 0) & (y < outputs.shape[-1]) & (y == ops.floor(y))
+    return ops.cast(ops.where(is_class, 0.0, float("nan")), outputs.dtype)
+
+
+def _without_last_axis(y, outputs):
+    """Numbers without a last axis of one."""
+    return ops.squeeze(y, -1) if len(y.shape) == len(outputs.shape) else y
 
 
 def _crossentropy(y, outputs):
@@ -72,7 +87,9 @@ class LogitAdjustedCrossentropy(keras.losses.Loss):
         soft; outputs `(batch, …, classes)`.
 
     Raises:
-        ValueError: for a class without images, and for outputs that are not one a class.
+        ValueError: for a class without images, and for outputs that are not one a class. A label
+            that is no class, such as NaN, is refused by TensorFlow and PyTorch. XLA can't refuse
+            it: on JAX, and on TensorFlow with `jit_compile`, the loss is NaN.
 
     Example:
 
@@ -119,9 +136,10 @@ class LogitAdjustedCrossentropy(keras.losses.Loss):
                 "as many priors, and two outputs rather than one sigmoid."
             )
         shift = ops.convert_to_tensor(self._shift, y_pred.dtype)
-        if self.from_logits:
-            return adjusted_crossentropy(y_true, y_pred, shift)
-        return adjusted_crossentropy_of_probabilities(y_true, y_pred, shift)
+        of_labels = (
+            adjusted_crossentropy if self.from_logits else adjusted_crossentropy_of_probabilities
+        )
+        return of_labels(y_true, y_pred, shift) + nan_outside(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **arguments_of(self)}

@@ -41,6 +41,21 @@ def test_against_the_definition(from_logits, tau):
     soft = np.full((6, 3), 1 / 3)
     expected = np.mean([reference(np.full(6, k), F, tau) for k in range(3)], axis=0)
     np.testing.assert_allclose(losses(loss, soft, outputs), expected, rtol=2e-5)
+    np.testing.assert_allclose(losses(loss, 2 * soft, outputs), 2 * expected, rtol=2e-5)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("from_logits", [False, True])
+@pytest.mark.parametrize("wrong", [3, -1, np.nan, 1.5])
+def test_a_label_that_is_no_class_is_refused_or_makes_the_loss_nan(from_logits, wrong, backend):
+    """Where XLA runs it can't be refused; Keras's own loss takes the sample for none on JAX."""
+    loss = LogitAdjustedCrossentropy(PRIORS, 1, from_logits, reduction="none")
+    y, outputs = np.append(Y[:5], wrong).astype("float32"), F if from_logits else softmax(F)
+    if backend != "jax" and wrong != 1.5:
+        with pytest.raises(Exception, match=r"valid range|out of bounds"):
+            losses(loss, y, outputs)
+        return
+    assert np.isnan(losses(loss, y, outputs)).tolist() == [False] * 5 + [True]
 
 
 @pytest.mark.parametrize("from_logits", [False, True])
