@@ -65,6 +65,17 @@ def transfer(network: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     tuning.layerwise_optimizer(network, optimizer, decay="0.5")  # type: ignore[arg-type]
 
 
+def figures(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    plots = keras_dcnn.visualization
+    plots.plot_batch_loss(CurveRecorder("loss.csv"), title="batch of 32")
+    plots.plot_class_balance(y, ["cat", "dog"])
+    plots.plot_confusion(y, model.predict(x), normalize="row")
+    plots.plot_confusion(y, model.predict(x), normalize=True)  # type: ignore[arg-type]
+    plots.plot_worst_images(x, y, model.predict(x), num_images=6, value_range=(0, 1))
+    plots.plot_activations({"SiLU": "silu"})
+    plots.plot_filters(model)
+
+
 def crops(guide: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     data = keras_dcnn.imbalance.MinorityCrops(x, y, guide=guide, scale=(0.4, 0.8), mode="sqrt")
     guide.fit(data, epochs=len(data))

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-COLOURS = {"train": "#1f5a99", "validation": "#d1495b", "note": "#8a8a8a"}
+from keras_dcnn.visualization._style import COLOURS
 
 
 def pyplot():
@@ -15,12 +15,14 @@ def pyplot():
         ) from error
 
 
-def axes(ax, title, ylabel):
-    """`ax`, or a new one, dressed for a curve by epochs."""
-    ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
-    ax.set(title=title, xlabel="epoch", ylabel=ylabel)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+def axes(ax, title, ylabel, xlabel="epoch", size=(6, 4)):
+    """`ax`, or new ones in a figure of so many inches, dressed for a curve by epochs."""
+    ax = pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", color=COLOURS["note"], alpha=0.25, linewidth=0.6)
+    ax.set_axisbelow(True)
     return ax
 
 

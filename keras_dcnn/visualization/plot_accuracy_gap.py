@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from keras_dcnn.visualization._axes import COLOURS, axes, curve
+from keras_dcnn.visualization._axes import axes, curve
+from keras_dcnn.visualization._style import HATCHED, draw_curve, keep_apart, legend_above
 
 
 def plot_accuracy_gap(
     history: Any, metric: str = "accuracy", ax: Any = None, title: str = "Accuracy"
 ) -> Any:
-    """Plot training and validation accuracy by epoch with the gap between them shaded.
+    """Plot training and validation accuracy by epoch with the gap between them hatched.
 
     A wide gap means overfitting: regularise or augment more. No gap and a low accuracy means too
     little capacity. With augmentation in the model the training curve is measured on augmented
@@ -42,17 +43,11 @@ def plot_accuracy_gap(
     epochs, train = curve(history, metric)
     validated, validation = curve(history, f"val_{metric}")
     ax = axes(ax, title, metric)
-    ax.plot(epochs, train, color=COLOURS["train"], label="training")
-    ax.plot(validated, validation, color=COLOURS["validation"], label="validation")
+    draw_curve(ax, epochs, train, "training")
+    draw_curve(ax, validated, validation, "validation")
     beside = [train[epoch - 1] for epoch in validated]
-    gap = beside[-1] - validation[-1]
-    ax.fill_between(
-        validated,
-        beside,
-        validation,
-        color=COLOURS["note"],
-        alpha=0.2,
-        label=f"gap, last {gap:+.3f}",
-    )
-    ax.legend(frameon=False, loc="lower right")
+    label = f"gap, last {beside[-1] - validation[-1]:+.3f}"
+    ax.fill_between(validated, beside, validation, label=label, zorder=1, **HATCHED)
+    keep_apart(ax, 0.05)
+    legend_above(ax)
     return ax

@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from keras_dcnn.visualization._axes import COLOURS, axes
+from keras_dcnn.visualization._axes import axes
+from keras_dcnn.visualization._style import COLOURS
 
 # The names that `linear_probe` gives to the features of several depths.
 _TOGETHER = re.compile(r"(all \d+(,|$))|(last \d+ of \d+$)")

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
-from keras_dcnn.visualization._axes import COLOURS, axes
+from keras_dcnn.visualization._axes import axes
+from keras_dcnn.visualization._style import COLOURS
 
 
 def plot_learning_rate(

@@ -4,14 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from keras_dcnn.visualization._axes import COLOURS, axes, curve, curves
+from keras_dcnn.visualization._axes import axes, curve, curves
+from keras_dcnn.visualization._style import COLOURS, draw_curve, keep_apart, legend_above, points
+
+_EXPLODES = 100  # times the median loss
+_ROOM = 32  # points of width for the number of a rate
 
 
 def plot_loss(history: Any, ax: Any = None, title: str = "Loss") -> Any:
     """Plot training and validation loss by epoch, and where the learning rate was cut.
 
     Read it as the tutorial does: a rate too high stalls high or jumps, one too low falls nearly
-    straight, a good one falls fast, then smoothly; each cut should start a new descent.
+    straight, a good one falls fast, then smoothly; each cut should start a new descent. Where many
+    cuts would crowd, the deepest are shown; where the loss explodes, the axis is logarithmic.
 
     Args:
         history: `keras.callbacks.History`, or a dict of lists with `"loss"`, and `"val_loss"` and
@@ -42,27 +47,57 @@ def plot_loss(history: Any, ax: Any = None, title: str = "Loss") -> Any:
     logs = curves(history)
     train = curve(history, "loss")
     ax = axes(ax, title, "loss")
-    if "learning_rate" in logs:
-        _mark_cuts(ax, logs["learning_rate"])
-    ax.plot(*train, color=COLOURS["train"], label="training")
+    draw_curve(ax, *train, "training")
     if "val_loss" in logs:
-        ax.plot(*curve(history, "val_loss"), color=COLOURS["validation"], label="validation")
-    ax.legend(frameon=False)
+        draw_curve(ax, *curve(history, "val_loss"), "validation")
+    _scale(ax)
+    raised = _mark_cuts(ax, np.asarray(logs.get("learning_rate", []), "float64"))
+    legend_above(ax, raised)
     return ax
 
 
+def _scale(ax):
+    """A logarithmic axis where the loss explodes, and no close-up of what hardly differs."""
+    values = np.concatenate([line.get_ydata() for line in ax.lines])
+    if len(values) and values.min() > 0 and values.max() > _EXPLODES * np.median(values):
+        ax.set_yscale("log")
+    elif len(values):
+        keep_apart(ax, 0.1 * np.abs(values).max())
+
+
 def _mark_cuts(ax, rates):
-    """A dashed line before each epoch with a lower rate than the last, labelled with the rate."""
-    for i in np.flatnonzero(np.diff(rates) < 0):
-        ax.axvline(i + 1.5, color=COLOURS["note"], linestyle=":", linewidth=1)
+    """A dotted line before epochs with a lower rate than the last, the rate above; and how high.
+
+    Where they would crowd, the deepest cuts.
+    """
+    cuts = np.flatnonzero(np.diff(rates) < 0)
+    shown = _apart(cuts, rates[cuts + 1] / rates[cuts], _ROOM * len(rates) / points(ax)[0])
+    some = f" ({len(shown)} of {len(cuts)} cuts)" if len(shown) < len(cuts) else ""
+    for i in shown:
+        style = {"color": COLOURS["note"], "linestyle": ":", "linewidth": 1}
+        ax.axvline(
+            i + 1.5,
+            label=f"learning rate cut to{some}" if i == shown[0] else None,
+            zorder=1,
+            **style,
+        )
         ax.annotate(
             f"{rates[i + 1]:.2g}",
-            (i + 1.5, 0.97),
+            (i + 1.5, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(2, 0),
+            xytext=(0, 1),
             textcoords="offset points",
-            rotation=90,
-            va="top",
+            ha="center",
             fontsize=7,
             color=COLOURS["note"],
         )
+    return 8 if len(shown) else 0
+
+
+def _apart(cuts, depths, least):
+    """The cuts, the deepest first choice, that lie at least so many epochs apart, in order."""
+    shown = []
+    for i in np.argsort(depths, kind="stable"):
+        if all(abs(cuts[i] - other) >= least for other in shown):
+            shown.append(cuts[i])
+    return sorted(shown)

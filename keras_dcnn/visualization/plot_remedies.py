@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from keras_dcnn.visualization._axes import COLOURS, axes
+from keras_dcnn.visualization._axes import axes
+from keras_dcnn.visualization._style import COLOURS
 
 # By the shape too, as for print without colours.
 _LOOKS = {

@@ -44,7 +44,46 @@ def test_plot_loss():
     cuts = sorted(line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2)
     assert cuts == [2.5, 3.5]
     assert [text.get_text() for text in ax.texts] == ["0.05", "0.01"]
-    assert len(plot_loss({"loss": [1.0]}).lines) == 1
+    one = plot_loss({"loss": [1.0]})
+    assert len(one.lines) == 1
+    assert one.lines[0].get_marker() == "o"
+
+
+def test_many_cuts_are_thinned_to_the_deepest():
+    rates = [0.1 * 0.99**epoch * (0.1 if epoch >= 50 else 1) for epoch in range(100)]
+    ax = plot_loss({"loss": np.linspace(2, 1, 100), "learning_rate": rates})
+    cuts = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2]
+    assert 50.5 in cuts
+    assert 4 < len(cuts) < 20
+    assert min(np.diff(sorted(cuts))) > 5
+    assert f"learning rate cut to ({len(cuts)} of 99 cuts)" in lines(ax)
+
+
+def test_the_legend_lies_above_the_axes():
+    ax = plot_loss(HISTORY)
+    ax.figure.draw_without_rendering()
+    legend, whole = ax.get_legend().get_window_extent(), ax.figure.bbox
+    assert ax.get_window_extent().y1 <= legend.y0 < legend.y1 < whole.y1
+    assert whole.x0 < legend.x0 < legend.x1 < whole.x1
+
+
+def test_a_loss_that_explodes_or_is_lost():
+    nan = float("nan")
+    ax = plot_loss({"loss": [1.0, nan, 0.5, nan, nan], "val_loss": [1.0, 1.0, 1.0, 1.0, 1e9]})
+    np.testing.assert_array_equal(
+        lines(ax)["training, not finite from epoch 4"], [[1, 1.0], [3, 0.5]]
+    )
+    assert ax.get_yscale() == "log"
+    assert plot_loss(HISTORY).get_yscale() == "linear"
+    assert "training, not finite from epoch 1" in lines(plot_loss({"loss": [nan]}))
+
+
+def test_no_setting_of_matplotlib_changes():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    plot_loss(HISTORY), plot_accuracy_gap(HISTORY)
+    assert dict(matplotlib.rcParams) == before
 
 
 def test_plot_accuracy_gap():
