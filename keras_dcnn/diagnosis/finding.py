@@ -19,6 +19,9 @@ class Finding:
         severity: `"error"`, the model is of no use like this; `"warning"`, it is less good than it
             could be, or seems better than it is; `"info"`, what one should know.
         evidence: The numbers that the rule read, by name.
+        confidence: `"certain"`, it follows from what was read; `"likely"`, it has the mark of this
+            mistake, which no healthy training showed that the rule was tried on; `"possible"`,
+            other causes look alike, and the advice names them. No probability: none was measured.
 
     Example:
 
@@ -43,6 +46,7 @@ class Finding:
     layer: str | None = None
     severity: str = "warning"
     evidence: dict[str, Any] = field(default_factory=dict, hash=False)
+    confidence: str = "certain"
 
     def __str__(self):
         where = f"`{self.layer}`: " if self.layer else ""
