@@ -2,6 +2,8 @@
 
 from importlib import import_module
 
+import numpy as np
+
 from keras_dcnn.visualization._style import COLOURS
 
 
@@ -57,4 +59,15 @@ def curve(history, name):
             f"'{name}' must have a value for each epoch, or for every k-th, k as their "
             f"number says; it has {len(values)} for {epochs} epochs: put nan where there is none."
         )
-    return range(every[0], epochs + 1, every[0]), values
+    return range(every[0], epochs + 1, every[0]), numbers(name, values)
+
+
+def numbers(name, values):
+    """A curve's values as floats, None as NaN; ValueError for what are no numbers."""
+    try:
+        array = np.asarray(values, "float64")
+    except (TypeError, ValueError):
+        array = None
+    if array is None or array.ndim != 1:
+        raise ValueError(f"'{name}' of the history must be a list of numbers; got {values!r:.60}.")
+    return array

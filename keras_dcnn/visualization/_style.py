@@ -23,7 +23,7 @@ _MARKS = 16  # of a curve at most
 
 def draw_curve(ax, epochs, values, name):
     """A curve by epochs with marks, so that one epoch shows."""
-    epochs, values = np.asarray(epochs), np.asarray(values, "float64")
+    epochs = np.asarray(epochs)
     finite = np.isfinite(values)
     label = name + lost("epoch", epochs, finite)
     epochs, values = epochs[finite], values[finite]  # nan stands also where nothing was measured

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from keras_dcnn.visualization._axes import axes, curve
 from keras_dcnn.visualization._style import HATCHED, draw_curve, keep_apart, legend_above
 
@@ -45,8 +47,9 @@ def plot_accuracy_gap(
     ax = axes(ax, title, metric)
     draw_curve(ax, epochs, train, "training")
     draw_curve(ax, validated, validation, "validation")
-    beside = [train[epoch - 1] for epoch in validated]
-    label = f"gap, last {beside[-1] - validation[-1]:+.3f}"
+    beside = train[np.asarray(validated) - 1]
+    gaps = (beside - validation)[np.isfinite(beside - validation)]
+    label = f"gap, last {gaps[-1]:+.3f}" if len(gaps) else "gap"
     ax.fill_between(validated, beside, validation, label=label, zorder=1, **HATCHED)
     keep_apart(ax, 0.05)
     legend_above(ax)

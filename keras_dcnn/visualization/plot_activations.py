@@ -16,7 +16,7 @@ _PIECES = 400  # of the range; even, so that 0 is an end of one where the range 
 
 
 def plot_activations(
-    activations: Mapping[str, Any] | None = None, value_range: tuple[float, float] = (-4, 4)
+    activations: Mapping[str, Any] | None = None, input_range: tuple[float, float] = (-4, 4)
 ) -> Any:
     """Plot activations and their derivatives, a panel each.
 
@@ -29,7 +29,7 @@ def plot_activations(
         activations: By their titles, what a layer takes as `activation`: names of Keras's,
             functions, layers. A layer has one input channel here. None for those of the tutorial:
             sigmoid, tanh, ReLU, Leaky ReLU, PReLU at the start, RReLU.
-        value_range: Lowest and highest input.
+        input_range: Lowest and highest input.
 
     Returns:
         The matplotlib figure.
@@ -51,7 +51,7 @@ def plot_activations(
         Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 5.
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
-    low, high = _checked(value_range)
+    low, high = _checked(input_range)
     shown = _named(_of_the_tutorial() if activations is None else activations)
     columns = min(len(shown), 3)
     rows = -(-len(shown) // columns)
@@ -83,11 +83,11 @@ def _of_the_tutorial():
     }
 
 
-def _checked(value_range):
-    check_range("value_range", value_range)
-    if value_range[0] == value_range[1]:
-        raise ValueError(f"`value_range` must have low < high; got {tuple(value_range)!r}.")
-    return value_range
+def _checked(input_range):
+    check_range("input_range", input_range)
+    if input_range[0] == input_range[1]:
+        raise ValueError(f"`input_range` must have low < high; got {tuple(input_range)!r}.")
+    return input_range
 
 
 def _named(activations):

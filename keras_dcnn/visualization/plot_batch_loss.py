@@ -82,6 +82,7 @@ def _draw_batches(ax, losses):
 
 def _draw_band(ax, losses, end):
     steps, line, below, above = np.transpose([*_smoothed(losses)])
+    below, above = np.clip((below, above), losses.low.min(), losses.high.max())
     what = f"range of {losses.merged} batches" if losses.merged > 1 else "90 % of batches"
     label = f"{what}, last width {above[-1] - below[-1]:.3g}"
     style = {"color": COLOURS["train"], "alpha": 0.25, "linewidth": 0}
@@ -89,7 +90,8 @@ def _draw_band(ax, losses, end):
     label = f"smoothed{end}"
     ax.plot(steps, line, color=COLOURS["train"], linewidth=2, label=label, zorder=3)
     margin = 0.15 * (above.max() - below.min()) or 1
-    ax.set_ylim(below.min() - margin, above.max() + margin)
+    bottom = below.min() - margin
+    ax.set_ylim(max(bottom, 0) if losses.low.min() >= 0 else bottom, above.max() + margin)
 
 
 def _smoothed(losses):

@@ -116,7 +116,7 @@ def _draw_tail(ax, names, counts, log):
     ax.fill_between(places, start, shown, step="mid", color=COLOURS["train"], alpha=0.25)
     ax.plot(places, shown, drawstyle="steps-mid", color=COLOURS["train"])
     ax.set(xlim=(0, len(counts) + 1), ylim=(start, None))
-    white = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+    paper = {"facecolor": ax.get_facecolor(), "alpha": 0.7, "linewidth": 0, "pad": 1}
     middle, last = len(counts) // 2, len(counts) - 1
     for at, side, offset in (
         (0, "left", (7, 0)),
@@ -126,4 +126,4 @@ def _draw_tail(ax, names, counts, log):
         ax.plot([places[at]], [shown[at]], "o", color=COLOURS["validation"], markersize=4)
         near = {"xytext": offset, "textcoords": "offset points", "ha": side, "fontsize": SMALL}
         said = f"{names[at]}: {counts[at]:,}"
-        ax.annotate(said, (places[at], shown[at]), bbox=white, **near)
+        ax.annotate(said, (places[at], shown[at]), bbox=paper, **near)

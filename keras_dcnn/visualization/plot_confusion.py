@@ -73,10 +73,10 @@ def plot_confusion(
     _draw_shares(ax, shares)
     cell = 0.75 * min(points(ax)) / count  # about: the names take their part
     _name(ax, names, totals, cell)
-    shown = [[percent(share) for share in row] for row in shares] if normalize else counts
-    size = min(cell / (0.65 * max(len(str(one)) for row in shown for one in row)), 0.5 * cell, 10)
+    length = len(percent(1)) if normalize else len(f"{counts.max():,}")
+    size = min(cell / (0.65 * length), 0.5 * cell, 10)
     if size >= _READABLE:
-        _write(ax, shown, shares, counts, size)
+        _write(ax, counts, shares, size, percent if normalize else None)
     else:
         ax.set_xlabel(f"predicted class{_commonest(counts, names)}")
     return ax
@@ -111,12 +111,13 @@ def _name(ax, names, totals, cell):
     ax.set_xticks(every, columns, fontsize=size, **(turned if long else {}))
 
 
-def _write(ax, shown, shares, counts, size):
+def _write(ax, counts, shares, size, share_as_text):
     """The numbers that are not 0, white on dark."""
     for row, column in np.argwhere(counts):
         colour = "white" if shares[row, column] > 0.35 else "black"
         style = {"ha": "center", "va": "center", "fontsize": size, "color": colour}
-        ax.text(column, row, shown[row][column], **style)
+        share, count = shares[row, column], counts[row, column]
+        ax.text(column, row, share_as_text(share) if share_as_text else f"{count:,}", **style)
 
 
 def _commonest(counts, names, most=3):

@@ -54,8 +54,8 @@ def plot_dead_units(dead: Any, ax: Any = None, title: str = "Dead units by layer
         ax.barh(rows[alarming], shares[alarming], **style)
     ax.axvline(ALARM, color=COLOURS["validation"], linestyle="--", label=f"alarm, {percent(ALARM)}")
     for row, share in zip(rows, shares, strict=True):
-        white = {"facecolor": "white", "linewidth": 0, "pad": 0.5}
-        ax.text(share + 0.01, row, percent(share), va="center", fontsize=7, bbox=white)
+        paper = {"facecolor": ax.get_facecolor(), "linewidth": 0, "pad": 0.5}
+        ax.text(share + 0.01, row, percent(share), va="center", fontsize=7, bbox=paper)
     ax.set_yticks(rows, [_end(name) for name in fractions], fontsize=SMALL)
     ax.set(xlim=(0, 1.1), ylim=(len(rows) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
     ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dcnn.visualization._axes import axes, curve, curves
+from keras_dcnn.visualization._axes import axes, curve, curves, numbers
 from keras_dcnn.visualization._style import COLOURS, draw_curve, keep_apart, legend_above, points
 
 _EXPLODES = 100  # times the median loss
@@ -51,7 +51,7 @@ def plot_loss(history: Any, ax: Any = None, title: str = "Loss") -> Any:
     if "val_loss" in logs:
         draw_curve(ax, *curve(history, "val_loss"), "validation")
     _scale(ax)
-    raised = _mark_cuts(ax, np.asarray(logs.get("learning_rate", []), "float64"))
+    raised = _mark_cuts(ax, numbers("learning_rate", logs.get("learning_rate", [])))
     legend_above(ax, raised)
     return ax
 

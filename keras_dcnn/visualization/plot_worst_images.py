@@ -72,8 +72,11 @@ def plot_worst_images(
     y, said, _, _ = read_pairs(y, predictions, class_names)
     p = probabilities(predictions)
     names = class_names_for(class_names, p.shape[1])
-    if len(x) != len(y):
-        raise ValueError(f"`x` must have an image for each of {len(y)} labels; got {len(x)}.")
+    if not hasattr(x, "__getitem__") or len(x) != len(y):
+        got = len(x) if hasattr(x, "__getitem__") else type(x).__name__
+        raise ValueError(
+            f"`x` must be an array or a list with an image for each of {len(y)} labels; got {got}."
+        )
     losses = sample_losses(y, p)
     worst = np.argsort(-losses, kind="stable")[:num_images]
     images = [_pixels(x[i], value_range) for i in worst.tolist()]

@@ -76,6 +76,8 @@ def test_a_loss_that_explodes_or_is_lost():
     assert ax.get_yscale() == "log"
     assert plot_loss(HISTORY).get_yscale() == "linear"
     assert "training, not finite from epoch 1" in lines(plot_loss({"loss": [nan]}))
+    gap = plot_accuracy_gap({"accuracy": [0.75, nan], "val_accuracy": [0.5, 0.5]})
+    assert gap.get_legend_handles_labels()[1][-1] == "gap, last +0.250"
 
 
 def test_no_setting_of_matplotlib_changes():
@@ -142,6 +144,8 @@ def test_bad_arguments():
     for wrong in (None, [1, 2], {"loss": 0.5}):
         with pytest.raises(TypeError, match=r"must be a keras\.callbacks\.History, or a dict"):
             plot_loss(wrong)
+    with pytest.raises(ValueError, match=r"'loss' of the history must be a list of numbers; got"):
+        plot_loss({"loss": ["high", "low"]})
     with pytest.raises(TypeError, match="LearningRateCurve; got dict"):
         plot_learning_rate(HISTORY)
     with pytest.raises(ValueError, match="grey ones as"):

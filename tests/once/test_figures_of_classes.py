@@ -124,6 +124,7 @@ def test_probabilities_of_logits_and_of_one_sigmoid(predictions, shares):
         (plot_confusion, (Y, SAID[1:]), "equally many samples, one or more; got 7 and 6"),
         (plot_worst_images, (np.zeros((7, 2, 2, 1)), Y, SAID), "got classes, int64: give what"),
         (plot_worst_images, (np.zeros((3, 2, 2, 1)), [0], [[1.0, 0]]), "each of 1 labels; got 3"),
+        (plot_worst_images, (None, [0], [[1.0, 0]]), "each of 1 labels; got NoneType"),
         (plot_worst_images, (np.zeros((1, 2, 2)), [0], [[1.0, 0]]), r"one of shape \(2, 2\)"),
         (
             plot_worst_images,
