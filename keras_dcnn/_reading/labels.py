@@ -67,3 +67,24 @@ def class_numbers(y):
         )
     y = y.astype("int64")
     return y, int(y.max(initial=-1)) + 1
+
+
+def check_two_classes(name, counts):
+    """Raise ValueError unless two classes at least have samples; `name` says in what."""
+    present = np.flatnonzero(counts)
+    if len(present) < 2:
+        which = f"samples of class {present[0]} alone" if len(present) else "none"
+        raise ValueError(
+            f"{name} must have samples of at least two classes; got {which}: there is nothing to "
+            "tell apart."
+        )
+
+
+def check_each_class(name, counts, fix="add some, or number the classes without it"):
+    """Raise ValueError unless two classes at least, and each of them, have samples."""
+    check_two_classes(name, counts)
+    if not counts.all():
+        raise ValueError(
+            f"each of the {len(counts)} classes must have samples in {name}; class "
+            f"{int(counts.argmin())} has none: {fix}."
+        )

@@ -14,13 +14,13 @@ from keras_dcnn._keras.graph import all_layers
 from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._progress import with_progress
 from keras_dcnn._reading.ends import check_readable_again
+from keras_dcnn._reading.labelled import LabelledImages
 from keras_dcnn._structure.blocks import blocks_of, model_to
 from keras_dcnn.fine_tuning._feature_files import (
     FeatureFiles,
     FeaturesInMemory,
     OtherImagesError,
 )
-from keras_dcnn.fine_tuning._labelled import LabelledImages
 
 ops = keras.ops
 MAX_DEPTHS = 13  # of "all", so that a deep network's features fit on the disk

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_dcnn._checks import check_choice
+from keras_dcnn._reading.labels import check_each_class
 from keras_dcnn.fine_tuning import _linear_models as linear
 
 HEADS = tuple(linear.GRIDS)
@@ -62,7 +63,7 @@ def fit_head(
     check_choice("head", head, HEADS)
     num_classes = int(max(y)) + 1 if num_classes is None else num_classes
     y, weights = check_rows("the rows", num_classes, rows, y, sample_weight)
-    check_each_class(y, num_classes)
+    check_each_class("the data", np.bincount(y, minlength=num_classes))
     with linear.one_thread():
         standard = linear.Standardized(rows, weights, widths or [rows.shape[1]])
         everything = np.arange(len(y))
@@ -129,18 +130,3 @@ def check_rows(name, num_classes, rows, y, sample_weight=None):
         )
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, "float64")
     return y.astype("int64"), weights / weights.mean()
-
-
-def check_each_class(y, num_classes):
-    """Raise ValueError for one class, and for a class without a row."""
-    counts = np.bincount(y, minlength=num_classes)
-    if (counts > 0).sum() < 2:
-        raise ValueError(
-            f"there must be samples of at least two classes; all {len(y)} are of class {y[0]}: "
-            "there is nothing to tell apart."
-        )
-    if not counts.all():
-        raise ValueError(
-            f"each of the {num_classes} classes must have samples; class {int(counts.argmin())} "
-            "has none: add some, or number the classes without it."
-        )

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from keras_dcnn._reading.labelled import LabelledImages
 from keras_dcnn.fine_tuning._features import runner_of
-from keras_dcnn.fine_tuning._labelled import LabelledImages
 from keras_dcnn.fine_tuning._selection import surely_less
 
 ops = keras.ops

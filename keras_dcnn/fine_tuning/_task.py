@@ -8,9 +8,9 @@ import numpy as np
 from keras_dcnn._checks import check_count
 from keras_dcnn._reading.batches import counting
 from keras_dcnn._reading.ends import check_readable_again
-from keras_dcnn._reading.labels import class_numbers
+from keras_dcnn._reading.labelled import LabelledImages
+from keras_dcnn._reading.labels import check_two_classes, class_numbers
 from keras_dcnn._reading.rows import as_arrays, check_lengths, named, take
-from keras_dcnn.fine_tuning._labelled import LabelledImages
 
 SHARE_HELD_OUT = 0.2
 
@@ -144,12 +144,7 @@ def hold_out(data):
 
 
 def _check_classes(training, validation, classes, given):
-    found = len(np.unique(training.y))
-    if found < 2:
-        raise ValueError(
-            "`data` must have samples of at least two classes; got class "
-            f"{training.y[0]} alone: there is nothing to tell apart."
-        )
+    check_two_classes("`data`", np.bincount(training.y))
     for name, part in (("data", training), ("validation_data", validation)):
         if part.num_classes > classes:
             of = f"num_classes={given}" if given else f"the {classes} classes of `data`"

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_dcnn._checks import as_path, check_choice
-from keras_dcnn._reading.labels import check_labels
+from keras_dcnn._reading.labelled import LabelledImages
+from keras_dcnn._reading.labels import check_each_class, check_labels
 from keras_dcnn.fine_tuning._features import extract
-from keras_dcnn.fine_tuning._heads import HEADS, check_each_class
-from keras_dcnn.fine_tuning._labelled import LabelledImages
+from keras_dcnn.fine_tuning._heads import HEADS
 from keras_dcnn.fine_tuning._probing import probe_of
 from keras_dcnn.fine_tuning._trunk import trunk_of
 from keras_dcnn.fine_tuning.probe import Probe
@@ -94,7 +95,7 @@ def linear_probe(
     """
     check_choice("head", head, HEADS)
     trunk = trunk_of(network)
-    _check_classes(data, validation_data, batch_size)
+    _check_arrays(data, validation_data, batch_size)
     options = {"max_bytes": max_bytes, "batch_size": batch_size, "verbose": verbose}
 
     def read(part, given):
@@ -107,12 +108,12 @@ def linear_probe(
     return probe_of(trunk, features, held_out, layers, head, num_classes, verbose)
 
 
-def _check_classes(data, validation_data, batch_size):
+def _check_arrays(data, validation_data, batch_size):
     """Raise ValueError for classes of arrays that can't be learnt, before the network runs."""
     images = LabelledImages(data, batch_size)
     if images.classes is None:
         return
-    check_each_class(images.classes, images.num_classes)
+    check_each_class("`data`", np.bincount(images.classes, minlength=images.num_classes))
     if validation_data is not None:
         held_out = LabelledImages(validation_data, batch_size).classes
         if held_out is not None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_dcnn._reading.batches import as_array
-from keras_dcnn._reading.labels import class_numbers
+from keras_dcnn._reading.labels import check_two_classes, class_numbers
 from keras_dcnn.fine_tuning._depth_verdict import interval, verdict_of
 from keras_dcnn.fine_tuning._features import extract, pooled_network
 from keras_dcnn.fine_tuning._linear_models import one_thread
@@ -114,7 +114,7 @@ def measure_similarity(
     trunk = trunk_of(network)
     _check_depths(pooled_network(trunk, layers)[0])
     if isinstance(data, (tuple, list)) and len(data) > 1:
-        _check_classes(class_numbers(as_array(data[1]))[0])
+        check_two_classes("`data`", np.bincount(class_numbers(data[1])[0]))
     options = {"directory": directory, "max_bytes": max_bytes, "batch_size": batch_size}
     return similarity_of(extract(trunk, data, layers, **options, verbose=verbose))
 
@@ -123,7 +123,7 @@ def measure_similarity(
 def similarity_of(features):
     """The `Similarity` of `Features`."""
     names, rows, y = features.names, features.rows, features.y
-    _check_classes(y)
+    check_two_classes("the data", np.bincount(y))
     of = [moments(one, y) for one in rows]
     right = [ridge_probe(*pair, y) for pair in zip(rows, of, strict=True)]
     counts, of_last = [int(one.sum()) for one in right], of[-1]
@@ -146,12 +146,4 @@ def _check_depths(names):
         raise ValueError(
             f"similarity is measured between depths of a network, at least two; got {names[0]!r} "
             'alone: use layers="all", or a network of more than one block.'
-        )
-
-
-def _check_classes(y):
-    if len(y) and (y == y[0]).all():
-        raise ValueError(
-            f"the data must have samples of at least two classes; got class {y[0]} alone: there is "
-            "nothing to tell apart."
         )

@@ -4,7 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_dcnn._reading.labels import as_numbers, class_numbers
+from keras_dcnn._reading.labels import (
+    as_numbers,
+    check_each_class,
+    check_two_classes,
+    class_numbers,
+)
 from keras_dcnn.imbalance._sampling import epoch_counts
 from keras_dcnn.imbalance.class_weights import effective_numbers
 
@@ -59,7 +64,7 @@ def groups_of(y, mode, counting=None):
     counting = slice(None) if counting is None else counting
     sizes = np.bincount(of_sample[counting], minlength=classes + several)
     groups = Groups(of_sample, sizes, labels)
-    check_classes(groups.counts, mode)
+    check_classes("`y`", groups.counts, mode)
     return groups
 
 
@@ -77,18 +82,12 @@ def _rarest(labels):
     return np.where(labels.any(1), rarity.argmin(1), len(counts))
 
 
-def check_classes(counts, mode):
+def check_classes(name, counts, mode):
     """Raise ValueError for one class, and for one without a sample where a mode is by name."""
-    present = np.flatnonzero(counts)
-    if len(present) < 2:
-        which = f"class {present[0]} alone" if len(present) else "none"
-        raise ValueError(f"two or more classes must have samples; got samples of {which}.")
-    if len(present) < len(counts) and isinstance(mode, str):
-        raise ValueError(
-            f"each of {len(counts)} classes must have a sample; class {counts.argmin()} has none, "
-            "which no drawing brings: number the classes without gaps, or give `mode` as numbers "
-            "of samples, with 0 for it."
-        )
+    fix = "number the classes without gaps, or give `mode` as numbers of samples, with 0 for it"
+    if isinstance(mode, str):
+        check_each_class(name, counts, fix)
+    check_two_classes(name, counts)
 
 
 def class_table(names, counts, drawn, most=20):

@@ -1,13 +1,10 @@
 """τ of the logit adjustment, chosen on held-out data; NumPy but for the model's outputs."""
 
-import keras
 import numpy as np
 
-from keras_dcnn._keras.fitting import batches_as_fit_takes_them
-from keras_dcnn._reading.batches import as_array, counting
-from keras_dcnn._reading.ends import check_ends
-from keras_dcnn._reading.labels import check_labels, class_numbers
-from keras_dcnn._reading.rows import as_arrays, check_lengths, named
+from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.labelled import LabelledImages
+from keras_dcnn._reading.labels import check_each_class, check_labels
 
 GRID = np.arange(81) / 20  # 0, 0.05, … 4
 
@@ -36,25 +33,20 @@ def _losses(logits, y):
 
 def held_out_logits(model, data, from_logits, num_classes):
     """(logits, classes, weights) of the samples of `validation_data` that count, all checked."""
-    check_ends("`validation_data`", data)
-    is_arrays = isinstance(data, (tuple, list))
-    if hasattr(data, "shape") or (is_arrays and len(data) not in (2, 3)):
-        got = f"{len(data)} in it" if is_arrays else "one array"
-        raise ValueError(
-            f"`validation_data` must be (x, y) or (x, y, sample_weight), or batches of these; got "
-            f"{got}."
-        )
-    if is_arrays:  # before the model runs
-        data = as_arrays(tuple(data))
-        check_lengths(named(data))
-        _check_classes(_counting(data[1], *data[1:])[1], num_classes)
-    data = data if is_arrays else (data,)
-    batches = (_counting(*batch) for batch in batches_as_fit_takes_them(*data)[1])
-    parts = [(_logits(model, x, from_logits), *rest) for x, *rest in batches if len(rest[0])]
+    images = LabelledImages(data, 32, "`validation_data`")
+    if images.classes is not None:  # before the model runs
+        _check_classes(images.classes, num_classes)
+    parts = [
+        (_logits(model, x, from_logits), y, np.ones(len(y)) if weights is None else weights)
+        for x, y, weights in images
+    ]
     _check_classes(np.concatenate([y for _, y, _ in parts] or [[]]), num_classes)
     logits, y, weights = map(np.concatenate, zip(*parts, strict=True))
     if not np.isfinite(logits).all():
-        raise ValueError(f"`{model.name}` must predict finite numbers of `validation_data`.")
+        raise ValueError(
+            f"`{model.name}` must predict finite numbers of `validation_data`; got NaN or "
+            "infinity: look for them in the data and in the weights of the model."
+        )
     return logits, y, weights
 
 
@@ -63,26 +55,7 @@ def _check_classes(y, num_classes):
         raise ValueError("`validation_data` must hold at least one sample that counts; got none.")
     check_labels("y of validation_data", y, num_classes)
     counts = np.bincount(y, minlength=num_classes)
-    if not counts.all():
-        raise ValueError(
-            "each class must have samples in `validation_data` to choose `tau` by; class "
-            f"{int(counts.argmin())} has none: add some, or give `tau=1`."
-        )
-
-
-def _counting(x, y=None, weights=None):
-    """Inputs, classes and weights of those samples of a batch that count."""
-    if y is None:
-        raise ValueError("`validation_data` must have labels, (x, y); got none.")
-    weights = np.ones(len(y)) if weights is None else as_array(weights).astype("float64")
-    if weights.size != len(y) or not ((weights >= 0) & (weights < np.inf)).all():
-        raise ValueError(
-            "the `sample_weight` of `validation_data` must be a finite number ≥ 0 for each of "
-            f"{len(y)} samples; got {weights.size}, from {weights.min()} to {weights.max()}."
-        )
-    kept = counting(weights)
-    x = keras.tree.map_structure(lambda leaf: as_array(leaf)[kept], x)
-    return x, class_numbers(as_array(y)[kept])[0], weights.reshape(-1)[kept]
+    check_each_class("`validation_data`", counts, "add some, or give `tau=1`")
 
 
 def _logits(model, x, from_logits):

@@ -6,7 +6,7 @@ import numpy as np
 from keras_dcnn._checks import check_choice, check_count, check_seed
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.fingerprints import fingerprints
-from keras_dcnn._reading.labels import check_labels, class_numbers
+from keras_dcnn._reading.labels import check_each_class, check_labels, class_numbers
 from keras_dcnn._reading.rows import as_arrays, check_lengths, named
 from keras_dcnn._structure.builds import make_probe
 from keras_dcnn.imbalance._phases import samples_of
@@ -96,12 +96,7 @@ def held_out_labels(name, pair, classes):
         return None
     y, _ = class_numbers(pair[1])
     check_labels(f"y of {name}", y, classes)
-    counts = np.bincount(y, minlength=classes)
-    if not counts.all():
-        raise ValueError(
-            f"each class must have samples in `{name}`; class {int(counts.argmin())} has none: add "
-            "some."
-        )
+    check_each_class(f"`{name}`", np.bincount(y, minlength=classes), "add some")
     return y
 
 

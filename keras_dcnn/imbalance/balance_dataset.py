@@ -89,12 +89,13 @@ def balance_dataset(
             '`mode` must be another for tf.data, which does not know the epoch; got "progressive": '
             "use BalancedDataset."
         )
-    for name, value in (("batch_size", batch_size or 1), ("buffer_size", buffer_size)):
-        check_count(name, value)
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
+    check_count("buffer_size", buffer_size)
     check_count("seed", seed, minimum=0)
     singles = _singles(dataset)
     counts = _counted(singles) if counts is None else _given(counts)
-    check_classes(counts, mode)
+    check_classes("`dataset`", counts, mode)
     wanted = epoch_counts(counts, mode)
     if verbose:
         print_message(class_table(range(len(counts)), counts, {"an epoch": wanted}))
@@ -136,6 +137,8 @@ def _counted(singles):
 
 
 def _given(counts):
+    if np.ndim(counts) != 1:
+        raise ValueError(f"`counts` must be a number for each class, [500, 20]; got {counts!r}.")
     for number, count in enumerate(counts):
         check_count(f"counts[{number}]", count, minimum=0)
     return np.array(counts, "int64")
@@ -146,6 +149,7 @@ def _balanced(singles, counts, wanted, batch_size, buffer_size, seed):
 
     present, wanted = tf.constant(np.maximum(counts, 1), "int64"), tf.constant(wanted, "int64")
     label = singles.element_spec[1].shape
+    outside = f"`counts` must have a number for each class of `dataset`; it has {len(counts)}."
     one_hot = label.rank == 1 and label[0] != 1
 
     def times(state, given):
@@ -154,6 +158,7 @@ def _balanced(singles, counts, wanted, batch_size, buffer_size, seed):
         first = tf.where(first < 0, drawn, first)
         number = tf.argmax(sample[1]) if one_hot else sample[1]
         number = tf.reshape(tf.cast(number, "int64"), [])
+        tf.debugging.assert_less(number, np.int64(len(counts)), outside)
         n, w = present[number], wanted[number]
         j = before[number] + first % n
         before = tf.tensor_scatter_nd_add(before, [[number]], [tf.constant(1, "int64")])

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_dcnn._checks import check_choice, check_count, check_number
-from keras_dcnn._reading.labels import class_numbers
+from keras_dcnn._reading.labels import check_each_class, class_numbers
 
 
 def class_weights(
@@ -85,14 +85,7 @@ def class_counts(y, num_classes=None):
             )
         known = int(num_classes)
     counts = np.bincount(y, minlength=known)
-    if (counts > 0).sum() < 2:
-        which = f"all {len(y)} are of class {y[0]}" if len(y) else "it has no labels"
-        raise ValueError(f"`y` must have images of at least two classes; {which}.")
-    if not counts.all():
-        raise ValueError(
-            f"each of the {known} classes must have images in `y`; class {int(counts.argmin())} "
-            "has none: add some, or number the classes without it."
-        )
+    check_each_class("`y`", counts)
     return counts
 
 

@@ -222,7 +222,7 @@ NAN = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X)
         ((X, Y, np.zeros(20)), {}, "at least one sample that counts"),
         ((X, Y, np.full(20, -1.0)), {}, "`sample_weight` must be a finite number ≥ 0"),
         ((X, Y[:19]), {}, "as many samples"),
-        ((X,), {}, r"must be \(x, y\) or \(x, y, sample_weight\); got 1"),
+        ((X,), {}, r"must be \(x, y\) or \(x, y, sample_weight\), .*; got 1 in it"),
         ((X, Y), {"layers": ["three"]}, "a list of names of layers; got .'three'., and .* 'one'"),
         ((X, Y), {"layers": "first"}, "must be 'last', 'all', or a list of names"),
         ((X, Y), {"max_bytes": 719}, "20 rows of 9 numbers take 720: name fewer"),

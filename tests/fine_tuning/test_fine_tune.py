@@ -213,7 +213,7 @@ REFUSED = [
     ({"num_classes": 1}, ValueError, "`num_classes` must be"),
     ({"data": (X, Y + 1), "num_classes": 2}, ValueError, "from 0 to 1, num_classes=2; got 2"),
     ({"data": (X, Y - 1)}, ValueError, "whole numbers from 0; got -1"),
-    ({"data": (X, 0 * Y)}, ValueError, "at least two classes; got class 0 alone"),
+    ({"data": (X, 0 * Y)}, ValueError, "at least two classes; got samples of class 0 alone"),
     ({"data": (X, np.r_[2, Y[1:]])}, ValueError, "class 2 has one: add images of it, or give"),
     ({"data": (X, Y, np.zeros(24))}, ValueError, "at least one sample that counts"),
     ({"data": X}, TypeError, r"images and their labels, \(x, y\); got one array"),

@@ -134,7 +134,7 @@ def changed(value):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"y": np.ones(24, int)}, "at least two classes; got class 1 alone"),
+        ({"y": np.ones(24, int)}, "at least two classes; got samples of class 1 alone"),
         ({"y": np.arange(24) - 1}, "must be classes, whole numbers from 0; got -1"),
         ({"x": changed(np.nan)}, "must be finite"),
         ({"x": np.zeros((24, 9, 8, 3), "float32")}, r"of the size .* got \(9, 8, 3\)"),
@@ -151,5 +151,5 @@ def test_bad_arguments(arguments, message):
 
 def test_one_class_that_counts():
     network, x, y = bright()
-    with pytest.raises(ValueError, match="at least two classes; got class 2 alone"):
+    with pytest.raises(ValueError, match="at least two classes; got samples of class 2 alone"):
         measure_similarity(network, (x, y, y == 2), verbose=0)

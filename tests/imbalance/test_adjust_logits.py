@@ -241,7 +241,7 @@ def test_models_that_can_not_be_adjusted(model, message):
         ((PRIORS, "auto", (F, np.where(Y, np.nan, 1))), "`y` must be classes.*got nan"),
         ((PRIORS, "auto", (F, softmax(F))), "each sample must have one class"),
         ((PRIORS, "auto", (F, Y, 0 * Y)), "at least one sample that counts"),
-        ((PRIORS, "auto", (F, Y, Y - 1.0)), "`sample_weight` of .* finite number ≥ 0"),
+        ((PRIORS, "auto", (F, Y, Y - 1.0)), "`sample_weight` must be a finite number ≥ 0"),
         ((PRIORS, "auto", (F * np.nan, Y)), "must predict finite numbers"),
     ],
 )

@@ -83,7 +83,7 @@ def test_the_table(capsys):
     [
         (lambda: tf_set().repeat(), {}, "must end; got an infinite dataset"),
         (lambda: tf_set().take(0), {}, "at least one sample that counts; got none"),
-        (lambda: tf_set(X, 0 * Y), {}, "two or more classes"),
+        (lambda: tf_set(X, 0 * Y), {}, "at least two classes"),
         (lambda: tf_set(X, Y + (Y == 2)), {}, "class 2 has none"),
         (lambda: tf_set(X, np.where(Y == 1, np.nan, Y)), {}, "got nan"),
         (lambda: tf_set(X, np.full((29, 3), 1 / 3)), {}, "each sample must have one class"),

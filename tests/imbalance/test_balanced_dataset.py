@@ -264,15 +264,15 @@ def test_pickles():
 @pytest.mark.parametrize(
     ("y", "arguments", "match"),
     [
-        (np.zeros(29, int), {}, "two or more classes must have samples; got samples of class 0"),
-        (np.where(Y == 1, 3, Y), {}, "class 1 has none, which no drawing brings"),
+        (np.zeros(29, int), {}, "at least two classes; got samples of class 0"),
+        (np.where(Y == 1, 3, Y), {}, "class 1 has none: number the classes without gaps"),
         (np.where(Y == 1, np.nan, Y), {}, "whole numbers from 0; got nan"),
         (np.where(Y == 1, -1, Y), {}, "got -1"),
         (np.full((29, 3), 1 / 3), {}, "each sample must have one class"),
         (Y[:-1], {}, "as many samples, at least one; got `x` 29, `y` 28"),
         (np.array(["a", "b"])[Y % 2], {}, "number the classes"),
         ({"a": Y}, {}, "whole numbers or one-hot rows; got dtype object"),
-        (Y, {"sample_weight": np.zeros(29)}, "got samples of none"),
+        (Y, {"sample_weight": np.zeros(29)}, "at least two classes; got none"),
         (None, {}, "`y` must be the labels of the samples; got none"),
         (np.eye(3)[Y] + np.eye(3)[0], {"mode": "under"}, "each sample must have one class"),
         (np.eye(4)[Y][:, [0, 1, 3]], {"mode": "under"}, "`mode` must be 'over' or 'sqrt'"),

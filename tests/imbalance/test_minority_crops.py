@@ -191,7 +191,7 @@ def test_it_says_that_there_is_nothing_to_crop():
         ({"guide": finder, "y": np.eye(2)[[0] * 7 + [1]] + [0, 1]}, "one-hot rows"),
         ({"guide": finder, "y": [[0, 1]] * 7 + [[1, 1]]}, "`guide` must be None"),
         ({"y": [0.0] * 7 + [np.nan]}, "got nan"),
-        ({"y": [0] * 8}, "two or more classes"),
+        ({"y": [0] * 8}, "at least two classes"),
         ({"y": [0] * 7 + [2]}, "class 1 has none"),
         ({"x": np.zeros((8, 16, 16))}, r"`x` must be images.*x\[\.\.\., None\]"),
         ({"x": [spotted(), spotted()]}, "`x` must be images"),

@@ -66,9 +66,9 @@ def test_balanced_weights_make_an_accuracy_the_balanced_one():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, 0],), "images of at least two classes; all 2 are of class 0"),
-        (([],), "at least two classes; it has no labels"),
-        (([0, 2],), "each of the 3 classes must have images in `y`; class 1 has none"),
+        (([0, 0],), "`y` must have samples of at least two classes; got samples of class 0 alone"),
+        (([],), "at least two classes; got none"),
+        (([0, 2],), "each of the 3 classes must have samples in `y`; class 1 has none"),
         ((np.eye(3)[[0, 1]],), "class 2 has none: add some"),
         (([0.0, np.nan],), "`y` must be classes, whole numbers from 0; got nan: leave out samples"),
         (([0, -1],), "`y` must be classes, whole numbers from 0; got -1"),
@@ -90,7 +90,7 @@ def test_bad_arguments(function, arguments, message):
 def test_bad_numbers():
     with pytest.raises(ValueError, match="`y` must be classes from 0 to 1, num_classes=2; got 3"):
         class_weights(Y, num_classes=2)
-    with pytest.raises(ValueError, match="each of the 5 classes must have images"):
+    with pytest.raises(ValueError, match="each of the 5 classes must have samples"):
         class_weights(Y, num_classes=5)
     for beta in (0, 1, np.nan):
         with pytest.raises(ValueError, match="`beta` must be a finite number above 0 and below 1"):

@@ -145,8 +145,12 @@ ROWS, Y = task()
 @pytest.mark.parametrize(
     ("arguments", "options", "match"),
     [
-        ((ROWS, Y * 0), {}, "at least two classes; all 60 are of class 0"),
-        ((ROWS, Y * 2), {}, "each of the 5 classes must have samples; class 1 has none"),
+        ((ROWS, Y * 0), {}, "at least two classes; got samples of class 0"),
+        (
+            (ROWS, Y * 2),
+            {},
+            "each of the 5 classes must have samples in the data; class 1 has none",
+        ),
         ((ROWS, Y), {"num_classes": 2}, "from 0 to 1; got 2 in the rows"),
         ((ROWS, Y, (ROWS, Y + 1)), {}, "from 0 to 2; got 3 in the held-out rows"),
         ((ROWS * np.nan, Y), {}, "the rows must be finite; got NaN or infinity in row 0"),

@@ -62,7 +62,7 @@ def test_data_of_the_callback_that_are_refused():
 
 REFUSED = [
     ({"data": X}, TypeError, "`data` must be arrays, .* got ndarray"),
-    ({"data": (X, Y * 0)}, ValueError, "images of at least two classes"),
+    ({"data": (X, Y * 0)}, ValueError, "samples of at least two classes"),
     ({"data": (X, Y * 2)}, ValueError, "whole numbers from 0 to 2"),
     ({"data": (X, Y * 1.5)}, ValueError, "got 1.5"),
     ({"data": (X, np.where(Y == 1, 2, Y))}, ValueError, "class 1 has none"),

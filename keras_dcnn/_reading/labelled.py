@@ -1,12 +1,14 @@
 """Labelled images of every kind of data, batch by batch: those that count, with their classes."""
 
+import keras
 import numpy as np
 
+from keras_dcnn._checks import check_real
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
 from keras_dcnn._reading.batches import as_array
 from keras_dcnn._reading.ends import check_ends
 from keras_dcnn._reading.labels import class_numbers
-from keras_dcnn._reading.rows import Rows, as_arrays, check_lengths, named
+from keras_dcnn._reading.rows import Rows, as_arrays, check_lengths, named, take
 
 
 class LabelledImages:
@@ -15,22 +17,24 @@ class LabelledImages:
     Of arrays, which are sliced and never read whole, labels and weights are checked at once.
     `bound` is how many samples there are at most, and `num_classes` the columns of one-hot labels,
     or the highest label and one; both as far as is known by what was read, as is `one_hot`.
-    `classes` are the labels of arrays, None of batches.
+    `classes` are the labels of arrays, None of batches; `name` begins what is refused.
     """
 
-    def __init__(self, data, batch_size):
+    def __init__(self, data, batch_size, name="the data"):
         self.num_classes, self.bound, self.one_hot = 0, None, False
         self._data, self._is_arrays, self.classes = data, isinstance(data, (tuple, list)), None
-        check_ends("the data", data)
+        self._name = name
+        check_ends(name, data)
+        if hasattr(data, "shape") or (self._is_arrays and len(data) not in (2, 3)):
+            got = f"{len(data)} in it" if self._is_arrays else "one array"
+            raise ValueError(
+                f"{name} must be (x, y) or (x, y, sample_weight), or batches of these; got {got}."
+            )
         if self._is_arrays:
-            if len(data) not in (2, 3):
-                raise ValueError(
-                    f"the data must be (x, y) or (x, y, sample_weight); got {len(data)}."
-                )
             arrays = as_arrays(tuple(data))
             check_lengths(named(arrays))
-            counts = slice(None) if len(arrays) == 2 else _weights(arrays[2]) != 0
-            self.classes = self._labels(arrays[1])[counts]
+            counts = None if len(arrays) == 2 else as_weights(arrays[2]) != 0
+            self.classes = self._labels(take(arrays[1], counts))
             self.bound = len(self.classes)
             self._data = Rows(arrays, None, batch_size)
             self.num_batches = self._data.num_batches
@@ -39,12 +43,12 @@ class LabelledImages:
         """Yield (x, classes, sample_weight or None) of the samples that count of each batch."""
         for x, y, weights in self._read():
             if y is None:
-                raise ValueError("the data must be labelled images, (x, y); got no labels.")
-            x, y, weights = as_array(x), self._labels(as_array(y)), _weights(weights)
-            if weights is None or weights.all():
-                yield x, y, weights
-            elif weights.any():
-                yield x[weights != 0], y[weights != 0], weights[weights != 0]
+                raise ValueError(f"{self._name} must have labels, (x, y); got none.")
+            batch = keras.tree.map_structure(as_array, x), as_array(y), as_weights(weights)
+            counts = None if weights is None or batch[2].all() else batch[2] != 0
+            if counts is None or counts.any():
+                x, y, weights = take(batch, counts)
+                yield x, self._labels(y), weights
 
     def _read(self):
         if self._is_arrays:
@@ -54,9 +58,11 @@ class LabelledImages:
         self.num_batches, batches = batches_as_fit_takes_them(self._data)
         for batch in batches:
             if batch[1] is not None and np.ndim(as_array(batch[1])) == 0:
-                raise ValueError("the data must come in batches; got single samples: `.batch(32)`.")
+                raise ValueError(
+                    f"{self._name} must come in batches; got single samples: `.batch(32)`."
+                )
             if self.bound is None and self.num_batches:
-                self.bound = self.num_batches * len(batch[0])
+                self.bound = self.num_batches * len(keras.tree.flatten(batch[0])[0])
             yield batch
 
     def _labels(self, y):
@@ -66,12 +72,13 @@ class LabelledImages:
         return classes
 
 
-def _weights(weights=None):
+def as_weights(weights):
     """Weights of samples as float64 (samples,), or None; ValueError for what are none."""
     if weights is None:
         return None
-    weights = as_array(weights).astype("float64")
-    weights = weights.reshape(len(weights), -1)
+    weights = np.atleast_1d(as_array(weights))
+    check_real("sample weights", weights)
+    weights = weights.astype("float64").reshape(len(weights), -1)
     if weights.shape[1] != 1 or not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError(
             "`sample_weight` must be a finite number ≥ 0 for each sample; got shape "
