@@ -56,7 +56,7 @@ def _error(rule, message, advice, **evidence):
 
 
 def _lengths(arrays, y):
-    labels = [leaf for leaf in keras.tree.flatten(y) if getattr(leaf, "ndim", 0)]
+    labels = [leaf for leaf in keras.tree.flatten(y) if isinstance(leaf, np.ndarray)]
     lengths = [len(one) for one in arrays + labels if one.ndim]
     if len(set(lengths)) < 2:
         return []

@@ -76,7 +76,7 @@ def is_one_hot(y):
 def _numbers(head, y):
     """Class numbers, for a sparse cross-entropy."""
     name, units = head.loss.name, head.units
-    ranks = len(head.shape) == y.ndim if head.shape else is_one_hot(y) and y.shape[-1] == units
+    ranks = len(head.shape) == y.ndim if head.shape else is_one_hot(y) and y.shape[-1] > 2
     if ranks and y.ndim > 1 and y.shape[-1] > 1:
         what = "one-hot rows" if is_one_hot(y) else "rows"
         message = f"{name} takes class numbers, and `y` has {what}, shape {y.shape}"
@@ -84,7 +84,7 @@ def _numbers(head, y):
         return _error("one_hot_for_class_numbers", head, message, fix, shape=y.shape)
     ignored = getattr(head.loss.given, "ignore_class", None)
     y = y if ignored is None else y[y != ignored]
-    if not y.size or not units:
+    if not y.size:
         return None
     if not (y == np.floor(y)).all():
         message = (
@@ -93,6 +93,8 @@ def _numbers(head, y):
         fix = f"for a regression take MeanSquaredError and one unit; else {_NUMBER}"
         return _error("labels_no_classes", head, message, fix)
     low, high = int(y.min()), int(y.max())
+    if not units:
+        return None
     if low < 0 or high >= units:
         return _outside(head, low, high, units)
     if low == 1 and high == units - 1 and units > 2:

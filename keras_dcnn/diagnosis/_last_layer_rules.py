@@ -177,14 +177,16 @@ def _of_regression(head):
             head.where,
             evidence={"loss": head.loss.name, "activation": "softmax"},
         )
-    if head.ends_in == "relu" and head.y is None:
+    below = head.y is not None and head.y.dtype.kind in "if" and (head.y < 0).any()
+    if head.ends_in == "relu" and not below:  # else the labels say so
         return Finding(
             "relu_of_regression",
             "a ReLU as the last activation gives no number below 0, and learns nothing where it "
             "gives 0",
             "give the last layer no activation, or softplus for numbers above 0",
             head.where,
-            "info",
-            {"activation": "relu"},
+            "warning" if head.units == 1 else "info",
+            {"activation": "relu", "units": head.units},
+            "possible",
         )
     return None

@@ -14,7 +14,7 @@ _ACCURACIES = {
 _STRINGS = {
     "accuracy": "auto",
     "acc": "auto",
-    **{f"{kind}_accuracy": kind for kind in ("binary",)},
+    "binary_accuracy": "binary",
     "categorical_accuracy": "categorical",
     "top_k_categorical_accuracy": "categorical",
     "sparse_categorical_accuracy": "sparse",
@@ -45,6 +45,13 @@ def _of_metric(head, metric):
             "give keras.metrics.BinaryAccuracy(threshold=0) and the like",
             head.where,
             evidence={"threshold": _threshold(metric)},
+        )
+    if _takes_logits_for_probabilities(head, metric):
+        return Finding(
+            "threshold_of_logits",
+            f"{_name(metric)} takes outputs for probabilities, and they are logits",
+            "give keras.metrics.AUC(from_logits=True)",
+            head.where,
         )
     wrong = {"categorical": ("sparse", "binary"), "sparse": ("categorical", "binary")}
     if head.units and head.units > 1 and kind in wrong.get(family, ()):
@@ -78,10 +85,18 @@ def _unfit(head, metric):
     )
 
 
+def _gives_logits(head):
+    return head.loss.family == "binary" and head.loss.from_logits and head.ends_in == "linear"
+
+
+def _takes_logits_for_probabilities(head, metric):
+    is_area = isinstance(metric, _metrics.AUC)
+    return is_area and _gives_logits(head) and not metric.get_config().get("from_logits")
+
+
 def _cuts_logits(head, kind, metric):
-    logits = head.loss.family == "binary" and head.loss.from_logits and head.ends_in == "linear"
     binary = kind in ("auto", "binary") or isinstance(metric, _THRESHOLDED)
-    return logits and binary and _threshold(metric) == 0.5
+    return _gives_logits(head) and binary and _threshold(metric) == 0.5
 
 
 def _threshold(metric):

@@ -91,7 +91,7 @@ def _arrays(data):
 def _labels(y):
     """The same of labels, lists of numbers as arrays."""
     if isinstance(y, list) and y and not any(map(is_array, y)):
-        return np.asarray(y) if _is_regular(y) else None
+        return np.asarray(y, dtype=None if _is_regular(y) else object)
     return _arrays(y)
 
 

@@ -37,7 +37,7 @@ _USUAL = {
 }
 _STEPS = (0, 1, 10, 100, 1000, 10_000)  # at which a schedule is asked
 _FAR = 100  # times too high: no use at all
-_ADVICE = "take {usual}, or what `diagnosis.find_learning_rate` finds"
+_ADVICE = "take {}, or what `diagnosis.find_learning_rate` finds"
 
 
 def find_unusual_rates(subject):
@@ -67,7 +67,9 @@ def _highest_rate(optimizer):
 
 
 def _of_rate(optimizer, rate):
-    name, usual = type(optimizer).__name__, _USUAL.get(type(optimizer))
+    name = type(optimizer).__name__
+    kinds = _USUAL.items()  # on PyTorch those of Keras are of classes below these
+    usual = next((usual for kind, usual in kinds if isinstance(optimizer, kind)), None)
     if rate <= 0:
         what = "nothing is learnt" if rate == 0 else "the loss is climbed, not descended"
         message = f"the learning rate of {name} is {rate:g}, at which {what}"
@@ -94,7 +96,9 @@ def _of_rate(optimizer, rate):
 
 
 def _finding(rule, message, usual, severity, rate):
-    low, high = usual or _ADAM
-    advice = _ADVICE.format(usual=f"one of {10 * low:g}…{high / 10 or high:g}")
+    low, high = (usual.low * 10, usual.high / 10) if usual else (1e-4, 1e-3)
+    advice = _ADVICE.format(f"{low:g} to {high:g}" if low < high else f"{low:g}")
+    if severity == "info":
+        advice = f"from scratch {advice}"
     confidence = "certain" if rate <= 0 else "possible"
     return Finding(rule, message, advice, None, severity, {"rate": rate}, confidence)

@@ -1,6 +1,7 @@
 """Whether, and of what, a training would be: compiled, something to train, batches, validation."""
 
 import keras
+import numpy as np
 
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._keras.graph import walk_layers
@@ -92,7 +93,8 @@ def find_unfit_batches(subject):
         updates = -(-samples // size)
         message = f"a batch size of {size} makes {updates} update{'s' * (updates > 1)} an epoch"
         advice = "take 32, or train for that many more epochs"
-        return [Finding("large_batches", message, advice, evidence=evidence)]
+        severity = "warning" if size >= samples else "info"
+        return [Finding("large_batches", message, advice, None, severity, evidence)]
     if size >= _FEW_SAMPLES:
         return []
     norms = [p for p, one in walk_layers(subject.model) if _is_batch_norm(one)]
@@ -112,7 +114,7 @@ def _is_batch_norm(layer):
 
 
 def _num_samples(x):
-    leaves = [leaf for leaf in keras.tree.flatten(x) if getattr(leaf, "ndim", 0)]
+    leaves = [leaf for leaf in keras.tree.flatten(x) if isinstance(leaf, np.ndarray)]
     return len(leaves[0]) if leaves else None
 
 

@@ -40,7 +40,7 @@ LOGITS = {"from_logits": True}
 
 
 def network(*last, loss=SPARSE, metrics=None, optimizer="sgd", size=(4,)):
-    model = keras.Sequential([keras.Input(size), L.Dense(16, activation="relu"), *made(last)])
+    model = keras.Sequential([keras.Input(size), *made(last)])
     model.compile(*made([optimizer]), loss, metrics=metrics)
     return model
 
@@ -110,7 +110,7 @@ def softmax_by_hand(z):
         ([dense(1, "relu")], "mse", NUMBERS, {"targets_out_of_reach": "error"}),
         ([dense(1, "sigmoid")], "mse", NUMBERS, {"targets_out_of_reach": "error"}),
         ([dense(1, "tanh")], "mae", NUMBERS, {"targets_out_of_reach": "error"}),
-        ([dense(1, "relu")], "mse", None, {"relu_of_regression": "info"}),
+        ([dense(1, "relu")], "mse", abs(NUMBERS), {"relu_of_regression": "warning"}),
     ],
 )  # fmt: skip
 def test_last_activation_against_the_loss(last, loss, y, expected):
@@ -194,6 +194,8 @@ def test_labels_against_outputs_and_loss(last, loss, y, expected, words):
         ("accuracy", dense(1), "mse", {"accuracy_of_regression": "warning"}),
         ("accuracy", dense(1), losses.BinaryCrossentropy(**LOGITS),
          {"threshold_of_logits": "warning"}),
+        (keras.metrics.AUC(), dense(1), losses.BinaryCrossentropy(**LOGITS),
+         {"threshold_of_logits": "warning"}),
         (keras.metrics.BinaryAccuracy(threshold=0), dense(1), losses.BinaryCrossentropy(**LOGITS),
          {}),
         ("categorical_accuracy", dense(3, "softmax"), SPARSE, {"unfit_metric": "warning"}),
@@ -210,7 +212,7 @@ def test_metrics(metric, last, loss, expected):
 @pytest.mark.parametrize(
     ("optimizer", "expected"),
     [
-        (OPT.Adam(0.1), {"high_rate": "warning"}),
+        pytest.param(OPT.Adam(0.1), {"high_rate": "warning"}, marks=pytest.mark.every_backend),
         (OPT.Adam(1.0), {"high_rate": "error"}),
         (OPT.SGD(2.0), {"high_rate": "warning"}),
         (OPT.SGD(1.0, momentum=0.99), {"high_rate": "warning"}),
@@ -256,7 +258,7 @@ def test_learning_rates(optimizer, expected):
     ],
 )  # fmt: skip
 def test_hidden_layers(hidden, expected):
-    assert found(network(*hidden, dense(3, "softmax"))) == expected
+    assert found(network(dense(16, "relu"), *hidden, dense(3, "softmax"))) == expected
 
 
 def test_decay_given_twice_is_said_once():
@@ -343,6 +345,7 @@ def test_settings_of_the_training():
     many = np.repeat(X, 20, axis=0), np.repeat(CLASSES, 20)
     assert found(model, *many, batch_size=32) == {}
     assert found(model, *many, batch_size=1200) == {"large_batches": "warning"}
+    assert found(model, *many, batch_size=500) == {"large_batches": "info"}
     assert found(model, *many, batch_size=1) == {"small_batches": "warning"}
     assert found(model, validation_data=False) == {"no_validation": "warning"}
     assert found(model, X, CLASSES, validation_data=(X, CLASSES)) == {}
