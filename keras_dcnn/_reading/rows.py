@@ -69,10 +69,17 @@ def check_lengths(arrays):
     }
     if len({length for one in lengths.values() for length in one}) > 1 or [0] in lengths.values():
         got = ", ".join(f"`{name}` {' and '.join(map(str, n))}" for name, n in lengths.items())
-        raise ValueError(
-            f"all arrays must have as many samples, at least one; got {got}: give one row of each "
-            "for every sample."
-        )
+        fix = "give one row of each for every sample"
+        if isinstance(arrays.get("x"), (list, tuple)):
+            fix += ", and a list of images as np.stack(x): in a list each input is an array"
+        raise ValueError(f"all arrays must have as many samples, at least one; got {got}: {fix}.")
+
+
+def check_finite(what, array, at_once=1024):
+    """Raise ValueError for NaN and infinity, read part by part; `what` begins the sentence."""
+    for start in range(0, len(array) if array.dtype.kind == "f" else 0, at_once):
+        if not np.isfinite(array[start : start + at_once]).all():
+            raise ValueError(f"{what} must be finite; got NaN or infinity.")
 
 
 def _listed_numbers(data):

@@ -10,7 +10,7 @@ from keras_dcnn._reading.batches import counting
 from keras_dcnn._reading.ends import check_readable_again
 from keras_dcnn._reading.labelled import LabelledImages
 from keras_dcnn._reading.labels import check_two_classes, class_numbers
-from keras_dcnn._reading.rows import as_arrays, check_lengths, named, take
+from keras_dcnn._reading.rows import as_arrays, check_finite, check_lengths, named, take
 
 SHARE_HELD_OUT = 0.2
 
@@ -96,21 +96,15 @@ def _part(name, data, batch_size):
         labels = [np.zeros(0, "int64")]
         for x, y, _ in images:
             first = x if first is None else first
-            _check_finite(name, x)
+            check_finite(f"the images of {name}", x)
             labels.append(y)
         labels = np.concatenate(labels)
     else:
         first = np.asarray(data[0][:batch_size])
-        for start in range(0, len(data[0]), 1024):
-            _check_finite(name, data[0][start : start + 1024])
+        check_finite(f"the images of {name}", data[0])
     if not len(labels):
         raise ValueError(f"{name} must hold at least one sample that counts; got none.")
     return Part(data, labels, images.num_classes, images.one_hot, first)
-
-
-def _check_finite(name, images):
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise ValueError(f"the images of {name} must be finite; got NaN or infinity.")
 
 
 def hold_out(data):

@@ -50,6 +50,9 @@ def groups_of(y, mode, counting=None):
     Raises ValueError for labels that are none, for one class, and for a class without a sample.
     """
     labels = as_numbers("y", y)
+    if counting is not None and counting.any():  # of the others any label will do
+        labels = labels.copy()
+        labels[~counting] = labels[counting][0]
     several = _several_labels(labels)
     if several and (not isinstance(mode, str) or mode not in ("over", "sqrt")):
         raise ValueError(

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_dcnn._checks import arguments_of, check_flag, check_keywords, check_number
-from keras_dcnn.losses._priors import log_priors
+from keras_dcnn._checks import arguments_of, check_flag, check_keywords
+from keras_dcnn.losses._priors import shift_of
 
 ops = keras.ops
 TINY = float(np.finfo("float32").tiny)  # whose logarithm is finite: −87
@@ -41,8 +41,7 @@ class LogitAdjustment(keras.layers.Layer):
 
     def __init__(self, priors, tau=1.0, from_logits=False, **kwargs):
         check_keywords(self, kwargs)
-        logs = log_priors(priors)
-        check_number("tau", tau, minimum=0)
+        shift = shift_of(priors, tau)
         check_flag("from_logits", from_logits)
         super().__init__(**kwargs)
         self.autocast = False
@@ -50,7 +49,7 @@ class LogitAdjustment(keras.layers.Layer):
         self.priors = np.asarray(priors).tolist()
         self.tau = tau
         self.from_logits = from_logits
-        self._shift = float(tau) * (logs - logs.max())
+        self._shift = shift
 
     def call(self, inputs):
         dtype = keras.backend.result_type(inputs.dtype, "float32")

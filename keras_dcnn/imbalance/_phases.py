@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_dcnn._checks import check_count, is_whole
-from keras_dcnn._reading.batches import counting
+from keras_dcnn._reading.labelled import as_weights
 from keras_dcnn._reading.labels import check_labels, class_numbers
 from keras_dcnn._reading.rows import Rows, as_arrays, check_lengths, named
 from keras_dcnn.imbalance.balanced_dataset import BalancedDataset
@@ -41,7 +41,7 @@ def samples_of(data, columns):
     check_lengths(named(arrays))
     rows = np.arange(len(arrays[1]))
     if len(arrays) == 3:
-        rows = rows[counting(arrays[2])]
+        rows = rows[as_weights(arrays[2]) != 0]
     classes, known = class_numbers(arrays[1][rows])
     if columns is not None:
         check_labels("y", classes, columns)

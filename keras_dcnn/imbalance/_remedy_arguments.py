@@ -7,7 +7,7 @@ from keras_dcnn._checks import check_choice, check_count, check_seed
 from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.labels import check_each_class, check_labels, class_numbers
-from keras_dcnn._reading.rows import as_arrays, check_lengths, named
+from keras_dcnn._reading.rows import as_arrays, check_finite, check_lengths, named
 from keras_dcnn._structure.builds import make_probe
 from keras_dcnn.imbalance._phases import samples_of
 from keras_dcnn.imbalance._remedies import REMEDIES, check_remedy, loss_of
@@ -54,6 +54,8 @@ def as_pair(name, data, is_needed=True):
         )
     arrays = as_arrays(tuple(data))
     check_lengths(named(arrays))
+    for leaf in keras.tree.flatten(arrays[0]):
+        check_finite(f"x of `{name}`", leaf)
     return arrays
 
 

@@ -50,8 +50,10 @@ def _given_counts(counts, mode):
         check_count(f"mode[{number}]", wanted, minimum=0)
         if wanted and not count:
             raise ValueError(f"`mode` must be 0 for class {number}, of no sample; got {wanted}.")
-    if not any(mode):
-        raise ValueError(f"`mode` must draw at least one sample an epoch; got {mode!r}.")
+    if not 0 < sum(map(int, mode)) < 2**31:
+        raise ValueError(
+            f"`mode` must draw at least one sample an epoch, and fewer than 2³¹; got {mode!r}."
+        )
     return np.array(mode, "int64")
 
 

@@ -3,6 +3,7 @@
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,7 +15,9 @@ from keras_dcnn.datasets.image_folder import _list_files, _read
 
 def source_of(x, y, load, image_size):
     """What holds the samples, their labels, and the names of the classes, None where not known."""
-    load = functools.partial(_read, size=image_size) if load is None else load
+    if load is not None and not callable(load):
+        raise TypeError(f"`load` must be a function of a path; got {type(load).__name__}.")
+    load, are_ours = load or functools.partial(_read, size=image_size), load is None
     if isinstance(x, (str, os.PathLike)):
         if y is not None:
             raise ValueError("`y` must be left out for a folder: its subfolders are the classes.")
@@ -26,7 +29,14 @@ def source_of(x, y, load, image_size):
             f"subfolder per class; got x={type(x).__name__}."
         )
     if _are_files(x):
-        return Files([as_path("x", one) for one in x], load), y, None
+        files = [as_path("x", one) for one in x]
+        missing = next((one for one in files if are_ours and not one.is_file()), None)
+        if missing is not None:
+            raise ValueError(
+                f"`x` must be files that are there; {missing} is not: give full paths, or such as "
+                f"can be found from {Path.cwd()}."
+            )
+        return Files(files, load), y, None
     if hasattr(x, "num_batches") or hasattr(x, "element_spec") or hasattr(x, "batch_sampler"):
         raise TypeError(
             f"`x` must be arrays, files or a folder, of which each sample can be had; got "
@@ -77,6 +87,10 @@ class Files:
             with ThreadPoolExecutor(threads) as pool:
                 images = list(map(np.asarray, pool.map(self.load, files)))
         for file, image in zip(files, images, strict=True):
+            if image.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"`load` must return an array of numbers; got dtype {image.dtype} for {file}."
+                )
             if image.shape != images[0].shape:
                 raise ValueError(
                     f"`load` must return arrays of one shape; got {images[0].shape} for "

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dcnn._checks import check_built_model, check_flag, check_number
+from keras_dcnn._checks import check_built_model, check_flag
 from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._keras.graph import nodes_of, output_layer
 from keras_dcnn.imbalance._held_out_tau import choose_tau, held_out_logits
@@ -100,7 +100,6 @@ def adjust_logits(
         tau = choose_tau(*held_out[:2], logs, held_out[2])
     elif validation_data is not None:
         raise ValueError(f'`validation_data` is for tau="auto"; got tau={tau!r}: leave one out.')
-    check_number("tau", tau, minimum=0)
     layer = LogitAdjustment(
         priors, tau, from_logits, dtype=model.outputs[0].dtype, name="logit_adjustment"
     )

@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count
 from keras_dcnn._keras.fitting import print_message
-from keras_dcnn._reading.batches import as_array, counting
+from keras_dcnn._reading.batches import as_array
+from keras_dcnn._reading.labelled import as_weights
 from keras_dcnn._reading.labels import as_numbers
 from keras_dcnn._reading.rows import check_lengths
 from keras_dcnn.imbalance._groups import class_table, groups_of
@@ -127,13 +128,13 @@ class BalancedDataset(keras.utils.PyDataset):
         self.epochs, self.seed, self.threads = epochs, int(seed), int(threads)
         self._source, y, names = source_of(x, y, load, image_size)
         self._y = np.atleast_1d(as_numbers("y", y))
-        self._weights = None if sample_weight is None else as_array(sample_weight)
+        self._weights = None if sample_weight is None else np.atleast_1d(as_array(sample_weight))
         self._prepare(names, verbose)
 
     def _prepare(self, names, verbose):
         arrays = {"x": self._source.x, "y": self._y, "sample_weight": self._weights}
         check_lengths({name: one for name, one in arrays.items() if one is not None})
-        kept = None if self._weights is None else counting(self._weights)
+        kept = None if self._weights is None else as_weights(self._weights) != 0
         self._groups = groups_of(self._y, self.mode, kept)
         self.counts = self._groups.counts
         self.class_names = names or [str(number) for number in range(len(self.counts))]

@@ -64,9 +64,8 @@ def weights_of(
             f"each class of `y` must have a weight; class {missing[0]} has none: give "
             f"{{{missing[0]}: 1.0}} too."
         )
-    table = np.zeros(max(weights, default=0) + 1, "float32")
-    table[list(weights)] = list(weights.values())
-    return table[y]
+    known = range(int(y.max(initial=-1)) + 1)
+    return np.array([weights.get(number, 0) for number in known], "float32")[y]
 
 
 def _checked(weights):

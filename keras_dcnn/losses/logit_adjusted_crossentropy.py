@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dcnn._checks import arguments_of, check_flag, check_keywords, check_number
-from keras_dcnn.losses._priors import log_priors
+from keras_dcnn._checks import arguments_of, check_flag, check_keywords
+from keras_dcnn.losses._priors import shift_of
 
 ops = keras.ops
 
@@ -119,14 +119,12 @@ class LogitAdjustedCrossentropy(keras.losses.Loss):
         **kwargs: Any,
     ) -> None:
         check_keywords(self, kwargs, ("reduction", "name", "dtype"))
-        logs = log_priors(priors)
-        check_number("tau", tau, minimum=0)
+        self._shift = shift_of(priors, tau)
         check_flag("from_logits", from_logits)
         super().__init__(**{"name": "logit_adjusted_crossentropy", **kwargs})
         self.priors = np.asarray(priors).tolist()
         self.tau = tau
         self.from_logits = from_logits
-        self._shift = float(tau) * (logs - logs.max())  # a softmax knows of differences only
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if y_pred.shape[-1] != len(self.priors):

@@ -107,7 +107,11 @@ class NeverRun(keras.layers.Layer):
     [
         ((X, Y * 0), {}, "at least two classes; got samples of class 0"),
         ((X, Y * 2), {}, "each of the 5 classes must have samples in `data`; class 1 has none"),
-        ((X, np.eye(4)[Y]), {}, "each of the 4 classes must have samples in `data`; class 3 has none"),
+        (
+            (X, np.eye(4)[Y]),
+            {},
+            "each of the 4 classes must have samples in `data`; class 3 has none",
+        ),
         ((X, Y, Y != 1), {}, "class 1 has none"),
         ((X, Y - 1), {}, "whole numbers from 0; got -1"),
         ((X, Y), {"validation_data": (X, Y + 1)}, "from 0 to 2.*; got 3 for sample 2"),
