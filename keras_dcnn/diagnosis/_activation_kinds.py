@@ -46,7 +46,8 @@ NORMALIZATIONS = (
     *(_layers.BatchNormalization, _layers.LayerNormalization, _layers.GroupNormalization),
     *(_layers.RMSNormalization, _layers.UnitNormalization),
 )
-_RECURRENT = (_layers.LSTM, _layers.GRU, _layers.SimpleRNN)
+_GATED = (_layers.LSTM, _layers.GRU, _layers.SimpleRNN)
+RECURRENT = (*_GATED, _layers.Bidirectional)
 _PROBE = np.float32([[-40, -3, -0.5, 0.1, 2, 30], [4, 1, -1, -7, 0.25, -20]])
 
 
@@ -105,7 +106,7 @@ def kind_of_step(step):
         operation = operation.layer
     if known_kernels(operation):
         return kind_of(getattr(operation, "activation", None))
-    if isinstance(operation, _RECURRENT):  # whose gates only make it smaller
+    if isinstance(operation, _GATED):  # whose gates only make it smaller
         return kind_of(operation.activation)
     if isinstance(operation, NORMALIZATIONS):
         return "linear"

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dcnn.diagnosis._activation_kinds import NORMALIZATIONS, has_kernel
+from keras_dcnn.diagnosis._activation_kinds import NORMALIZATIONS, RECURRENT, has_kernel
 from keras_dcnn.diagnosis._preflight_subject import is_array, some_rows
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.layers import MinMaxScaling, PCAWhitening, ZCAWhitening, ZeroCenter
@@ -101,7 +101,7 @@ def _shape(array, shape):
 
 def _fits(given, shape):
     """As Keras sees it, for which an axis of 1 at the end may be there or not."""
-    if len(given) + 1 == len(shape) and shape[-1] == 1 and len(shape) > 2:
+    if len(given) + 1 == len(shape) and shape[-1] == 1:
         given = (*given, 1)
     elif len(given) == len(shape) + 1 and given[-1] == 1:
         given = given[:-1]
@@ -132,7 +132,7 @@ def find_unscaled_inputs(subject):
         return found
     if isinstance(first.operation, _layers.Embedding):
         return found + _tokens(array, first)
-    if not has_kernel(first):
+    if not has_kernel(first) and not isinstance(first.operation, RECURRENT):
         return found
     rms = float(np.sqrt(np.mean(np.square(values, dtype="float64"))))
     low, high = float(values.min()), float(values.max())
@@ -161,7 +161,7 @@ def find_unscaled_inputs(subject):
 def _single(x):
     """The only array of `x`, of real numbers, or None."""
     leaves = [leaf for leaf in keras.tree.flatten(x) if isinstance(leaf, np.ndarray)]
-    known = len(leaves) == 1 and leaves[0].ndim > 1 and leaves[0].size
+    known = len(leaves) == 1 and leaves[0].ndim and leaves[0].size
     return leaves[0] if known and leaves[0].dtype.kind in "biuf" else None
 
 

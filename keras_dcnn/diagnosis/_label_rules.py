@@ -50,10 +50,10 @@ def labels_of(head):
         message = f"{bad} of {y.size} numbers of `y` are NaN or infinite, and so will the loss be"
         return [_error("labels_not_finite", head, message, "leave these samples out", count=bad)]
     rules = {
-        "sparse": (_numbers,),
-        "categorical": (_columns, _rows),
-        "binary": (_columns, _two_classes),
-        "regression": (_columns, _range),
+        "sparse": (_places, _numbers),
+        "categorical": (_places, _columns, _rows),
+        "binary": (_places, _columns, _two_classes),
+        "regression": (_places, _columns, _range),
     }
     found = (rule(head, y) for rule in rules.get(head.loss.family, ()))
     return [finding for finding in found if finding is not None][:1]
@@ -71,6 +71,23 @@ def is_one_hot(y):
     """Whether all rows are 0 but for one 1."""
     known = y.ndim > 1 and y.shape[-1] > 1
     return bool(known and np.isin(y, (0, 1)).all() and (y.sum(-1) == 1).all())
+
+
+def _places(head, y):
+    """Outputs for each place of an image or step of a text, and labels for each sample."""
+    places = head.shape[1:-1] if head.shape else ()
+    given = y.shape[1 : 1 + len(places)]
+    pairs = zip(places, given, strict=False)
+    if len(given) == len(places) and all(size is None or size == one for size, one in pairs):
+        return None
+    message = f"the outputs for a sample have shape {head.shape[1:]}, and its labels {y.shape[1:]}"
+    fix = "give a label for each place"
+    if y.ndim <= 2:
+        fix = (
+            "put keras.layers.Flatten or a global pooling in front of the last layer; a recurrent "
+            "one gives its last step alone with return_sequences=False"
+        )
+    return _error("labels_of_other_shape", head, message, fix, shape=y.shape, outputs=head.shape)
 
 
 def _numbers(head, y):

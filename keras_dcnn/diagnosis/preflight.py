@@ -100,7 +100,8 @@ def preflight(
       `dropout_on_outputs`;
     - labels: `class_numbers_for_one_hot`, `one_hot_for_class_numbers`, `class_outside`,
       `labels_from_1`, `label_outside_0_1`, `labels_no_classes`, `labels_not_numbers`,
-      `labels_not_finite`, `several_labels`, `wrong_number_of_units`, `too_many_units`,
+      `labels_not_finite`, `labels_of_other_shape`, `several_labels`, `wrong_number_of_units`,
+      `too_many_units`,
       `targets_out_of_reach`, `targets_not_scaled`, `one_class`, `unbalanced_classes`;
     - inputs: `inputs_no_array`, `inputs_no_numbers`, `inputs_not_finite`, `inputs_not_scaled`,
       `inputs_too_small`, `constant_inputs`, `number_of_inputs`, `wrong_input_shape`,

@@ -3,7 +3,9 @@
 Text and static rules, which no backend changes but where it says so: the first alone runs them.
 """
 
+import dataclasses
 import functools
+import json
 
 import keras
 import numpy as np
@@ -62,7 +64,7 @@ def found(model, *data, **said):
     """The severity of each rule that spoke, advice of the tutorial left out."""
     advice = ("filters", "pooling", "image_side")
     findings = [one for one in preflight(model, *data, **said) if one.rule not in advice]
-    assert all(str(one).endswith(".") for one in findings)
+    assert all(str(one).endswith(".") and json.dumps(dataclasses.asdict(one)) for one in findings)
     return {one.rule: one.severity for one in findings}
 
 
@@ -329,6 +331,18 @@ CONV = M.Conv2D(4, 3, padding="same", activation="relu")
 )
 def test_inputs(first, x, expected):
     assert found(images(*first, CONV), x, CLASSES) == expected
+
+
+def test_labels_for_each_sample_and_outputs_for_each_place():
+    model = network(dense(3, "softmax"), size=(4, 5))
+    assert found(model, PIXELS[:, :4, :5, 0] / 255, CLASSES) == {"labels_of_other_shape": "error"}
+    assert found(model, PIXELS[:, :4, :5, 0] / 255, np.tile(CLASSES[:, None], 4)) == {}
+
+
+def test_one_number_for_each_sample():
+    model = network(dense(1), loss="mse", size=(1,))
+    assert found(model, NUMBERS, NUMBERS) == {}
+    assert found(model, 40 * NUMBERS, NUMBERS) == {"inputs_not_scaled": "warning"}
 
 
 def test_tokens_beyond_the_embedding():
