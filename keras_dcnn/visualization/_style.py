@@ -5,8 +5,8 @@ Nothing of it goes into matplotlib's rcParams, which are the user's.
 
 import numpy as np
 
-# Blue and vermilion as in Okabe and Ito's palette, the blue darker, so that they differ in grey.
-COLOURS = {"train": "#00508c", "validation": "#d55e00", "note": "#707070"}
+# Blue and vermilion are Okabe and Ito's: https://jfly.uni-koeln.de/color/
+COLOURS = {"train": "#0072b2", "validation": "#d55e00", "note": "#707070"}
 CURVES = {
     "training": {"color": COLOURS["train"], "linestyle": "-", "marker": "o"},
     "validation": {
@@ -28,7 +28,8 @@ def draw_curve(ax, epochs, values, name):
     label = name + lost("epoch", epochs, finite)
     epochs, values = epochs[finite], values[finite]  # nan stands also where nothing was measured
     every = -(-len(values) // _MARKS) or 1
-    ax.plot(epochs, values, **CURVES[name], markersize=4, markevery=every, label=label)
+    style = {"markersize": 4, "markeredgewidth": 1, "markevery": every}
+    ax.plot(epochs, values, **CURVES[name], **style, label=label)
 
 
 def lost(unit, places, finite):
@@ -49,9 +50,14 @@ def keep_apart(ax, least):
 def legend_above(ax, raised=0):
     """Put the legend between the axes and their title, so that it hides nothing.
 
-    In as many columns as there is room for; `raised` points above the axes.
+    In as many columns as there is room for; `raised` points above the axes. In a user's figure
+    that makes no room for it by itself it stays inside, where it hides least.
     """
     handles, labels = ax.get_legend_handles_labels()
+    if ax.figure.get_layout_engine() is None:
+        ax.legend(handles, labels, fontsize=SMALL, framealpha=0.7)
+        ax.set_title(ax.get_title(), pad=6 + raised)
+        return
     columns = _columns(labels, 1.1 * points(ax)[0])
     ax.legend(
         handles,

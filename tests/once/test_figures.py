@@ -67,6 +67,15 @@ def test_the_legend_lies_above_the_axes():
     assert whole.x0 < legend.x0 < legend.x1 < whole.x1
 
 
+def test_in_a_figure_that_makes_no_room_the_legend_stays_inside():
+    import matplotlib.pyplot
+
+    figure, ax = matplotlib.pyplot.subplots()
+    assert plot_accuracy_gap(HISTORY, ax=ax) is ax
+    figure.draw_without_rendering()
+    assert ax.get_legend().get_window_extent().y1 < ax.get_window_extent().y1
+
+
 def test_a_loss_that_explodes_or_is_lost():
     nan = float("nan")
     ax = plot_loss({"loss": [1.0, nan, 0.5, nan, nan], "val_loss": [1.0, 1.0, 1.0, 1.0, 1e9]})
