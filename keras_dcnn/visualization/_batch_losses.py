@@ -61,6 +61,11 @@ def _of_points(points):
             "`curve` must have a number in each list for each point; got the shapes "
             f"{', '.join(str(part.shape) for part in losses)}."
         )
+    if not np.isfinite(losses.step).all() or not (np.diff(losses.step) > 0).all():
+        raise ValueError(
+            "`curve` must have steps that rise from point to point, of one training; those given "
+            "don't: give each training a figure of its own."
+        )
     return losses
 
 

@@ -107,6 +107,7 @@ def test_files_of_other_kinds(tmp_path, text, match):
         (["high"], TypeError, "a list with the loss of each batch"),
         ({"loss": [1.0]}, TypeError, r"the keys 'step' and 'loss'.*got 'loss'"),
         ({"step": [1, 2], "loss": [1.0]}, ValueError, r"got the shapes \(2,\), \(1,\)"),
+        ({"step": [1, 2, 1], "loss": [3.0, 2.0, 1.0]}, ValueError, "must have steps that rise"),
         ([], ValueError, "must have a finite loss; got none"),
         ([float("nan")], ValueError, "must have a finite loss; got none"),
         ("", ValueError, "`curve` must be a path"),
