@@ -7,6 +7,8 @@ from keras_dcnn._checks import check_real
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
 from keras_dcnn._reading.batches import as_array
 from keras_dcnn._reading.ends import check_ends
+from keras_dcnn._reading.epochs import draws_epochs
+from keras_dcnn._reading.fingerprints import fingerprints
 from keras_dcnn._reading.labels import class_numbers
 from keras_dcnn._reading.rows import Rows, as_arrays, check_lengths, named, take
 
@@ -17,7 +19,8 @@ class LabelledImages:
     Of arrays, which are sliced and never read whole, labels and weights are checked at once.
     `bound` is how many samples there are at most, and `num_classes` the columns of one-hot labels,
     or the highest label and one; both as far as is known by what was read, as is `one_hot`.
-    `classes` are the labels of arrays, None of batches; `name` begins what is refused.
+    `classes` are the labels of arrays, None of batches; `name` begins what is refused. Data that
+    draw each epoch anew give each sample once: its weight rises, in place, with each time it comes.
     """
 
     def __init__(self, data, batch_size, name="the data"):
@@ -41,6 +44,7 @@ class LabelledImages:
 
     def __iter__(self):
         """Yield (x, classes, sample_weight or None) of the samples that count of each batch."""
+        seen = {} if draws_epochs(self._data) else None
         for x, y, weights in self._read():
             if y is None:
                 raise ValueError(f"{self._name} must have labels, (x, y); got none.")
@@ -48,7 +52,10 @@ class LabelledImages:
             counts = None if weights is None or batch[2].all() else batch[2] != 0
             if counts is None or counts.any():
                 x, y, weights = take(batch, counts)
-                yield x, self._labels(y), weights
+                batch = x, self._labels(y), weights
+                batch = batch if seen is None else _once(*batch, seen)
+                if len(batch[1]):
+                    yield batch
 
     def _read(self):
         if self._is_arrays:
@@ -70,6 +77,20 @@ class LabelledImages:
         self.one_hot = y.ndim == 2 and y.shape[1] > 1
         self.num_classes = max(self.num_classes, count)
         return classes
+
+
+def _once(x, y, weights, seen):
+    """Those of a batch that are not `seen`; else the weight is added to what was given then."""
+    first, times = [], np.zeros(len(y))
+    weights = np.ones(len(y)) if weights is None else weights
+    samples = zip(fingerprints(x).tolist(), y.tolist(), strict=True)
+    for at, sample in enumerate(samples):
+        if sample not in seen:
+            seen[sample] = times, len(first)
+            first.append(at)
+        given, place = seen[sample]
+        given[place] += weights[at]
+    return *take((x, y), first), times[: len(first)]
 
 
 def as_weights(weights):

@@ -20,11 +20,11 @@ from keras_dcnn._keras.fitting import (
 )
 from keras_dcnn._keras.optimizers import build_optimizer
 from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._reading.epochs import draws_epochs
 from keras_dcnn._state.own_optimizers import get_own_optimizers, own_optimizers, set_own_optimizers
 from keras_dcnn._state.random_state import get_random_state, set_random_state
 from keras_dcnn._state.snapshot import fits, put_back, snapshot
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-from keras_dcnn.imbalance.balanced_dataset import BalancedDataset
 
 _ENDED = set()  # the directories of trainings that ended in this process
 
@@ -47,7 +47,9 @@ class ResumeTraining(StatefulCallback):
     more and goes on behind them. Callbacks that look within epochs see the mean of these for each
     of them.
 
-    The optimizers that a model with a `train_step` of its own holds in attributes come back too.
+    The optimizers that a model with a `train_step` of its own holds in attributes come back too. A
+    PyDataset whose attribute `epoch` counts its passes, as `imbalance.BalancedDataset` and one of
+    your own may, goes on with the epoch that it was in.
 
     What does not come back: the state of Keras's own callbacks (EarlyStopping begins to wait anew,
     and knows no weights from before);
@@ -142,7 +144,7 @@ class ResumeTraining(StatefulCallback):
         self._run.restore(state["run"])
         begin_at(self.model, state["epoch"])
         data = variables_of_fit(self.model).get("x")
-        if isinstance(data, BalancedDataset):
+        if draws_epochs(data):
             data.epoch += state["epoch"]
         self._within = state.get("within", {})
         batches = f" and {self._within['batch']} batches" if self._within else ""

@@ -52,7 +52,8 @@ def linear_probe(
             `keras.applications`; its layer of classes, if it has one, is left out.
         data: `(x, y)` or `(x, y, sample_weight)` of arrays, or a tf.data set, PyDataset or torch
             DataLoader of such batches; images as the network takes them. Labels are classes from 0
-            or one-hot rows. Samples of weight 0 are left out.
+            or one-hot rows. Samples of weight 0 are left out; those that a `BalancedDataset` draws
+            again and again count once, with as much weight, and so are never on both sides.
         validation_data: The same, held out to choose by. None holds out samples of `data` in turn,
             in five stratified folds (of more than 2,000 samples, one fold) and fits to all.
         layers: "last", "all" (up to 13 depths), or a list of names of layers.
