@@ -1,5 +1,6 @@
 """What is wrong with a model, said in sentences, and the learning rate to begin with (§7)."""
 
+from keras_dcnn.diagnosis.diagnose import diagnose
 from keras_dcnn.diagnosis.examine import examine
 from keras_dcnn.diagnosis.examine_predictions import examine_predictions
 from keras_dcnn.diagnosis.find_learning_rate import find_learning_rate
@@ -10,6 +11,7 @@ from keras_dcnn.diagnosis.preflight import preflight
 __all__ = [
     "Finding",
     "LearningRateCurve",
+    "diagnose",
     "examine",
     "examine_predictions",
     "find_learning_rate",

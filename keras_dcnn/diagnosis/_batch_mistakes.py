@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from keras_dcnn.diagnosis import _curve_limits as limits
+from keras_dcnn.diagnosis._levels import percent
 from keras_dcnn.diagnosis._trend import block_means
 from keras_dcnn.diagnosis.finding import Finding
 
 _NO_NOISE_SCALE = (
-    "what batch the gradients' noise asks for, tr Σ / ‖G‖², cannot be told from losses"
+    "What size the noise of the gradients asks for, tr Σ / ‖G‖², cannot be told from losses"
 )
 
 
@@ -27,18 +28,29 @@ def find_wide_batches(curves):
     size = curves.batch_size
     times = (width / (limits.GOOD_WIDTH * fall)) ** 2
     enough = None if size is None else 2 ** round(math.log2(size * times))
-    try_ = f"{times:.0f} times as many" if size is None else f"{enough:,}"
     is_small = size is not None and size <= limits.SMALL_BATCH
     yield Finding(
         "wide_batch_losses",
-        f"the losses of batches scatter by {width:.2g}, {width / fall:.0%} of the whole fall: the "
-        f"curve is wide{'' if size is None else f' with {size} images a batch'}",
-        f"try batches of {try_} images, with which the scatter is {limits.GOOD_WIDTH:.0%} of the "
-        "fall, if a batch's noise goes with 1/√size; noisy labels and a high rate scatter as well; "
-        + _NO_NOISE_SCALE,
+        f"the losses of batches{'' if size is None else f' of {size}'} scatter by {width:.2g}, "
+        f"{percent(width / fall)} of the whole fall, which makes the curve wide",
+        _advice(size, times, enough, is_small),
         severity="warning" if is_small else "info",
         evidence={"width": width, "fall": fall, "batch_size": size, "suggested": enough},
         confidence="likely" if is_small else "possible",
+    )
+
+
+def _advice(size, times, enough, is_small):
+    if size is not None and not is_small:
+        return (
+            "look for noisy labels and a rate that is too high; with as many images a batch the "
+            f"size is hardly the reason. {_NO_NOISE_SCALE}"
+        )
+    images = f"of {enough:,} images" if enough else f"that are {times:.0f} times as large"
+    return (
+        f"try batches {images}, where the scatter would be {percent(limits.GOOD_WIDTH)} of the "
+        "fall, as it goes with 1/√size, unless labels are noisy or the rate is high. "
+        + _NO_NOISE_SCALE
     )
 
 

@@ -1,7 +1,5 @@
 """Rules of a training that has learned nothing, or nothing that holds for validation."""
 
-import numpy as np
-
 from keras_dcnn.diagnosis import _curve_limits as limits
 from keras_dcnn.diagnosis._levels import (
     chance_of,
@@ -10,6 +8,8 @@ from keras_dcnn.diagnosis._levels import (
     final,
     has_one_accuracy,
     learns,
+    percent,
+    result_of,
 )
 from keras_dcnn.diagnosis.finding import Finding
 
@@ -25,17 +25,19 @@ def find_chance(curves):
     if trend is None or trend.first <= 0:
         return
     chance = chance_of(curves)
-    rule, than = "majority_class", f"always naming the largest class ({share or 0:.1%})"
-    if share is None or not accuracy <= share + limits.OF_MAJORITY:
-        if chance is None:
-            return
-        rule, than = "chance", f"guessing among {chance.classes} classes ({1 / chance.classes:.1%})"
+    if share is not None and accuracy <= share + limits.OF_MAJORITY:
+        rule, than = "majority_class", f"always naming the largest class ({percent(share, 1)})"
+    elif chance:
+        share_of_one = percent(1 / chance.classes, 1)
+        rule, than = "chance", f"guessing among {chance.classes} classes ({share_of_one})"
+    else:
+        return
     is_falling = falls(curves)
     is_error = not is_falling and len(curves.loss) >= limits.ENOUGH
-    what = f"a loss of {trend.last:.3g}" if np.isnan(accuracy) else f"{accuracy:.1%} of accuracy"
+    what, accuracy = result_of(curves)
     yield Finding(
         rule,
-        f"the training ends no better than {than}, with {what}"
+        f"the training ends at the level of {than}, with {what}"
         + (", though its loss still falls" if is_falling else ""),
         "train on, with a higher rate where it falls slowly" if is_falling else _NOTHING_LEARNED,
         severity="error" if is_error else "warning",
@@ -57,8 +59,8 @@ def find_one_accuracy(curves):
     is_long = len(values) >= limits.ENOUGH
     yield Finding(
         "constant_accuracy",
-        f"the validation accuracy is {values[0]:.1%} in every epoch: perhaps one class is always "
-        "the answer",
+        f"the validation accuracy is {percent(values[0], 1)} in every epoch, as if one class were "
+        "always the answer",
         "look at the predictions with `diagnosis.examine_predictions`",
         severity="warning" if is_long else "info",
         evidence={"accuracy": float(values[0]), "epochs": len(values)},
@@ -75,8 +77,8 @@ def find_validation_at_chance(curves):
     is_sure = len(curves.val_accuracy) >= limits.ENOUGH
     yield Finding(
         "validation_at_chance",
-        f"training learns (accuracy {ends[0]:.1%}), and validation stays at chance ({ends[1]:.1%} "
-        f"of {chance.classes} classes)",
+        f"training learns (accuracy {percent(ends[0], 1)}), and validation stays at chance "
+        f"({percent(ends[1], 1)}, of {chance.classes} classes)",
         "check that validation is read and scaled as the training is, and that labels belong to "
         "their images: shuffled ones are learned by heart; in a first few epochs BatchNorm does it",
         severity="error" if is_sure else "warning",

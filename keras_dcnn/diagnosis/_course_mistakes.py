@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import is_slow, learns
+from keras_dcnn.diagnosis._levels import is_slow, learns, percent
 from keras_dcnn.diagnosis._rate_mistakes import is_validation_worse
 from keras_dcnn.diagnosis._trend import smoothed
 from keras_dcnn.diagnosis.finding import Finding
@@ -15,8 +15,8 @@ def find_too_short(curves):
     if count < limits.FEWEST:
         yield Finding(
             "too_short",
-            f"{count} {'epoch has' if count == 1 else 'epochs have'} a finite loss: the rate, the "
-            "fit and the end cannot be told",
+            f"{count} {'epoch has' if count == 1 else 'epochs have'} a finite loss, too few to say "
+            "the rate, the fit and the end",
             f"train for {limits.FEWEST} epochs at least"
             + ("" if curves.batches else ", or give `batch_losses` of a CurveRecorder"),
             severity="info",
@@ -57,8 +57,8 @@ def find_not_converged(curves):
         return
     yield Finding(
         "not_converged",
-        f"the training is not at its end: the last third of it brought {trend.tail_fall:.3g}, "
-        f"{trend.tail_fall / trend.fall:.0%} of the whole fall",
+        f"the training is not at its end, since its last third brought {trend.tail_fall:.3g}, "
+        f"{percent(trend.tail_fall / trend.fall)} of the whole fall",
         "train on",
         severity="info",
         evidence={"tail_fall": trend.tail_fall, "fall": trend.fall},

@@ -15,6 +15,8 @@ ENOUGH = 10  # epochs, from which on a shape is more than a possibility
 # A loss of no use
 CONSTANT = 1e-5  # of the loss: float32 sums in another order differ by less
 CONSTANT_EPOCHS = 3  # so many at least
+FIRST_EPOCHS = 2  # in which it may still move, or
+FIRST_PART = 0.2  # of the run
 CERTAIN_MISTAKE = 16.118  # Keras's cross-entropy of a wrong answer that is certain: −ln 1e-7
 SATURATED = 0.02  # of this, to which the loss over the share of mistakes is equal
 WORSE_THAN_CHANCE = 1.2  # times the loss of chance, in the first epoch

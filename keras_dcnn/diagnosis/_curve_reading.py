@@ -152,8 +152,8 @@ def _check_accuracy(name, values):
 def _numbers(name, values):
     """A masked array of floats, in which what is missing is masked."""
     kind = getattr(getattr(values, "dtype", None), "kind", "")
-    if kind in "fiu" and kind and getattr(values, "ndim", 0) == 1:
-        return np.ma.array(np.asarray(values), "float64")
+    if kind and kind in "fiu" and values.ndim == 1:
+        return np.ma.array(_as_float32_has_them(np.asarray(values, "float64")))
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise ValueError(f"`{name}` must be a list of numbers; got {values!r:.40}.")
     listed = list(values)
@@ -162,7 +162,15 @@ def _numbers(name, values):
         0.0 if gone else _float(name, place, value)
         for place, (value, gone) in enumerate(zip(listed, missing, strict=True), 1)
     ]
-    return np.ma.array(np.array(floats, "float64"), mask=np.array(missing, "bool"))
+    array = _as_float32_has_them(np.array(floats, "float64"))
+    return np.ma.array(array, mask=np.array(missing, "bool"))
+
+
+def _as_float32_has_them(values):
+    """What is beyond the range of float32, in which Keras logs, is infinite, or 0."""
+    limits, sizes = np.finfo("float32"), abs(values)
+    values = np.where(sizes > limits.max, np.copysign(np.inf, values), values)
+    return np.where(sizes < limits.tiny, 0.0, values)
 
 
 def _float(name, place, value):

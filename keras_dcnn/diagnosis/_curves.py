@@ -76,9 +76,9 @@ class Curves:
         are of its end: between the means of this epoch and the next.
         """
         training, validation = training.finite(), validation.finite()
-        both = np.intersect1d(training.epochs, validation.epochs)
-        if not len(both):
-            return both, both, both
+        if not len(validation) or not len(training):
+            return (validation.values[:0],) * 3
+        both = validation.epochs[np.isin(validation.epochs, training.epochs)]
         own, after = (np.interp(both + k, training.epochs, training.values) for k in (0, 1))
         return both, (own + after) / 2, validation.values[np.isin(validation.epochs, both)]
 

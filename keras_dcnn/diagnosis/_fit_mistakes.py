@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import final, is_high, is_slow, learns
+from keras_dcnn.diagnosis._levels import final, is_high, is_slow, learns, percent, result_of
 from keras_dcnn.diagnosis._trend import noise_of, shortened, smoothed, tail_of, trend_score
 from keras_dcnn.diagnosis.finding import Finding
 
@@ -13,7 +13,7 @@ def find_no_validation(curves):
     if curves.validated is False:
         yield Finding(
             "no_validation",
-            "there is no validation data: whether it overfits cannot be told",
+            "there is no validation data, so that overfitting cannot be told",
             "pass `validation_data` to `fit`, or `validation_split=0.2` of shuffled arrays",
         )
 
@@ -32,13 +32,14 @@ def find_overfitting(curves):
         return
     parts = []
     if rises:
-        parts = [f"validation loss was least in {curves.where(best)}, and ends {rise:.0%} above it"]
+        above = f"ends {percent(rise)} above it"
+        parts = [f"its validation loss was least in {curves.where(best)}, and {above}"]
     if wide:
-        parts += [f"validation accuracy is {gap:.1%} behind training"]
+        parts += [f"its validation accuracy is {percent(gap, 1)} behind training"]
     is_clear = wide or rise > limits.RISE_OF_VALIDATION
     yield Finding(
         "overfitting",
-        f"it overfits{'' if is_clear else ' a little'}: {', '.join(parts)}",
+        f"the network overfits{'' if is_clear else ' a little'}, since {', and '.join(parts)}",
         "augment or regularise more, or collect more images; keep the weights of the best epoch "
         "(`EarlyStopping(restore_best_weights=True)`)",
         severity="warning" if is_clear else "info",
@@ -73,11 +74,10 @@ def find_underfitting(curves):
     is_behind = ends is None or ends[1] > ends[0] + limits.NO_GAP * trend.last
     if is_behind and (gap is None or gap > limits.NO_GAP):
         return
-    accuracy = final(curves.accuracy)
-    what = f"a loss of {trend.last:.3g}" if np.isnan(accuracy) else f"{accuracy:.1%} of accuracy"
+    what, accuracy = result_of(curves)
     yield Finding(
         "underfitting",
-        f"it underfits: training stays at {what}, and validation is no worse",
+        f"the network underfits, since training stays at {what}, and validation is no worse",
         "take a larger network, less dropout or decay, or images that are changed less; first try "
         "a third of the learning rate, since one too high stalls as well",
         evidence={"accuracy": accuracy, "loss": trend.last, "gap": gap},
@@ -98,7 +98,7 @@ def find_validation_better(curves):
         return
     yield Finding(
         "validation_better",
-        f"validation is better than training: its loss is {ahead:.0%} lower",
+        f"validation is better than training, with a loss that is {percent(ahead)} lower",
         "with dropout, augmentation or a penalty that is so, since they work in training only; "
         "without, look for images that are in both, and for easier ones in validation",
         severity="info",

@@ -41,6 +41,19 @@ def final(curve):
     return float(np.median(tail_of(values))) if len(values) else math.nan
 
 
+def result_of(curves):
+    """What the training came to, in words, and its accuracy, or None where none was logged."""
+    accuracy = final(curves.accuracy)
+    if math.isnan(accuracy):
+        return f"a loss of {final(curves.loss):.3g}", None
+    return f"an accuracy of {percent(accuracy, 1)}", accuracy
+
+
+def percent(share, digits=0):
+    """A share in words."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def chance_of(curves):
     """The `Chance` at whose level the training ends, or None where it is above, or unknown.
 
@@ -84,14 +97,17 @@ def is_high(curves):
 
 
 def constant_since(curves):
-    """The place from which on the loss is the same to the end, or None where it moves."""
+    """The place, near the beginning, from which on the loss is the same to the end, or None.
+
+    Not where it has fallen by half: a training may be at its least, without any noise.
+    """
     values = curves.loss.finite().values
-    if not len(values) or values[-1] <= limits.CONSTANT:
+    if not len(values) or values[-1] <= limits.CONSTANT or values[-1] < limits.MUCH * values[0]:
         return None
     (moves,) = np.nonzero(abs(values - values[-1]) > limits.CONSTANT * values[-1])
     start = int(moves[-1]) + 1 if len(moves) else 0
-    enough = max(limits.CONSTANT_EPOCHS, len(values) / 2)
-    return start if len(values) - start >= enough else None
+    is_early = start <= max(limits.FIRST_EPOCHS, limits.FIRST_PART * len(values))
+    return start if is_early and len(values) - start >= limits.CONSTANT_EPOCHS else None
 
 
 def certain_mistakes(curves):

@@ -71,16 +71,16 @@ def find_negative(curves):
 
 
 def find_constant(curves):
-    """A loss that is the same in every epoch, or from one on: no weight gets a gradient."""
+    """A loss that is the same in every epoch, or from an early one on: no gradient gets through."""
     start = constant_since(curves)
-    if start is None or _is_cut(curves) or _is_learned(curves):
+    if start is None or certain_mistakes(curves) or _is_cut(curves) or _is_learned(curves):
         return
     values = curves.loss.finite().values
     since = "in every epoch" if not start else f"from {curves.where(start + 1)} on"
     yield Finding(
         "constant_loss",
-        f"the loss is the same, {values[-1]:.5g}, {since}: the weights don't change, or the "
-        "outputs don't depend on them",
+        f"the loss is the same, {values[-1]:.5g}, {since}, so that the weights don't change, or "
+        "the outputs don't depend on them",
         "look whether layers are trainable, whether all ReLUs are dead or all outputs saturated "
         "(inputs not scaled, rate too high), and for a softmax on a single unit",
         severity="error",
@@ -108,8 +108,8 @@ def find_saturated(curves):
     last, wrong = mistakes
     yield Finding(
         "saturated_outputs",
-        f"the loss, {last:.3g}, is 16.1 times the share of mistakes, {wrong:.2f}: every answer is "
-        "given with full certainty, where no gradient is left",
+        f"the loss, {last:.3g}, is 16.1 times the share of mistakes, {wrong:.2f}, as of "
+        "answers that are all given with full certainty, where no gradient is left",
         "scale the inputs (`Rescaling`), and try a tenth or a hundredth of the learning rate; of "
         "one output unit the activation must be a sigmoid, not a softmax",
         severity="error",

@@ -9,6 +9,7 @@ from keras_dcnn.diagnosis._levels import (
     is_high,
     is_slow,
     learns,
+    percent,
 )
 from keras_dcnn.diagnosis._trend import shortened, trend_score
 from keras_dcnn.diagnosis.finding import Finding
@@ -36,35 +37,33 @@ def _too_high(curves, trend):
     rises = trend.last > (1 + limits.RISEN) * trend.first and trend.tail_score > -limits.SURE
     turns = trend.lost > limits.LOST and trend.tail_score > limits.SURE
     jumps = trend.jumps >= limits.JUMPS
-    chance = chance_of(curves)
-    blown = chance and trend.first > limits.WORSE_THAN_CHANCE * chance.loss
-    saturated = certain_mistakes(curves)
     if rises or turns:
-        end = f"is {trend.last:.3g} at the end, after {min(trend.first, trend.lowest):.3g}"
-        message = f"the learning rate looks too high: the training loss rises; it {end}"
+        why = f"rises, to {trend.last:.3g} from {min(trend.first, trend.lowest):.3g}"
     elif jumps:
-        message = (
-            "the learning rate looks too high: the training loss jumps up by a tenth and more in "
-            f"{trend.jumps:.0%} of the steps from one epoch to the next"
-        )
-    elif blown:
-        message = (
-            f"the learning rate may be too high: the loss was {trend.first:.3g} in the first epoch,"
-            f" above that of chance, {chance.loss:.3g}, and then got stuck there"
-        )
-    elif saturated:
-        message = "the learning rate may be too high: it drove all outputs to full certainty"
+        why = f"jumps up by a tenth and more in {percent(trend.jumps)} of the epochs"
     else:
+        why = _blown_up(curves, trend)
+    if why is None:
         return None
-    is_error = rises and len(trend.values) >= limits.ENOUGH
+    is_plain = rises or turns or jumps
     return Finding(
         "learning_rate_too_high",
-        message,
+        f"the learning rate {'looks' if is_plain else 'may be'} too high, since the loss {why}",
         f"try {_rate_times(curves, 0.1)}, and scale the inputs; {_FINDER}",
-        severity="error" if is_error else "warning",
+        severity="error" if rises and len(trend.values) >= limits.ENOUGH else "warning",
         evidence=_evidence(trend),
-        confidence="likely" if rises or jumps else "possible",
+        confidence="likely" if is_plain else "possible",
     )
+
+
+def _blown_up(curves, trend):
+    """What is left of a network that was thrown off in the first steps, in words, or None."""
+    if certain_mistakes(curves):
+        return "is that of answers driven to full certainty"
+    chance = chance_of(curves)
+    if chance and trend.first > limits.WORSE_THAN_CHANCE * chance.loss:
+        return f"was {trend.first:.3g} at first, above chance, {chance.loss:.3g}, and stays there"
+    return None
 
 
 def _high(curves, trend):
@@ -79,8 +78,8 @@ def _high(curves, trend):
         return None
     return Finding(
         "learning_rate_high",
-        f"the training loss falls fast and then stalls high, at {trend.last:.3g} after "
-        f"{trend.first:.3g}: the learning rate may be high",
+        "the learning rate may be high, since the training loss falls fast and then stalls, from "
+        f"{trend.first:.3g} at {trend.last:.3g}",
         f"try {_rate_times(curves, 0.3)}, or divide it when the loss stalls "
         "(`callbacks.DivideLROnPlateau`); if the loss stalls as high, the network is too small, "
         "too much regularised, or the labels are noisy",
@@ -97,8 +96,8 @@ def _low(curves, trend):
     few = updates is not None and updates <= limits.FEW_UPDATES
     return Finding(
         "learning_rate_low",
-        f"the training loss falls slowly and nearly straight, by {trend.progress:.0%} in "
-        f"{curves.span(len(curves.loss))}: the learning rate looks low",
+        "the learning rate looks low, since the training loss falls slowly and nearly straight, by "
+        f"{percent(trend.progress)} in {curves.span(len(curves.loss))}",
         f"try {_rate_times(curves, 10)}"
         + (f", and smaller batches: an epoch has {updates} updates only" if few else "")
         + f"; {_FINDER}",
@@ -116,8 +115,8 @@ def _good(curves, trend):
         return None
     return Finding(
         "learning_rate_good",
-        f"the learning rate looks good: the training loss falls by {trend.progress:.0%}, fast at "
-        "first and then smoothly",
+        "the learning rate looks good, since the training loss falls by "
+        f"{percent(trend.progress)}, fast at first and then smoothly",
         "keep it",
         severity="info",
         evidence=_evidence(trend),

@@ -69,9 +69,9 @@ def diagnose(
     By the `rule` of what it finds:
 
     - `not_finite`: NaN or ∞, from which epoch on; `negative_loss`: as no cross-entropy is, an
-      "error" below −1 beside an accuracy; `constant_loss`: the same to five digits over half of the
-      run; `saturated_outputs`: the loss is 16.1 = −ln 10⁻⁷ times the share of mistakes, so that
-      Keras clips all of them;
+      "error" below −1 beside an accuracy; `constant_loss`: the same to five digits from the first
+      fifth of the run on; `saturated_outputs`: the loss is 16.1 = −ln 10⁻⁷ times the share of
+      mistakes, so that all of them are made with certainty;
     - `chance`, `majority_class`: an accuracy up to 1/C·(1 + 0.3·(1 − 1/C)), or of `majority_share`,
       at the end; without `num_classes` C is exp(loss), if the accuracy fits; `constant_accuracy`:
       one validation accuracy in every epoch; `validation_at_chance`: though training learns;
