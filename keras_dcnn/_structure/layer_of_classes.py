@@ -7,7 +7,7 @@ _PASSING = (
     *(_layers.Activation, _layers.Softmax, _layers.Dropout, _layers.Flatten, _layers.Reshape),
     *(_layers.GlobalAveragePooling2D, _layers.GlobalMaxPooling2D),
 )
-OF_CLASSES = ("linear", "softmax", "sigmoid", "log_softmax")
+_ACTIVATIONS = ("linear", "softmax", "sigmoid", "log_softmax")
 
 
 def layer_of_classes(calls):
@@ -21,7 +21,7 @@ def layer_of_classes(calls):
     while value in made:
         call = made[value]
         layer = call.operation
-        if not _keeps_classes(layer):
+        if not keeps_classes(layer):
             return None
         if not isinstance(layer, _PASSING):
             return call
@@ -29,9 +29,9 @@ def layer_of_classes(calls):
     return None
 
 
-def _keeps_classes(layer):
+def keeps_classes(layer):
     """Whether a layer may be that of classes, or stand behind it."""
     activation = getattr(layer, "activation", None)
-    if activation is not None and getattr(activation, "__name__", "") not in OF_CLASSES:
+    if activation is not None and getattr(activation, "__name__", "") not in _ACTIVATIONS:
         return False
     return isinstance(layer, (*_PASSING, _layers.Dense, _layers.Conv2D))

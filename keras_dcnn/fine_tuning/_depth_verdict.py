@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_dcnn.diagnosis._shares import wilson
+
 # By what share of its errors the second half of the network must surely do more than, for
 # "similar", or surely less than, for "different". What was seen is told by `measure_similarity`.
 SIMILAR, DIFFERENT = 0.1, 1 / 3
@@ -35,7 +37,7 @@ def verdict_of(names, right, share_of_largest):
     last, n = right[-1], len(right[-1])
     accuracies = f"{100 * last.mean():.1f} against {100 * right[half].mean():.1f} % of {n:,} right"
     most = max(int(last.sum()), int(right[half].sum()))
-    if interval(most, n)[0] <= share_of_largest:
+    if wilson(most, n)[0] <= share_of_largest:
         return "cannot tell", (
             f"neither `{names[-1]}` nor `{names[half]}`, in the first half, is surely better than "
             f"to name the largest class each time ({accuracies}; {100 * share_of_largest:.1f} %)"
@@ -61,11 +63,3 @@ def saves(last, half, share):
     variance = (weights * (values - mean) ** 2).sum()
     spread = Z * np.sqrt(variance / (cells + 0.5).sum())
     return mean - spread, mean + spread
-
-
-def interval(right, n):
-    """Wilson's 95 % interval of a share."""
-    share, z2 = right / n, Z**2 / n
-    middle = (share + z2 / 2) / (1 + z2)
-    spread = Z * np.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
-    return float(max(middle - spread, 0)), float(min(middle + spread, 1))

@@ -66,7 +66,7 @@ class FeatureFiles:
     def __init__(self, directory, names, widths, network):
         self._folder, self._widths, self._files = directory, widths, []
         self._paths = [directory / f"features-{i:03}.npy" for i in range(len(widths))]
-        self._kind = {"layers": [*names], "widths": widths, "network": fingerprint(network)}
+        self._kind = {"layers": [*names], "widths": widths, "network": _hash_of(network)}
         self.num_rows, self._digest, self.where = 0, "", f"in {directory}"
         self._find()
         self._begin_pass()
@@ -200,7 +200,7 @@ def check_max_bytes(widths, rows, max_bytes):
     return needed
 
 
-def fingerprint(network):
+def _hash_of(network):
     """A text that differs between networks that differ in architecture or weights."""
     hashed = hashlib.blake2b(digest_size=16)
     with warnings.catch_warnings():

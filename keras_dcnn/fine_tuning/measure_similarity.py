@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from keras_dcnn._reading.labels import check_two_classes, class_numbers
-from keras_dcnn.fine_tuning._depth_verdict import interval, verdict_of
+from keras_dcnn.diagnosis._shares import wilson
+from keras_dcnn.fine_tuning._depth_verdict import verdict_of
 from keras_dcnn.fine_tuning._features import extract, pooled_network
 from keras_dcnn.fine_tuning._linear_models import one_thread
 from keras_dcnn.fine_tuning._ridge_probe import ridge_probe
@@ -135,7 +136,7 @@ def similarity_of(features):
         h_score(of_last),
         names,
         tuple(count / len(y) for count in counts),
-        tuple(interval(count, len(y)) for count in counts),
+        tuple(tuple(map(float, wilson(count, len(y)))) for count in counts),
         len(y),
         len(of_last.counts),
     )

@@ -9,10 +9,11 @@ from keras_dcnn._checks import check_built_model
 from keras_dcnn._keras.calls import calls_of
 from keras_dcnn._reading.labels import check_labels
 from keras_dcnn._structure.blocks import model_to
-from keras_dcnn._structure.layer_of_classes import OF_CLASSES
+from keras_dcnn._structure.layer_of_classes import keeps_classes
 
 _layers = keras.layers
-_PASSING = (_layers.Dropout, _layers.Flatten, _layers.Reshape)
+_linear = keras.activations.linear
+_PASSING = (_layers.Activation, _layers.Dropout, _layers.Flatten, _layers.Reshape)
 
 
 class Head(NamedTuple):
@@ -109,7 +110,7 @@ def pooled_head(model, name):
             if weights is None:
                 weights = np.eye(features.output_shape[1 if first else -1], dtype="float32")
             return Head(features, weights, first)
-        if not _keeps_classes(layer, weights is None):
+        if not _may_follow(layer, weights is None):
             raise _no_head(model, name, f"`{layer.name}`, {type(layer).__name__}, instead")
         if isinstance(layer, (_layers.Dense, _layers.Conv2D)):
             kernel = keras.ops.convert_to_numpy(keras.ops.cast(layer.kernel, "float32"))
@@ -117,18 +118,14 @@ def pooled_head(model, name):
     raise _no_head(model, name, "no such pooling")
 
 
-def _keeps_classes(layer, is_output):
+def _may_follow(layer, is_output):
     """Whether a layer may stand behind pooling; `is_output` for none with weights behind it."""
-    if isinstance(layer, _PASSING):
-        return True
-    activation = getattr(layer, "activation", None) or keras.activations.linear
-    if getattr(activation, "__name__", "") not in (OF_CLASSES if is_output else ("linear",)):
-        return False
     if isinstance(layer, _layers.Conv2D):
         return is_output and {*layer.kernel_size, *layer.strides, layer.groups} == {1}
-    if isinstance(layer, (_layers.Dense, _layers.Softmax)):
-        return is_output
-    return isinstance(layer, _layers.Activation)
+    if is_output:
+        return keeps_classes(layer) and not isinstance(layer, _layers.GlobalMaxPooling2D)
+    is_linear = getattr(layer, "activation", _linear) is _linear
+    return is_linear and isinstance(layer, _PASSING)
 
 
 def _no_head(model, name, what):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from keras_dcnn.fine_tuning._depth_verdict import DIFFERENT, interval, saves
+from keras_dcnn.diagnosis._shares import wilson
+from keras_dcnn.fine_tuning._depth_verdict import DIFFERENT, saves
 from keras_dcnn.fine_tuning._features import Features
 from keras_dcnn.fine_tuning.measure_similarity import measure_similarity, similarity_of
 from keras_dcnn.models import small_cnn
@@ -86,7 +87,7 @@ def test_interval_of_what_is_saved_is_that_of_a_list_with_half_a_sample_of_each_
 @pytest.mark.parametrize(("right", "n"), [(0, 3), (7, 9), (230, 230)])
 def test_interval_is_that_of_wilson(right, n):
     expected = binomtest(right, n).proportion_ci(0.95, "wilson")
-    np.testing.assert_allclose(interval(right, n), expected, atol=1e-5)
+    np.testing.assert_allclose(wilson(right, n), expected, atol=1e-5)
 
 
 @pytest.mark.once
