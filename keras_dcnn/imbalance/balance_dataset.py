@@ -94,8 +94,9 @@ def balance_dataset(
     check_count("buffer_size", buffer_size)
     check_count("seed", seed, minimum=0)
     singles = _singles(dataset)
+    name = "`dataset`" if counts is None else "`counts`"
     counts = _counted(singles) if counts is None else _given(counts)
-    check_classes("`dataset`", counts, mode)
+    check_classes(name, counts, mode)
     wanted = epoch_counts(counts, mode)
     if verbose:
         print_message(class_table(range(len(counts)), counts, {"an epoch": wanted}))

@@ -10,7 +10,7 @@ from keras_dcnn._keras.fitting import callbacks_of_fit, print_message, variables
 from keras_dcnn._reading.labels import class_numbers
 from keras_dcnn._structure.where import check_where
 from keras_dcnn.imbalance._sampling import epoch_counts, rounded
-from keras_dcnn.imbalance._second_phase import ChangedStep, begin_anew, changes_of
+from keras_dcnn.imbalance._second_phase import ChangedStep, begin_anew, changes_of, outputs_of
 from keras_dcnn.imbalance.balanced_dataset import BalancedDataset
 
 # Callbacks that change the same.
@@ -146,6 +146,7 @@ class TwoPhaseTraining(keras.callbacks.Callback):
         ):
             raise ValueError("`data` must be what `fit` reads; got another: fit(data, …).")
         if self.data is not None:
+            _check_classes(self.data.counts, self.model)
             self._mode = self.data.mode
             _draw_by(self.data, _natural(self.data))
         self._check_others()
@@ -216,6 +217,16 @@ def _check_data(data):
             "natural to balanced by itself: use it without TwoPhaseTraining, or another mode."
         )
     class_numbers(data[0][1])  # refuses several labels in words
+
+
+def _check_classes(counts, model):
+    """Raise ValueError for more classes than the model knows, which JAX would take all the same."""
+    columns = outputs_of(model)
+    if columns is not None and len(counts) > max(columns, 2):
+        raise ValueError(
+            f"`data` must be of the {max(columns, 2)} classes of `{model.name}`; it has "
+            f"{len(counts)}: number the classes from 0, or give the model an output for each."
+        )
 
 
 def _check_given(name, value, form, needed=(), taken=()):

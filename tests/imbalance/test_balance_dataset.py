@@ -94,12 +94,23 @@ def test_the_table(capsys):
         (tf_set, {"mode": "progressive"}, "does not know the epoch"),
         (tf_set, {"mode": "most"}, "`mode` must be one of"),
         (tf_set, {"batch_size": 0.5}, "`batch_size` must be a whole number"),
+        (tf_set, {"batch_size": 0}, "`batch_size` must be a whole number of at least 1; got 0"),
+        (tf_set, {"counts": 20}, "`counts` must be a number for each class"),
+        (tf_set, {"counts": [20]}, "`counts` must have samples of at least two classes"),
         (tf_set, {"counts": [20, 9.5]}, r"`counts\[1\]` must be a whole number"),
     ],
 )
 def test_bad_arguments(data, arguments, match):
     with pytest.raises(ValueError, match=match):
         balanced(data(), **arguments)
+
+
+def test_a_class_without_a_count_is_named_where_it_comes():
+    data = balanced(tf_set(), counts=[20, 6])
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="`counts` must have a number for each"
+    ):
+        list(data)
 
 
 @pytest.mark.parametrize("data", [X, tf.data.Dataset.from_tensor_slices({"images": X})])

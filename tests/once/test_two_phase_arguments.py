@@ -60,6 +60,14 @@ def test_data_of_the_callback_that_are_refused():
         TwoPhaseTraining(1, data=several)
 
 
+def test_more_classes_than_the_model_has_outputs_are_refused():
+    phases = TwoPhaseTraining(1, data=BalancedDataset(X, Y, verbose=0))
+    phases.set_params({"epochs": 2})
+    phases.set_model(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
+    with pytest.raises(ValueError, match=r"must be of the 2 classes of .*; it has 3"):
+        phases.on_train_begin()
+
+
 REFUSED = [
     ({"data": X}, TypeError, "`data` must be arrays, .* got ndarray"),
     ({"data": (X, Y * 0)}, ValueError, "samples of at least two classes"),
