@@ -154,6 +154,9 @@ def _columns(head, y):
         fix = "take SparseCategoricalCrossentropy, or `keras.utils.to_categorical(y)`"
         return _error("class_numbers_for_one_hot", head, message, fix, **evidence)
     fix = f"give the last layer {columns} unit{'' if columns == 1 else 's'}"
+    if columns == 1 and not flat and head.loss.family == "regression":
+        message += ", which all learn the same"
+        return _warning("wrong_number_of_units", head, message, fix, **evidence)
     if columns == 1 and y.dtype.kind in "biu" and head.ends_in in ("softmax", "sigmoid"):
         fix = "for class numbers take SparseCategoricalCrossentropy and softmax"
     return _error("wrong_number_of_units", head, message, fix, **evidence)
@@ -166,7 +169,8 @@ def _rows(head, y):
     sums = y.sum(-1)
     if y.min() < 0 or y.max() > 1:
         message = f"the rows of `y` reach from {y.min():g} to {y.max():g}, and should be one-hot"
-        return _error("labels_no_classes", head, message, "use `keras.utils.to_categorical`")
+        finding = _error if y.min() < 0 else _warning
+        return finding("labels_no_classes", head, message, "use `keras.utils.to_categorical`")
     several = float((sums > 1 + _SUM).mean())
     if several:
         message = f"{100 * several:.0f} % of the rows of `y` have several labels, and a softmax one"

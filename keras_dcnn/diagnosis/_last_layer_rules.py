@@ -1,11 +1,14 @@
 """The last activation against the loss."""
 
+import math
+
 import keras
 
 from keras_dcnn.diagnosis._activation_kinds import PROBABILITIES
 from keras_dcnn.diagnosis._losses import CROSS_ENTROPIES
 from keras_dcnn.diagnosis.finding import Finding
 
+_MANY = 20  # classes
 _WRONG = {
     "linear": "any numbers, as no activation makes them probabilities",
     "relu": "numbers from 0 up, as its activation doesn't end at 1",
@@ -66,11 +69,10 @@ def _doubled(head):
     if len(twice) > 1:
         return Finding(
             "doubled_activation",
-            f"the outputs go through {twice[1]} and then through {twice[0]}, which makes all "
-            "classes nearly alike",
+            f"the outputs go through {twice[1]} and then through {twice[0]}{_floor(head)}",
             "keep one of the two",
             head.where,
-            "error",
+            "error" if twice[0] == "sigmoid" or _many(head) else "warning",
             {"activations": twice},
         )
     if len(head.kinds) > 1 and head.ends_in in PROBABILITIES and head.kinds[1] == "relu":
@@ -84,6 +86,19 @@ def _doubled(head):
     return None
 
 
+def _many(head):
+    """Whether a softmax of a softmax hardly tells the classes apart."""
+    return head.ends_in == "softmax" and (head.units or 0) > _MANY
+
+
+def _floor(head):
+    """The loss of a softmax of a perfect softmax: −ln(e / (e + C − 1))."""
+    if head.ends_in == "sigmoid" or not head.units:
+        return ", which gives no number below 0.5" if len(head.kinds) > 1 else ""
+    floor = math.log1p((head.units - 1) / math.e)
+    return f", so that the loss can't fall below {floor:.2g}"
+
+
 def _is_cross_entropy(head, from_logits):
     loss = head.loss
     return loss and loss.family in CROSS_ENTROPIES and loss.from_logits == from_logits
@@ -94,14 +109,14 @@ def _not_logits(head):
         return None
     if head.ends_in in PROBABILITIES:
         undone = _is_undone(head)
-        note = ", which Keras undoes on TensorFlow alone" if undone else ""
+        note = ", which Keras undoes on TensorFlow alone" if undone else _floor(head)
         return Finding(
             "doubled_activation",
             f"the model ends in {head.ends_in}, and {head.loss.name} with from_logits=True applies "
             f"another{note}",
             "take off from_logits=True, or the activation",
             head.where,
-            "warning" if undone else "error",
+            "error" if _many(head) and not undone else "warning",
             {"activation": head.ends_in, "from_logits": True},
         )
     if head.ends_in in ("relu", "tanh"):
@@ -129,13 +144,14 @@ def _not_probabilities(head):
     fix = f"give the last layer {right}"
     if head.ends_in == "linear" and head.loss.family != "auto":
         fix += ", or the loss from_logits=True"
+    works = head.ends_in == "positive" and head.loss.family != "binary"  # Keras has them sum to 1
     return Finding(
         "not_probabilities",
         f"{head.loss.name} expects probabilities, and the model's outputs are "
         f"{_WRONG[head.ends_in]}",
         fix,
         head.where,
-        "error",
+        "warning" if works else "error",
         {"activation": head.ends_in, "from_logits": False},
     )
 
