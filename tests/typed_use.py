@@ -17,6 +17,7 @@ from keras_dcnn.diagnosis import (
     examine,
     examine_predictions,
     find_learning_rate,
+    preflight,
 )
 from keras_dcnn.ensemble import AveragingTrace, Calibration, Ensemble, EnsembleOnDisk, Selection
 from keras_dcnn.layers import RandomHSV, RReLU
@@ -34,6 +35,7 @@ def parts(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     keras_dcnn.models.efficientnet_lite("lite0", input_shape=(None, None, 3), pooling="avg")
     keras_dcnn.models.efficientnet_lite(num_classes=10)  # type: ignore[call-arg]
     findings: list[Finding] = examine(model)
+    findings += preflight(model, x, y, batch_size=32, validation_data=False)
     findings += diagnose({"loss": [1.0]}, batch_losses=[1.0, 0.9], batch_size=2, num_classes=2)
     findings += examine_predictions([0, 1], np.zeros((2, 3)), ["cat", "dog", "cow"])
     curve: LearningRateCurve = find_learning_rate(model, (x, y), seed=1)
