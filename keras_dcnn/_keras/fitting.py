@@ -6,6 +6,8 @@ import itertools
 
 import keras
 
+from keras_dcnn._keras.variables import tensors_of
+
 
 def infer_mode(model, monitor):
     """`"min"` or `"max"`, by the direction that Keras knows of each of its metrics.
@@ -104,7 +106,7 @@ def live_values(model, variables):
     if state:
         return [*state["trainable_variables"], *state["non_trainable_variables"]]
     sync(model)
-    return [keras.ops.convert_to_tensor(variable) for variable in variables]
+    return tensors_of(variables)
 
 
 def begin_at(model, epoch):

@@ -7,6 +7,7 @@ import keras
 from keras_dcnn._keras.compiling import compile_function
 from keras_dcnn._keras.fitting import state_on_jax, sync
 from keras_dcnn._keras.optimizers import build_optimizer, leaf_optimizers, training_optimizers
+from keras_dcnn._keras.variables import tensors_of
 
 ops = keras.ops
 compiled_once = functools.cache(compile_function)
@@ -70,8 +71,9 @@ class UpdateCounter:
         state = state_on_jax(self._model)
         if not state:
             sync(self._model)
+            return tensors_of(self._variables)
         pairs = zip(self._variables, self._places, strict=True)
-        held = [state[at[0]][at[1]] if state and at else variable for variable, at in pairs]
+        held = [state[at[0]][at[1]] if at else variable for variable, at in pairs]
         return [ops.convert_to_tensor(one) for one in held]
 
     def _taken(self):

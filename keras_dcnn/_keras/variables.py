@@ -44,6 +44,19 @@ def state_variables(model):
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
+def tensors_of(variables):
+    """The values of variables as tensors, to be given to a compiled function.
+
+    On TensorFlow `keras.ops.convert_to_tensor` gives a `keras.Variable` back as it is (3.15), and
+    each call of a compiled function that gets one copies it through NumPy.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return [tf.convert_to_tensor(variable.value) for variable in variables]
+    return [keras.ops.convert_to_tensor(variable) for variable in variables]
+
+
 def seed_variables(model):
     """The states of the random numbers in a model, which Keras leaves out of its weight files."""
     weights = {id(weight) for weight in model.weights}

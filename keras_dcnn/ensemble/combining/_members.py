@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from keras_dcnn._keras.compiling import InferenceStep
-from keras_dcnn._keras.variables import state_variables
+from keras_dcnn._keras.variables import state_variables, tensors_of
 from keras_dcnn._structure.architecture import architecture
 from keras_dcnn._structure.settings import settings_of_all
 
@@ -36,7 +36,7 @@ class Member:
     @contextlib.contextmanager
     def running(self):
         """Yield `run(x)` → outputs, losses; what changes in it, as what draws, goes on."""
-        values = [ops.convert_to_tensor(variable) for variable in self.variables]
+        values = tensors_of(self.variables)
 
         def run(x):
             outputs, losses, states = self.step(values, x)
