@@ -8,10 +8,8 @@ import numpy as np
 
 from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._keras.calls import calls_of
-from keras_dcnn._keras.compiling import InferenceStep
 from keras_dcnn._keras.fitting import print_message
 from keras_dcnn._keras.graph import all_layers
-from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._progress import with_progress
 from keras_dcnn._reading.ends import check_readable_again
 from keras_dcnn._reading.labelled import LabelledImages
@@ -93,7 +91,7 @@ def pooled_network(trunk, layers):
                 f"{output.dtype} of shape {output.shape}: name others by `layers`."
             )
     pooled = [_pooled(output, _is_channels_first(trunk, output)) for output in tapped.outputs]
-    return names, keras.Model(tapped.inputs, pooled, name=trunk.name)
+    return names, keras.Model(tapped.inputs[0], pooled, name=trunk.name)
 
 
 def _name_of_last(trunk):
@@ -139,7 +137,7 @@ def _is_channels_first(trunk, output):
 
 def _one_pass(store, images, network, names, max_bytes, say):
     """Classes, weights and rows by layer of all images; the network runs for what is not there."""
-    run, labels = runner_of(network), []
+    run, labels = runner_of(network.predict_on_batch), []
     batches = iter(images)
     if say is not say_nothing:
         batches = with_progress(batches, None, f"features of {network.name}")
@@ -191,22 +189,20 @@ def check_images(network, x):
         raise ValueError("images must be finite; got NaN or infinity.")
 
 
-def runner_of(network):
-    """`run(x)` → rows by output in NumPy; in inference mode, and nothing of the network changes.
+def runner_of(call):
+    """`run(x, …)` → rows by output in NumPy, of what `call(x, …)` gives.
 
-    `run(x, values)` is with other values of its `state_variables`, as tensors.
+    The last batch is filled up, since `call` is compiled for each number of samples.
     """
-    variables = state_variables(network)
-    step, largest = InferenceStep(network, variables), 0
-    values = [ops.convert_to_tensor(variable) for variable in variables]
+    largest = 0
 
-    def run(x, values=values):
+    def run(x, *others):
         nonlocal largest
         count, largest = len(x), max(largest, len(x))
-        if count < largest:  # compiled once: the last batch is filled up
+        if count < largest:
             x = np.concatenate([x, np.repeat(x[-1:], largest - count, axis=0)])
-        outputs, _, _ = step(values, ops.convert_to_tensor(x))
-        return [ops.convert_to_numpy(one)[:count] for one in keras.tree.flatten(outputs)]
+        outputs = keras.tree.flatten(call(x, *others))
+        return [ops.convert_to_numpy(one)[:count] for one in outputs]
 
     return run
 

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_dcnn._keras.compiling import InferenceStep
+from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._reading.labelled import LabelledImages
 from keras_dcnn.fine_tuning._features import runner_of
 from keras_dcnn.fine_tuning._selection import surely_less
@@ -47,7 +49,8 @@ def kept_state(model, states, validation, batch_size):
 
 def _wrong(model, states, validation, batch_size):
     """For each state whether it gets each sample wrong, 1 or 0, and the weights; in one reading."""
-    run = runner_of(model)
+    step = InferenceStep(model, state_variables(model))
+    run = runner_of(lambda x, values: step(values, ops.convert_to_tensor(x))[0])
     tensors = {name: [ops.convert_to_tensor(one) for one in of] for name, of in states.items()}
     wrong, counts = {name: [] for name in states}, []
     for x, y, weights in LabelledImages(validation, batch_size):
