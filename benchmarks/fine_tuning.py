@@ -187,12 +187,10 @@ def interval(values, sign=""):
     return f"{mean} ± {half:.1f}"
 
 
-def differences(groups, task, size, one, other):
-    """Accuracy of one strategy less that of the other, in pairs of the same seed."""
-    one, other = groups[task, size, one], groups[task, size, other]
-    seeds = one.keys() & other.keys()
-    columns = ("accuracy", "cast accuracy")
-    return [interval([one[s][column] - other[s][column] for s in seeds], "+") for column in columns]
+def difference(groups, setting, one, other, column="accuracy"):
+    """One strategy less the other, in pairs of the same seed."""
+    one, other = groups[*setting, one], groups[*setting, other]
+    return interval([one[s][column] - other[s][column] for s in one.keys() & other.keys()], "+")
 
 
 def report(machine):
@@ -205,22 +203,30 @@ def report(machine):
         rows.append([task, str(size or "all"), strategy, str(len(runs)), *figures, seconds])
     head = ["task", "a class", "strategy", "seeds", *columns, "seconds"]
     print(f"\n{machine}\n", *table(head, rows), sep="\n")
-    head = ["task", "a class", "auto less the best of the others", "accuracy", "cast accuracy"]
-    print("", *table(head, [against_best(groups, *one) for one in settings(groups)]), sep="\n")
+    settings = dict.fromkeys(key[:2] for key in groups)
+    print("", *table(COMPARED, [compared(groups, one) for one in settings]), sep="\n")
 
 
-def settings(groups):
-    return dict.fromkeys((task, size) for task, size, strategy in groups if strategy == "auto")
+COMPARED = (
+    *("task", "a class", "best fixed strategy", "auto less it", "under the cast"),
+    *("all depths less the last", "under the cast", "auto less scratch"),
+)
 
 
-def against_best(groups, task, size):
-    """ "auto" beside the strategy that is best on the mean, of those that fine_tune has."""
+def compared(groups, setting):
+    """A row of `COMPARED`; the best strategy is so on the mean, of those that fine_tune has."""
 
     def mean(strategy):
-        return np.mean([one["accuracy"] for one in groups[task, size, strategy].values()])
+        return np.mean([one["accuracy"] for one in groups[*setting, strategy].values()])
 
     best = max(STRATEGIES[1:-1], key=mean)
-    return task, str(size or "all"), best, *differences(groups, task, size, "auto", best)
+    cells = [
+        difference(groups, setting, *pair, column)
+        for pair in (("auto", best), ("probe_all", "probe"))
+        for column in ("accuracy", "cast accuracy")
+    ]
+    task, size = setting
+    return task, str(size or "all"), best, *cells, difference(groups, setting, "auto", "scratch")
 
 
 def figure(machine):
@@ -232,7 +238,7 @@ def figure(machine):
     titles = {"stamps": "photographs, 9 classes", "fashion": "clothes, 10 classes"}
     drawn, axes = pyplot.subplots(1, 2, figsize=(8, 2.6), sharey=True, layout="constrained")
     for axis, (task, title) in zip(axes, titles.items(), strict=True):
-        sizes = [size for of_task, size in settings(groups) if of_task == task]
+        sizes = list(dict.fromkeys(size for of_task, size, _ in groups if of_task == task))
         for place, (strategy, label) in enumerate(shown.items()):
             runs = [groups[task, size, strategy].values() for size in sizes]
             values = [100 * np.array([one["accuracy"] for one in of_size]) for of_size in runs]
