@@ -3,7 +3,15 @@
 import numpy as np
 
 from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import final, is_high, is_slow, learns, percent, result_of
+from keras_dcnn.diagnosis._levels import (
+    final,
+    has_one_accuracy,
+    is_high,
+    is_slow,
+    learns,
+    percent,
+    result_of,
+)
 from keras_dcnn.diagnosis._trend import noise_of, shortened, smoothed, tail_of, trend_score
 from keras_dcnn.diagnosis.finding import Finding
 
@@ -66,7 +74,8 @@ def _rise(curve):
 def find_underfitting(curves):
     """Training itself stays bad, and validation is no worse."""
     trend, loss = curves.trend, curves.loss
-    if not learns(curves) or not is_high(curves) or is_slow(curves):
+    is_other = is_slow(curves) or has_one_accuracy(curves)  # other findings say so
+    if is_other or not learns(curves) or not is_high(curves):
         return
     if len(loss) < limits.ENOUGH or abs(trend.tail_fall) > limits.FLAT * trend.last:
         return
@@ -80,6 +89,9 @@ def find_underfitting(curves):
         f"the network underfits, since training stays at {what}, and validation is no worse",
         "take a larger network, less dropout or decay, or images that are changed less; first try "
         "a third of the learning rate, since one too high stalls as well",
+        severity="info"
+        if accuracy is None
+        else "warning",  # the least that noise leaves is unknown
         evidence={"accuracy": accuracy, "loss": trend.last, "gap": gap},
         confidence="possible",
     )

@@ -46,11 +46,12 @@ def _too_high(curves, trend):
     if why is None:
         return None
     is_plain = rises or turns or jumps
+    is_error = rises and is_high(curves) and len(trend.values) >= limits.ENOUGH
     return Finding(
         "learning_rate_too_high",
         f"the learning rate {'looks' if is_plain else 'may be'} too high, since the loss {why}",
         f"try {_rate_times(curves, 0.1)}, and scale the inputs; {_FINDER}",
-        severity="error" if rises and len(trend.values) >= limits.ENOUGH else "warning",
+        severity="error" if is_error else "warning",
         evidence=_evidence(trend),
         confidence="likely" if is_plain else "possible",
     )
@@ -89,27 +90,32 @@ def _high(curves, trend):
 
 
 def _low(curves, trend):
-    """Slow, and nearly straight."""
-    if not is_slow(curves) or is_validation_worse(curves):
+    """Slow, and nearly straight; not of what began well, and so goes on from a trained network."""
+    accuracies = curves.accuracy.finite().values
+    began_well = len(accuracies) > 0 and accuracies[0] >= limits.LOW_ACCURACY
+    if not is_slow(curves) or is_validation_worse(curves) or began_well:
         return None
     updates = updates_of_epoch(curves)
     few = updates is not None and updates <= limits.FEW_UPDATES
+    batches = f", and smaller batches, for an epoch has {updates} updates only" if few else ""
+    is_long = len(trend.values) >= limits.ENOUGH
+    unless = "" if len(accuracies) else "unless it goes on from a trained network, "
     return Finding(
         "learning_rate_low",
         "the learning rate looks low, since the training loss falls slowly and nearly straight, by "
         f"{percent(trend.progress)} in {curves.span(len(curves.loss))}",
-        f"try {_rate_times(curves, 10)}"
-        + (f", and smaller batches: an epoch has {updates} updates only" if few else "")
-        + f"; {_FINDER}",
+        f"{unless}try {_rate_times(curves, 10)}{batches}; {_FINDER}",
+        severity="warning" if len(accuracies) else "info",
         evidence=_evidence(trend) | {"updates_of_an_epoch": updates},
-        confidence="likely" if len(trend.values) >= limits.ENOUGH else "possible",
+        confidence="likely" if len(accuracies) and is_long else "possible",
     )
 
 
 def _good(curves, trend):
     """Falls fast, then smoothly."""
     falls_on = trend.progress >= limits.MUCH and trend.score < -limits.SURE
-    is_known = len(curves.accuracy) or trend.tail_fall > limits.FLAT * trend.last
+    is_known = len(curves.accuracy) or trend.fallen * len(trend.values) > 1  # not in one epoch
+    is_sure = len(curves.accuracy) > 0 and len(trend.values) >= limits.ENOUGH
     is_smooth = trend.jumps <= limits.JUMPS / 2
     if not (falls_on and is_known and is_smooth) or is_high(curves) or has_one_accuracy(curves):
         return None
@@ -120,7 +126,7 @@ def _good(curves, trend):
         "keep it",
         severity="info",
         evidence=_evidence(trend),
-        confidence="likely" if len(trend.values) >= limits.ENOUGH else "possible",
+        confidence="likely" if is_sure else "possible",
     )
 
 

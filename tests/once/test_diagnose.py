@@ -72,13 +72,24 @@ VALIDATED = {"val_loss": SMOOTH * 1.02, "accuracy": LEARNING, "val_accuracy": LE
 JUMPING = 1.0 + 0.5 * (np.arange(30) % 3 == 0)
 KNOWN = [
     ("learning_rate_good", "info", {"loss": SMOOTH, **VALIDATED}),
-    ("learning_rate_low", "warning", {"loss": 2.3 - 0.5 * TIME}),
+    ("learning_rate_low", "warning", {"loss": 2.3 - 0.5 * TIME, "accuracy": 0.1 + 0.3 * TIME}),
+    ("learning_rate_low", "info", {"loss": 2.3 - 0.5 * TIME}),
     ("learning_rate_too_high", "error", {"loss": 2.3 + TIME}),
     ("learning_rate_too_high", "warning", {"loss": np.append(2.0, JUMPING)}),
     ("learning_rate_high", "warning", {"loss": falling(2.3, 1.4, 30) + noise(0.03)}),
     (
         "underfitting",
         "warning",
+        {
+            "loss": falling(2.3, 1.4, 30),
+            "val_loss": falling(2.3, 1.41, 30),
+            "accuracy": falling(0.2, 0.5, 30),
+            "val_accuracy": falling(0.2, 0.49, 30),
+        },
+    ),
+    (
+        "underfitting",
+        "info",
         {"loss": falling(2.3, 1.4, 30), "val_loss": falling(2.3, 1.41, 30)},
     ),
     ("overfitting", "warning", {"loss": SMOOTH, "val_loss": SMOOTH + TIME}),
@@ -183,6 +194,11 @@ def test_chance_of_classes_that_are_told():
     penalised = {"loss": 9 + noise(0.003), "accuracy": 0.26 + noise(0.003)}
     assert "chance" not in by_rule(penalised)
     assert "chance" in by_rule(penalised, num_classes=4)
+
+
+def test_a_training_that_goes_on_where_another_ended_is_not_slow():
+    history = {"loss": 0.2 - 0.04 * TIME, "accuracy": 0.9 + 0.02 * TIME}
+    assert "learning_rate_low" not in by_rule(history)
 
 
 def test_few_updates_of_an_epoch_are_said():
