@@ -12,7 +12,7 @@ from keras_dcnn.imbalance._second_phase import changes_of
 from keras_dcnn.imbalance.balanced_dataset import BalancedDataset
 from keras_dcnn.imbalance.class_weights import by_counts, class_weights
 from keras_dcnn.imbalance.minority_crops import MinorityCrops
-from keras_dcnn.imbalance.train_in_two_phases import train_in_two_phases
+from keras_dcnn.imbalance.train_in_two_phases import datasets_of, train_in_two_phases
 from keras_dcnn.losses import LogitAdjustedCrossentropy
 
 _SAMPLING = ("over", "under", "sqrt", "progressive")
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     """What all remedies of a comparison share."""
 
     samples: Samples
-    epochs: tuple[int, int]  # of the two phases; in all those of one
+    epochs: tuple[int, int]  # on the data as they are, of the two phases; in all those of one
     rate: float  # by which the second phase multiplies the learning rate
     batch_size: int
 
@@ -86,25 +86,31 @@ def check_remedy(name, model, plan):
 
 
 def train(name, model, plan, seed):
-    """Train a new model by a remedy."""
+    """Train a new model by a remedy, for as many steps as by any other."""
     epochs, how = sum(plan.epochs), {"batch_size": plan.batch_size, "seed": seed, "verbose": 0}
     samples = plan.samples
+    natural = samples.natural(samples.counts > 0, plan.batch_size, seed)
+
+    def as_long_as(epochs, data):
+        return max(1, round(epochs * natural.num_batches / data.num_batches))
+
     if name in _FORMS:
+        phases, _ = datasets_of(samples, _FORMS[name], None, plan.batch_size, seed)
+        lengths = tuple(map(as_long_as, plan.epochs, phases))
         rate = None if name == "head phase" else rates_of(model)[0] * plan.rate
-        form = {"form": _FORMS[name], "epochs": plan.epochs, "learning_rate": rate}
+        form = {"form": _FORMS[name], "epochs": lengths, "learning_rate": rate}
         train_in_two_phases(model, samples.arrays, **form, **how)
         return
     if name in _SAMPLING:
         last = {"epochs": epochs} if name == "progressive" else {}
         data = BalancedDataset(*samples.arrays, mode=name, **last, **how)
-        model.fit(data, epochs=epochs, verbose=0)
+        model.fit(data, epochs=as_long_as(epochs, data), verbose=0)
         return
-    natural = samples.natural(samples.counts > 0, plan.batch_size, seed)
     if name in _CROPS:
         model.fit(natural, epochs=plan.epochs[0], verbose=0)
         crops = MinorityCrops(*samples.arrays, guide=model if "guided" in name else None, **how)
         set_rates(model, [rates_of(model)[0] * plan.rate])
-        model.fit(crops, initial_epoch=plan.epochs[0], epochs=epochs, verbose=0)
+        model.fit(crops, epochs=as_long_as(plan.epochs[1], crops), verbose=0)
         return
     weights = None
     if name in _WEIGHTS:

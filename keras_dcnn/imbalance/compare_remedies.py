@@ -67,9 +67,10 @@ def compare_remedies(
     | `"adjusted loss"` | `losses.LogitAdjustedCrossentropy` in place of the compiled loss |
     | `"adjusted"` | the model of "none" after `adjust_logits`: no training of its own |
 
-    All have the same number of epochs. An epoch of "over", and of a phase that is balanced so, has
-    more batches than one of the data as they are, one of "under" fewer: see the seconds, which are
-    those of the training, with compilation.
+    All take as many steps, those of `epochs` on the data as they are, to half an epoch of their
+    own: what is balanced by "over" has more batches in an epoch and gets fewer epochs, "under" gets
+    more. A longer training would else pass for a remedy. Seconds are those of the training, with
+    compilation.
 
     Args:
         build: Function without arguments that returns a new compiled classifier, of softmax or
@@ -82,7 +83,8 @@ def compare_remedies(
             allow is left out, and a note says why.
         seeds: How many, for 0 … n − 1, or a list of different ones; at least two, for intervals. Of
             3 these are wide, 2.5 standard deviations to either side; 5 have 1.2, 10 have 0.7.
-        epochs: Epochs in all, ≥ 1; ≥ 2 for what has two phases.
+        epochs: Epochs in all on the data as they are, ≥ 1; ≥ 2 for what has two phases. Enough of
+            them that "none" gains no more by longer training, or the table is of beginnings.
         second_phase: Share of the epochs of a second phase, above 0 and below 1; at least one.
         second_phase_rate: What a second phase multiplies the learning rate by, above 0; that of
             "head phase" goes on as it is, as its head begins anew.

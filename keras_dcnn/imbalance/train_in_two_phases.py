@@ -119,7 +119,7 @@ def train_in_two_phases(
     if form in ("head", "reweighted"):
         given = {"head": head} if form == "head" else {"class_weight": class_weight}
         second.append(TwoPhaseTraining(int(epochs[0]), form, **given, seed=seed, verbose=0))
-    datasets, record = _datasets(samples, form, few, int(batch_size), int(seed))
+    datasets, record = datasets_of(samples, form, few, int(batch_size), int(seed))
     if verbose:
         print_message("\n".join(record))
     fits = zip(datasets, (callbacks, second), (0, epochs[0]), (epochs[0], sum(epochs)), strict=True)
@@ -154,7 +154,7 @@ def _fit_both(model, fits, validation_data, learning_rate, verbose):
     return curves
 
 
-def _datasets(samples, form, few, batch_size, seed):
+def datasets_of(samples, form, few, batch_size, seed):
     """What each phase reads, and a sentence on each."""
     everything = samples.counts > 0
     names = ["all samples", "all samples"]

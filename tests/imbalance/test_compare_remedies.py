@@ -136,7 +136,7 @@ def test_guided_crops_need_a_head_for_maps():
         *((name, "rows") for name in ("weights", "reweighted phase", "adjusted loss", "crops")),
     ],
 )
-def test_each_remedy_trains_as_many_epochs(name, labels, monkeypatch):
+def test_each_remedy_trains_as_many_steps(name, labels, monkeypatch):
     """And the second phase of those with two at a tenth of the rate, but for a new head."""
     loss, data = "sparse_categorical_crossentropy", IMAGES
     if labels == "rows":
@@ -145,15 +145,20 @@ def test_each_remedy_trains_as_many_epochs(name, labels, monkeypatch):
 
     def recorded(self, x, **how):
         rate = round(trainings.rate_of(self.optimizer), 6)
-        fits.append((how["epochs"] - how.get("initial_epoch", 0), rate))
+        fits.append(((how["epochs"] - how.get("initial_epoch", 0)) * x.num_batches, rate))
         return fit(self, x, **how)
 
     monkeypatch.setattr(keras.Model, "fit", recorded)
     before = model.get_weights()
-    train(name, model, plan(images_model, data), seed=1)
+    train(name, model, plan(images_model, data, (30, 10)), seed=1)
     in_two = "crops" in name or "phase" in name or name == "many then few"
-    second = (1, 0.01 if name == "head phase" else 0.001)
-    assert fits == ([(3, 0.01), second] if in_two else [(4, 0.01)])
+    batches = -(-len(data[1]) // 8)
+    wanted = [30 * batches, 10 * batches] if in_two else [40 * batches]
+    longest = -(-3 * np.bincount(IMAGES[1]).max() // 8)  # an epoch of "over", all classes alike
+    for (steps, _), expected in zip(fits, wanted, strict=True):
+        assert abs(steps - expected) <= longest / 2
+    rates = [rate for _, rate in fits]
+    assert rates == ([0.01, 0.01 if name == "head phase" else 0.001] if in_two else [0.01])
     assert not np.array_equal(before[0], model.get_weights()[0])
     assert np.isfinite(model.predict(IMAGES[0], verbose=0)).all()
 
