@@ -34,6 +34,14 @@ def _fresh_session():
         jax.clear_caches()
 
 
+@pytest.fixture
+def close_figures():
+    yield
+    import matplotlib.pyplot
+
+    matplotlib.pyplot.close("all")
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seed():
     keras.utils.set_random_seed(1234)

@@ -126,6 +126,11 @@ def keeps_values(operation):
     return isinstance(operation, (*_SAME, *MAXIMA))
 
 
+def has_weights(step):
+    """Whether a step has weights of its own, of any kind."""
+    return bool(getattr(step.operation, "weights", ()))
+
+
 def has_kernel(step):
     """Whether a step is a Dense layer, a convolution or the like."""
     operation = step.operation

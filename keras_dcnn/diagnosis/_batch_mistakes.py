@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import percent
+from keras_dcnn.diagnosis._shares import percent
 from keras_dcnn.diagnosis._trend import block_means
 from keras_dcnn.diagnosis.finding import Finding
 

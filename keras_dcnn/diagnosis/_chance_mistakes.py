@@ -8,9 +8,9 @@ from keras_dcnn.diagnosis._levels import (
     final,
     has_one_accuracy,
     learns,
-    percent,
     result_of,
 )
+from keras_dcnn.diagnosis._shares import percent
 from keras_dcnn.diagnosis.finding import Finding
 
 _NOTHING_LEARNED = (

@@ -3,8 +3,9 @@
 import numpy as np
 
 from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import is_slow, learns, percent
+from keras_dcnn.diagnosis._levels import is_slow, learns
 from keras_dcnn.diagnosis._rate_mistakes import is_validation_worse
+from keras_dcnn.diagnosis._shares import percent
 from keras_dcnn.diagnosis._trend import smoothed
 from keras_dcnn.diagnosis.finding import Finding
 

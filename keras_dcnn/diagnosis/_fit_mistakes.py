@@ -9,9 +9,9 @@ from keras_dcnn.diagnosis._levels import (
     is_high,
     is_slow,
     learns,
-    percent,
     result_of,
 )
+from keras_dcnn.diagnosis._shares import percent
 from keras_dcnn.diagnosis._trend import noise_of, shortened, smoothed, tail_of, trend_score
 from keras_dcnn.diagnosis.finding import Finding
 

@@ -3,7 +3,12 @@
 import keras
 import numpy as np
 
-from keras_dcnn.diagnosis._activation_kinds import NORMALIZATIONS, RECURRENT, has_kernel
+from keras_dcnn.diagnosis._activation_kinds import (
+    NORMALIZATIONS,
+    RECURRENT,
+    has_kernel,
+    has_weights,
+)
 from keras_dcnn.diagnosis._preflight_subject import is_array, some_rows
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.layers import MinMaxScaling, PCAWhitening, ZCAWhitening, ZeroCenter
@@ -187,22 +192,18 @@ def _at_first_kernel(subject, values):
                 if not operation.built:
                     return values, None
                 values = keras.ops.convert_to_numpy(operation(values)).astype("float32")
-        elif not _passes(operation):
+        elif not _passes(step):
             return values, step
         users = network.after(step)
     return values, None
 
 
-def _passes(operation):
+def _passes(step):
     """Whether a layer leaves the scale of its inputs: shapes, edges and augmentation of Keras's."""
+    operation = step.operation
     kinds = (_layers.Flatten, _layers.ZeroPadding2D, _layers.Resizing, _layers.CenterCrop)
-    augments = type(operation).__name__.startswith("Random") and not has_weights(operation)
+    augments = type(operation).__name__.startswith("Random") and not has_weights(step)
     return isinstance(operation, (*kinds, _layers.Permute)) or augments
-
-
-def has_weights(operation):
-    """Whether an operation has weights of its own."""
-    return bool(getattr(operation, "weights", ()))
 
 
 def _is_normalized(network, first):

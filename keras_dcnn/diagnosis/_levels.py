@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_dcnn.diagnosis import _curve_limits as limits
+from keras_dcnn.diagnosis._shares import percent
 from keras_dcnn.diagnosis._trend import tail_of
 
 _MOST = math.log(100_000)  # the loss of chance of more classes than anybody has
@@ -47,11 +48,6 @@ def result_of(curves):
     if math.isnan(accuracy):
         return f"a loss of {final(curves.loss):.3g}", None
     return f"an accuracy of {percent(accuracy, 1)}", accuracy
-
-
-def percent(share, digits=0):
-    """A share in words."""
-    return f"{100 * share:.{digits}f} %"
 
 
 def chance_of(curves):

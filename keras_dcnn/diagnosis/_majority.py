@@ -1,6 +1,6 @@
 """The rule of an accuracy that always naming the largest class would have as well."""
 
-from keras_dcnn.diagnosis._shares import mean_interval, sign_test
+from keras_dcnn.diagnosis._shares import mean_interval, percent, sign_test
 from keras_dcnn.diagnosis.finding import Finding
 
 _EQUAL = 0.9  # least and most samples of a class, where one speaks of chance
@@ -29,10 +29,10 @@ def find_no_better(answers):
     than = "chance" if equal else f"always {answers.name(answers.samples.argmax())}"
     share = evidence["chance" if equal else "majority_share"]
     surely = "not surely" if evidence["accuracy"] > share else "no"
-    balanced = "" if equal else f"; balanced accuracy {_percent(evidence['balanced_accuracy'])}"
+    balanced = "" if equal else f"; balanced accuracy {percent(evidence['balanced_accuracy'], 1)}"
     message = (
-        f"accuracy {_percent(evidence['accuracy'])} of {evidence['samples']} samples is {surely} "
-        f"better than {than} ({_percent(share)}){balanced}"
+        f"accuracy {percent(evidence['accuracy'], 1)} of {evidence['samples']} samples is {surely} "
+        f"better than {than} ({percent(share, 1)}){balanced}"
     )
     is_error = not above_chance and _is_sure(evidence)
     return [
@@ -89,7 +89,3 @@ def _advice(is_error, above_chance, equal):
     if above_chance:
         return "judge it by the balanced accuracy instead"
     return "test on more samples before you trust it"
-
-
-def _percent(share):
-    return f"{100 * share:.1f} %"

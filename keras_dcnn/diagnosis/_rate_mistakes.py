@@ -9,8 +9,8 @@ from keras_dcnn.diagnosis._levels import (
     is_high,
     is_slow,
     learns,
-    percent,
 )
+from keras_dcnn.diagnosis._shares import percent
 from keras_dcnn.diagnosis._trend import shortened, trend_score
 from keras_dcnn.diagnosis.finding import Finding
 

@@ -4,7 +4,7 @@ import keras
 
 from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._structure.kernels import all_kernels
-from keras_dcnn.diagnosis._activation_kinds import DROPOUTS, has_kernel
+from keras_dcnn.diagnosis._activation_kinds import DROPOUTS, has_kernel, has_weights
 from keras_dcnn.diagnosis._network import listed
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.regularizers import WeightDecay
@@ -66,12 +66,8 @@ def _reached(network, step):
     for user in network.after(step):
         yield user
         stops = isinstance(user.operation, (keras.layers.BatchNormalization, *DROPOUTS))
-        if not stops and len(user.inputs) == 1 and not _has_weights(user):
+        if not stops and len(user.inputs) == 1 and not (has_kernel(user) or has_weights(user)):
             yield from _reached(network, user)
-
-
-def _has_weights(step):
-    return has_kernel(step) or bool(getattr(step.operation, "weights", ()))
 
 
 def find_repeated_normalization(subject):

@@ -1,9 +1,14 @@
-"""How sure shares of few samples are: Wilson's interval, that of a mean, the sign test."""
+"""Shares in words, and how sure they are of few samples: intervals, the sign test."""
 
 import math
 import statistics
 
 import numpy as np
+
+
+def percent(share, digits=0):
+    """A share in words."""
+    return f"{100 * share:.{digits}f} %"
 
 
 def wilson(right, n, at_once=1):

@@ -7,6 +7,7 @@ from keras_dcnn.diagnosis._activation_kinds import (
     MAXIMA,
     NORMALIZATIONS,
     has_kernel,
+    has_weights,
     keeps_values,
 )
 from keras_dcnn.diagnosis._network import listed
@@ -183,7 +184,7 @@ def find_narrow_layers(subject):
     for head in subject.heads:
         classes = head.units if head.loss and head.loss.family in ("sparse", "categorical") else 0
         step = subject.network.before(head.last) if head.last else None
-        while step is not None and not _is_affine(step) and not _has_weights(step):
+        while step is not None and not _is_affine(step) and not has_weights(step):
             step = subject.network.before(step)
         width = _size(step.operation) if step is not None and _is_affine(step) else None
         if not width or not classes or width >= classes or width >= max(_NARROW, classes / _NARROW):
@@ -195,7 +196,3 @@ def find_narrow_layers(subject):
             Finding("narrow_layer", message, advice, step.path, "warning", evidence, "possible")
         )
     return found
-
-
-def _has_weights(step):
-    return bool(getattr(step.operation, "weights", ()))

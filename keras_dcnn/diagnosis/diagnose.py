@@ -29,7 +29,7 @@ from keras_dcnn.diagnosis._loss_mistakes import (
     find_saturated,
 )
 from keras_dcnn.diagnosis._rate_mistakes import find_rate
-from keras_dcnn.diagnosis.finding import Finding
+from keras_dcnn.diagnosis.finding import Finding, worst_first
 
 _RULES = (
     find_not_finite,
@@ -50,7 +50,6 @@ _RULES = (
     find_not_converged,
     find_too_short,
 )
-_ORDER = ("error", "warning", "info")
 
 
 def diagnose(
@@ -148,8 +147,7 @@ def diagnose(
         num_classes=num_classes,
         majority_share=majority_share,
     )
-    findings = [finding for find in _RULES for finding in find(curves)]
-    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+    return worst_first(finding for find in _RULES for finding in find(curves))
 
 
 def _check(batch_size, num_classes, majority_share):

@@ -1,7 +1,10 @@
 """Finding: one thing that a diagnosis found, in sentences."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+_WORST_FIRST = ("error", "warning", "info")
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,8 @@ class Finding:
     def __str__(self):
         where = f"`{self.layer}`: " if self.layer else ""
         return f"{where}{self.message}: {self.advice}."
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Those of level "error" first, and of each level as they came."""
+    return sorted(findings, key=lambda finding: _WORST_FIRST.index(finding.severity))

@@ -43,7 +43,7 @@ from keras_dcnn.diagnosis._training_rules import (
     find_what_is_not_trained,
 )
 from keras_dcnn.diagnosis.examine import examine
-from keras_dcnn.diagnosis.finding import Finding
+from keras_dcnn.diagnosis.finding import Finding, worst_first
 
 _RULES = (
     find_what_is_not_compiled,
@@ -74,7 +74,6 @@ _RULES = (
     find_large_pooling,
     find_odd_sides,
 )
-_WORST_FIRST = ("error", "warning", "info")
 
 
 def preflight(
@@ -162,4 +161,4 @@ def preflight(
     subject = read_subject(model, x, y, batch_size, validation_data)
     found = [finding for find in _RULES for finding in find(subject)]
     found += examine(model) if model.built else []
-    return sorted(found, key=lambda finding: _WORST_FIRST.index(finding.severity))
+    return worst_first(found)

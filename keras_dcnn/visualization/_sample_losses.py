@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_dcnn._reading.batches import as_array
+from keras_dcnn.imbalance._remedy_scores import softmax
 
 _LEAST = np.finfo("float64").eps
 
@@ -21,21 +22,11 @@ def probabilities(predictions):
         )
     scores = scores.astype("float64").reshape(len(scores), -1)
     are_probabilities = scores.min() >= 0 and scores.max() <= 1
-    if scores.shape[1] == 1:
-        yes = scores if are_probabilities else _sigmoid(scores)
-        return np.concatenate([1 - yes, yes], 1)
-    return scores if are_probabilities else _softmax(scores)
+    if scores.shape[1] == 1:  # a sigmoid is the softmax beside a logit of 0
+        scores = np.concatenate([1 - scores if are_probabilities else 0 * scores, scores], 1)
+    return scores if are_probabilities else softmax(scores)
 
 
 def sample_losses(y, p):
     """−log p(y) of each sample, finite."""
     return -np.log(np.maximum(p[np.arange(len(y)), y], _LEAST))
-
-
-def _sigmoid(logits):
-    return 0.5 * (1 + np.tanh(0.5 * logits))
-
-
-def _softmax(logits):
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from figures import lines
 
 from keras_dcnn.diagnosis import LearningRateCurve
 from keras_dcnn.layers import FancyPCA, RandomHSV
@@ -15,6 +16,8 @@ from keras_dcnn.visualization import (
     plot_loss,
 )
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 HISTORY = {
     "loss": [3.0, 2.0, 1.0, 0.5],
     "val_loss": [3.1, 2.2, 1.6, 1.5],
@@ -22,18 +25,6 @@ HISTORY = {
     "val_accuracy": [0.1, 0.3, 0.5, 0.6],
     "learning_rate": [0.1, 0.1, 0.05, 0.01],
 }
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    import matplotlib.pyplot
-
-    matplotlib.pyplot.close("all")
-
-
-def lines(ax):
-    return {line.get_label(): line.get_xydata() for line in ax.lines}
 
 
 def test_plot_loss():

@@ -6,15 +6,11 @@ import pytest
 
 from keras_dcnn.visualization import plot_class_balance, plot_confusion, plot_worst_images
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 Y = [0, 0, 0, 0, 1, 1, 2]
 SAID = [0, 0, 0, 1, 1, 0, 0]
 NAMES = ["cat", "dog", "$5 bill of the $100 kind, worn"]
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    matplotlib.pyplot.close("all")
 
 
 def texts(artists):

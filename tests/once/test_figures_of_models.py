@@ -1,9 +1,9 @@
 """The figures of models: activations, filters, dead units, ensembles."""
 
 import keras
-import matplotlib.pyplot
 import numpy as np
 import pytest
+from figures import lines
 
 from keras_dcnn.callbacks import DeadUnits
 from keras_dcnn.ensemble import EnsembleComparison
@@ -15,15 +15,7 @@ from keras_dcnn.visualization import (
     plot_filters,
 )
 
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    matplotlib.pyplot.close("all")
-
-
-def lines(ax):
-    return {line.get_label(): line.get_xydata().T for line in ax.lines}
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def test_activations_and_derivatives_are_those_of_the_definitions():
@@ -43,9 +35,9 @@ def test_activations_and_derivatives_are_those_of_the_definitions():
     panels = {ax.get_title(): lines(ax) for ax in plot_activations().axes}
     assert list(panels) == list(expected)
     for name, (function, derivative) in expected.items():
-        x, y = panels[name]["activation"]
+        x, y = panels[name]["activation"].T
         np.testing.assert_allclose(y, function(x), atol=1e-5)
-        x, slope = panels[name]["derivative"]
+        x, slope = panels[name]["derivative"].T
         np.testing.assert_allclose(slope, derivative(x), atol=2e-4)
 
 
@@ -56,7 +48,7 @@ def test_the_band_of_rrelu_is_what_training_draws():
     assert sorted(set(at_the_left[:, 1].round(5))) == [-1, -0.2]
     negative = slopes[slopes[:, 0] < 0]
     assert sorted(set(negative[:, 1].round(3))) == [0.1, 0.5]
-    assert lines(ax)["activation"][1][0] == pytest.approx(-0.6)
+    assert lines(ax)["activation"].T[1][0] == pytest.approx(-0.6)
 
 
 def test_filters_are_pictures_of_their_own_contrast_unless_dead():

@@ -2,23 +2,15 @@
 
 from types import SimpleNamespace
 
-import matplotlib.pyplot
 import numpy as np
 import pytest
+from figures import lines
 
 from keras_dcnn.visualization import plot_batch_loss
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    matplotlib.pyplot.close("all")
-
-
-def lines(ax):
-    return {line.get_label(): line.get_xydata() for line in ax.lines}
 
 
 def width(ax):

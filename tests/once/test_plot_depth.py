@@ -9,14 +9,10 @@ import pytest
 from keras_dcnn.fine_tuning.similarity import Similarity
 from keras_dcnn.visualization.plot_depth import plot_depth
 
+pytestmark = pytest.mark.usefixtures("close_figures")
+
 NAMES, ACCURACIES = ("stem", "block1", "head"), (0.4, 0.8, 0.7)
 INTERVALS = ((0.3, 0.5), (0.7, 0.9), (0.6, 0.8))
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    matplotlib.pyplot.close("all")
 
 
 def test_similarity_has_intervals():
