@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 RUNS = HERE / "fine_tuning.jsonl"
 STRATEGIES = ("scratch", "probe", "probe_all", "few_layers", "all_layers", "probe_then_all", "auto")
 COLOR_CAST = 0.8
-SCRATCH_SIZE, SCRATCH_EPOCHS = 64, 60
+SCRATCH_SIZE, SCRATCH_EPOCHS = 64, 3  # epochs: times those of fine_tune
 
 
 class Folder:
@@ -97,7 +97,7 @@ def sample(x, y, count, seed):
     return x[chosen], y[chosen]
 
 
-def scratch(task, x, y, seed):
+def scratch(task, x, y, seed, epochs):
     """Our small CNN, trained on these images alone."""
     keras.utils.set_random_seed(seed)
     side = min(SCRATCH_SIZE, x.shape[1])
@@ -106,7 +106,7 @@ def scratch(task, x, y, seed):
         held_out[np.flatnonzero(y == label)[::5]] = True
     first = [augmentation(x, task.flip), keras.layers.Resizing(side, side)]
     model = small_cnn(x.shape[1:], int(y.max()) + 1, augmentation=first)
-    fit(model, (x[~held_out], y[~held_out]), (x[held_out], y[held_out]), SCRATCH_EPOCHS)
+    fit(model, (x[~held_out], y[~held_out]), (x[held_out], y[held_out]), epochs)
     return model, "scratch"
 
 
@@ -149,12 +149,14 @@ def run(task, arguments):
                     continue
                 start = time.perf_counter()
                 if strategy == "scratch":
-                    model, took = scratch(task, x, y, seed)
+                    epochs = SCRATCH_EPOCHS * arguments.epochs
+                    model, took = scratch(task, x, y, seed, epochs)
                 else:
                     model, took = tuned(task, network, x, y, strategy, seed, arguments.epochs)
                 seconds = time.perf_counter() - start
                 line = {"task": task.name, "size": size, "strategy": strategy, "seed": seed}
-                line |= {"took": took, "images": len(y), **measured(model, *test)}
+                line |= {"took": took, "images": len(y), "epochs": arguments.epochs}
+                line |= measured(model, *test)
                 line |= {"seconds": round(seconds, 1), "machine": arguments.machine}
                 print(line, flush=True)
                 with RUNS.open("a") as file:
