@@ -18,7 +18,7 @@ from tables import number, table
 
 from keras_dcnn.datasets import photo_digits
 from keras_dcnn.diagnosis import find_learning_rate
-from keras_dcnn.diagnosis._rate_curve import (
+from keras_dcnn.diagnosis._learning_rate.curve import (
     averages_so_far,
     descent_of,
     fall_of,

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_dcnn.diagnosis._rate_curve import averages_so_far, has_diverged
+from keras_dcnn.diagnosis._learning_rate.curve import averages_so_far, has_diverged
 
 NOISES = (0, 0.02, 0.05, 0.1, 0.2, 0.3)  # deviation of the noise as part of the fall
 SHAPES = {

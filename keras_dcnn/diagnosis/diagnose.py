@@ -3,32 +3,32 @@
 from typing import Any
 
 from keras_dcnn._checks import check_count, check_number
-from keras_dcnn.diagnosis._batch_mistakes import find_wide_batches
-from keras_dcnn.diagnosis._chance_mistakes import (
+from keras_dcnn.diagnosis._curves.batch_mistakes import find_wide_batches
+from keras_dcnn.diagnosis._curves.chance_mistakes import (
     find_chance,
     find_one_accuracy,
     find_validation_at_chance,
 )
-from keras_dcnn.diagnosis._course_mistakes import (
+from keras_dcnn.diagnosis._curves.course_mistakes import (
     find_not_converged,
     find_plateau,
     find_spikes,
     find_too_short,
 )
-from keras_dcnn.diagnosis._curve_reading import read_curves
-from keras_dcnn.diagnosis._fit_mistakes import (
+from keras_dcnn.diagnosis._curves.fit_mistakes import (
     find_no_validation,
     find_overfitting,
     find_underfitting,
     find_validation_better,
 )
-from keras_dcnn.diagnosis._loss_mistakes import (
+from keras_dcnn.diagnosis._curves.loss_mistakes import (
     find_constant,
     find_negative,
     find_not_finite,
     find_saturated,
 )
-from keras_dcnn.diagnosis._rate_mistakes import find_rate
+from keras_dcnn.diagnosis._curves.rate_mistakes import find_rate
+from keras_dcnn.diagnosis._curves.reading import read_curves
 from keras_dcnn.diagnosis.finding import Finding, worst_first
 
 _RULES = (

@@ -3,13 +3,13 @@
 import keras
 
 from keras_dcnn._checks import check_built_model
-from keras_dcnn.diagnosis._constraint_mistakes import (
+from keras_dcnn.diagnosis._model.constraint_mistakes import (
     find_mismatched_max_norm,
     find_wrong_constraint_axes,
 )
-from keras_dcnn.diagnosis._decay_mistakes import find_decayed_slopes, find_double_decay
-from keras_dcnn.diagnosis._initializer_mistakes import find_wrong_fans
-from keras_dcnn.diagnosis._symmetry import find_symmetric_kernels
+from keras_dcnn.diagnosis._model.decay_mistakes import find_decayed_slopes, find_double_decay
+from keras_dcnn.diagnosis._model.initializer_mistakes import find_wrong_fans
+from keras_dcnn.diagnosis._model.symmetry import find_symmetric_kernels
 from keras_dcnn.diagnosis.finding import Finding
 
 _RULES = (

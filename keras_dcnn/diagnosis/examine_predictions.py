@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from keras_dcnn.diagnosis._answers import read_answers
-from keras_dcnn.diagnosis._class_mistakes import (
+from keras_dcnn.diagnosis._predictions.answers import read_answers
+from keras_dcnn.diagnosis._predictions.class_mistakes import (
     find_few_samples,
     find_low_recall,
     find_never_predicted,
     find_one_class,
 )
-from keras_dcnn.diagnosis._majority import find_no_better
+from keras_dcnn.diagnosis._predictions.majority import find_no_better
 from keras_dcnn.diagnosis.finding import Finding
 
 _RULES = (

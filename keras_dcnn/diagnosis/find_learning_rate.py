@@ -16,16 +16,16 @@ from keras_dcnn._keras.optimizers import build_optimizer, training_optimizers
 from keras_dcnn._keras.variables import state_variables
 from keras_dcnn._state.snapshot import are_finite
 from keras_dcnn._structure.targets import check_targets
-from keras_dcnn.diagnosis._rate_curve import (
+from keras_dcnn.diagnosis._learning_rate.batches import check_data, training_batches
+from keras_dcnn.diagnosis._learning_rate.curve import (
     descent_of,
     fall_of,
     smooth,
     steepest_place,
     valley_place,
 )
-from keras_dcnn.diagnosis._rate_sweep import check_rates, sweep
-from keras_dcnn.diagnosis._training_batches import check_data, training_batches
-from keras_dcnn.diagnosis._training_state import left_as_it_was
+from keras_dcnn.diagnosis._learning_rate.state import left_as_it_was
+from keras_dcnn.diagnosis._learning_rate.sweep import check_rates, sweep
 from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
 
 FEWEST = 10  # losses from which a rate can be suggested

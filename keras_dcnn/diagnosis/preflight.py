@@ -5,37 +5,40 @@ from typing import Any
 import keras
 
 from keras_dcnn._checks import check_count, check_model
-from keras_dcnn.diagnosis._balance_rules import find_unbalanced_classes
-from keras_dcnn.diagnosis._input_rules import (
+from keras_dcnn.diagnosis._preflight.balance_rules import find_unbalanced_classes
+from keras_dcnn.diagnosis._preflight.input_rules import (
     find_other_validation,
     find_unscaled_inputs,
     find_wrong_inputs,
 )
-from keras_dcnn.diagnosis._label_rules import find_wrong_labels, find_wrong_validation_labels
-from keras_dcnn.diagnosis._last_layer_rules import find_wrong_last_activations
-from keras_dcnn.diagnosis._metric_rules import find_unfit_metrics
-from keras_dcnn.diagnosis._preflight_subject import read_subject
-from keras_dcnn.diagnosis._rate_rules import find_unusual_rates
-from keras_dcnn.diagnosis._regularization_rules import (
+from keras_dcnn.diagnosis._preflight.label_rules import (
+    find_wrong_labels,
+    find_wrong_validation_labels,
+)
+from keras_dcnn.diagnosis._preflight.last_layer_rules import find_wrong_last_activations
+from keras_dcnn.diagnosis._preflight.metric_rules import find_unfit_metrics
+from keras_dcnn.diagnosis._preflight.rate_rules import find_unusual_rates
+from keras_dcnn.diagnosis._preflight.regularization_rules import (
     find_misplaced_dropout,
     find_repeated_normalization,
     find_strong_dropout,
     find_strong_penalties,
 )
-from keras_dcnn.diagnosis._size_rules import (
+from keras_dcnn.diagnosis._preflight.size_rules import (
     find_large_filters,
     find_large_pooling,
     find_lost_places,
     find_odd_sides,
 )
-from keras_dcnn.diagnosis._start_rules import find_odd_starts
-from keras_dcnn.diagnosis._structure_rules import (
+from keras_dcnn.diagnosis._preflight.start_rules import find_odd_starts
+from keras_dcnn.diagnosis._preflight.structure_rules import (
     find_cannot_tell,
     find_linear_layers,
     find_narrow_layers,
     find_saturating_layers,
 )
-from keras_dcnn.diagnosis._training_rules import (
+from keras_dcnn.diagnosis._preflight.subject import read_subject
+from keras_dcnn.diagnosis._preflight.training_rules import (
     find_frozen_between,
     find_no_validation,
     find_unfit_batches,

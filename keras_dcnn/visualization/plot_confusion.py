@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_dcnn._checks import check_choice
-from keras_dcnn.diagnosis._answers import read_pairs
+from keras_dcnn.diagnosis._predictions.answers import read_pairs
 from keras_dcnn.visualization._axes import axes
 from keras_dcnn.visualization._names import class_names_for
 from keras_dcnn.visualization._style import percent, points

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from keras_dcnn._checks import check_count, check_value_range
 from keras_dcnn._reading.batches import as_array
-from keras_dcnn.diagnosis._answers import read_pairs
+from keras_dcnn.diagnosis._predictions.answers import read_pairs
 from keras_dcnn.visualization._axes import pyplot
 from keras_dcnn.visualization._names import class_names_for
 from keras_dcnn.visualization._sample_losses import probabilities, sample_losses

@@ -18,7 +18,7 @@ from keras_dcnn._files.states import pack
 from keras_dcnn._keras.optimizers import leaf_optimizers
 from keras_dcnn._state.random_state import get_random_state
 from keras_dcnn.diagnosis import LearningRateCurve, find_learning_rate
-from keras_dcnn.diagnosis._rate_curve import smooth
+from keras_dcnn.diagnosis._learning_rate.curve import smooth
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(48, 5)).astype("float32")

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keras_dcnn.diagnosis import diagnose
-from keras_dcnn.diagnosis._curve_reading import read_curves
+from keras_dcnn.diagnosis._curves.reading import read_curves
 
 LOGS = {
     "loss": [2.25, 1.75, 1.5, 1.25, 1.125, 1.0625, 1.0],

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau, theilslopes
 
 from keras_dcnn.diagnosis import Finding, diagnose
-from keras_dcnn.diagnosis._curve_reading import read_curves
-from keras_dcnn.diagnosis._curves import Curve
-from keras_dcnn.diagnosis._trend import noise_of, slope_of, trend_score
+from keras_dcnn.diagnosis._curves.curves import Curve
+from keras_dcnn.diagnosis._curves.reading import read_curves
+from keras_dcnn.diagnosis._curves.trend import noise_of, slope_of, trend_score
 
 RNG = np.random.default_rng(0)
 TIME = np.arange(30) / 30

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from simulated_rates import SHAPES, simulate, until_divergence
 
-from keras_dcnn.diagnosis._rate_curve import (
+from keras_dcnn.diagnosis._learning_rate.curve import (
     averages_so_far,
     descent_of,
     fall_of,

@@ -7,7 +7,7 @@ import keras
 
 from keras_dcnn._keras.calls import calls_of
 from keras_dcnn._keras.graph import functional, walk_paths
-from keras_dcnn.diagnosis._activation_kinds import kind_of_step
+from keras_dcnn.diagnosis._preflight.activation_kinds import kind_of_step
 
 
 class Step(NamedTuple):

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_dcnn.diagnosis._curve_limits import BLOCKS, JUMP, MOST, TAIL
+from keras_dcnn.diagnosis._curves.limits import BLOCKS, JUMP, MOST, TAIL
 
 _NORMAL = 1.4826  # the deviation of a normal distribution, as so many median distances
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import certain_mistakes, constant_since
+from keras_dcnn.diagnosis._curves import limits
+from keras_dcnn.diagnosis._curves.levels import certain_mistakes, constant_since
 from keras_dcnn.diagnosis.finding import Finding
 
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from keras_dcnn._structure.kernels import known_kernels
-from keras_dcnn.diagnosis._activation_kinds import NORMALIZATIONS
-from keras_dcnn.diagnosis._network import listed
+from keras_dcnn.diagnosis._preflight.activation_kinds import NORMALIZATIONS
+from keras_dcnn.diagnosis._preflight.network import listed
 from keras_dcnn.diagnosis.finding import Finding
 
 _initializers = keras.initializers

@@ -4,8 +4,8 @@ import math
 
 import keras
 
-from keras_dcnn.diagnosis._activation_kinds import PROBABILITIES
-from keras_dcnn.diagnosis._losses import CROSS_ENTROPIES
+from keras_dcnn.diagnosis._preflight.activation_kinds import PROBABILITIES
+from keras_dcnn.diagnosis._preflight.losses import CROSS_ENTROPIES
 from keras_dcnn.diagnosis.finding import Finding
 
 _MANY = 20  # classes

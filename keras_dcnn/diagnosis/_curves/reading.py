@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_dcnn._checks import as_path
-from keras_dcnn.diagnosis._curve_files import read_file
-from keras_dcnn.diagnosis._curve_limits import BATCHES_OF_A_BLOCK, BLOCKS
-from keras_dcnn.diagnosis._curves import Batches, Curve, Curves
-from keras_dcnn.diagnosis._trend import block_means
+from keras_dcnn.diagnosis._curves.curves import Batches, Curve, Curves
+from keras_dcnn.diagnosis._curves.files import read_file
+from keras_dcnn.diagnosis._curves.limits import BATCHES_OF_A_BLOCK, BLOCKS
+from keras_dcnn.diagnosis._curves.trend import block_means
 
 _MISSING = ("", "NA", "None", None)  # as CSVLogger and others write what an epoch hasn't
 _ROUNDING = 1e-3  # by which means of float16 may lie outside 0…1

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import (
+from keras_dcnn.diagnosis._curves import limits
+from keras_dcnn.diagnosis._curves.levels import (
     final,
     has_one_accuracy,
     is_high,
@@ -11,8 +11,8 @@ from keras_dcnn.diagnosis._levels import (
     learns,
     result_of,
 )
+from keras_dcnn.diagnosis._curves.trend import noise_of, shortened, smoothed, tail_of, trend_score
 from keras_dcnn.diagnosis._shares import percent
-from keras_dcnn.diagnosis._trend import noise_of, shortened, smoothed, tail_of, trend_score
 from keras_dcnn.diagnosis.finding import Finding
 
 

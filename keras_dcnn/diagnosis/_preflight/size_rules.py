@@ -3,7 +3,7 @@
 import keras
 
 from keras_dcnn._structure.kernels import known_kernels
-from keras_dcnn.diagnosis._network import listed
+from keras_dcnn.diagnosis._preflight.network import listed
 from keras_dcnn.diagnosis.finding import Finding
 
 _layers = keras.layers

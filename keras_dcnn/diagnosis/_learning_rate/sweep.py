@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_dcnn._progress import with_progress
 from keras_dcnn._state.rates import check_rates_can_be_set, rate_holders, rates_of, set_rates
-from keras_dcnn.diagnosis._rate_curve import averages_so_far, has_diverged
+from keras_dcnn.diagnosis._learning_rate.curve import averages_so_far, has_diverged
 
 
 def sweep(model, rates, batches, smoothing, verbose):

@@ -1,7 +1,7 @@
 """Rules of a training that has learned nothing, or nothing that holds for validation."""
 
-from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import (
+from keras_dcnn.diagnosis._curves import limits
+from keras_dcnn.diagnosis._curves.levels import (
     chance_of,
     chance_of_validation,
     falls,

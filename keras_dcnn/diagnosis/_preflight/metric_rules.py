@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dcnn.diagnosis._activation_kinds import PROBABILITIES
+from keras_dcnn.diagnosis._preflight.activation_kinds import PROBABILITIES
 from keras_dcnn.diagnosis.finding import Finding
 
 _metrics = keras.metrics

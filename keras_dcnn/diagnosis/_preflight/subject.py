@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from keras_dcnn._reading.batches import as_array
-from keras_dcnn.diagnosis._activation_kinds import DROPOUTS, has_kernel, keeps_values
-from keras_dcnn.diagnosis._losses import Loss, by_output, losses_of, metrics_of
-from keras_dcnn.diagnosis._network import Network, read_network
+from keras_dcnn.diagnosis._preflight.activation_kinds import DROPOUTS, has_kernel, keeps_values
+from keras_dcnn.diagnosis._preflight.losses import Loss, by_output, losses_of, metrics_of
+from keras_dcnn.diagnosis._preflight.network import Network, read_network
 
 _MOST = 2_000_000  # numbers of an array that are looked at
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dcnn.diagnosis._label_rules import is_one_hot, labels_of
+from keras_dcnn.diagnosis._preflight.label_rules import is_one_hot, labels_of
 from keras_dcnn.diagnosis.finding import Finding
 
 _UNEQUAL = 10  # times as many samples in the largest class as in the smallest: a warning

@@ -7,7 +7,7 @@ from keras_dcnn._keras.fitting import compile_arguments
 from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._keras.optimizers import trains_by_itself
 from keras_dcnn._structure.kernels import layer_kernels
-from keras_dcnn.diagnosis._network import listed
+from keras_dcnn.diagnosis._preflight.network import listed
 from keras_dcnn.diagnosis.finding import Finding
 
 _FEW_SAMPLES = 8  # of a batch whose mean and variance BatchNorm can trust

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_dcnn.diagnosis._preflight_subject import heads_with
+from keras_dcnn.diagnosis._preflight.subject import heads_with
 from keras_dcnn.diagnosis.finding import Finding
 
 _SUM = 0.01  # by which a row of probabilities may miss 1

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import is_slow, learns
-from keras_dcnn.diagnosis._rate_mistakes import is_validation_worse
+from keras_dcnn.diagnosis._curves import limits
+from keras_dcnn.diagnosis._curves.levels import is_slow, learns
+from keras_dcnn.diagnosis._curves.rate_mistakes import is_validation_worse
+from keras_dcnn.diagnosis._curves.trend import smoothed
 from keras_dcnn.diagnosis._shares import percent
-from keras_dcnn.diagnosis._trend import smoothed
 from keras_dcnn.diagnosis.finding import Finding
 
 

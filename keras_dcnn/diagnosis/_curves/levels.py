@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_dcnn.diagnosis import _curve_limits as limits
+from keras_dcnn.diagnosis._curves import limits
+from keras_dcnn.diagnosis._curves.trend import tail_of
 from keras_dcnn.diagnosis._shares import percent
-from keras_dcnn.diagnosis._trend import tail_of
 
 _MOST = math.log(100_000)  # the loss of chance of more classes than anybody has
 

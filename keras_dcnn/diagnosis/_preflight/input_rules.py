@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 
-from keras_dcnn.diagnosis._activation_kinds import (
+from keras_dcnn.diagnosis._preflight.activation_kinds import (
     NORMALIZATIONS,
     RECURRENT,
     has_kernel,
     has_weights,
 )
-from keras_dcnn.diagnosis._preflight_subject import is_array, some_rows
+from keras_dcnn.diagnosis._preflight.subject import is_array, some_rows
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.layers import MinMaxScaling, PCAWhitening, ZCAWhitening, ZeroCenter
 

@@ -4,8 +4,8 @@ import keras
 
 from keras_dcnn._keras.graph import walk_layers
 from keras_dcnn._structure.kernels import all_kernels
-from keras_dcnn.diagnosis._activation_kinds import DROPOUTS, has_kernel, has_weights
-from keras_dcnn.diagnosis._network import listed
+from keras_dcnn.diagnosis._preflight.activation_kinds import DROPOUTS, has_kernel, has_weights
+from keras_dcnn.diagnosis._preflight.network import listed
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.regularizers import WeightDecay
 

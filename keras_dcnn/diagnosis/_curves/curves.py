@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_dcnn.diagnosis._curve_limits import BATCHES_OF_A_BLOCK, BLOCKS_OF_BATCHES, FEWEST
-from keras_dcnn.diagnosis._trend import Trend, block_means, tail_of
+from keras_dcnn.diagnosis._curves.limits import BATCHES_OF_A_BLOCK, BLOCKS_OF_BATCHES, FEWEST
+from keras_dcnn.diagnosis._curves.trend import Trend, block_means, tail_of
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The learning rate, by the shape of the training loss, as in the tutorial's figure of four."""
 
-from keras_dcnn.diagnosis import _curve_limits as limits
-from keras_dcnn.diagnosis._levels import (
+from keras_dcnn.diagnosis._curves import limits
+from keras_dcnn.diagnosis._curves.levels import (
     certain_mistakes,
     chance_of,
     constant_since,
@@ -10,8 +10,8 @@ from keras_dcnn.diagnosis._levels import (
     is_slow,
     learns,
 )
+from keras_dcnn.diagnosis._curves.trend import shortened, trend_score
 from keras_dcnn.diagnosis._shares import percent
-from keras_dcnn.diagnosis._trend import shortened, trend_score
 from keras_dcnn.diagnosis.finding import Finding
 
 _FINDER = "`diagnosis.find_learning_rate` measures one"

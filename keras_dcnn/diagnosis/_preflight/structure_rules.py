@@ -3,14 +3,14 @@
 import keras
 
 from keras_dcnn._structure.kernels import known_kernels
-from keras_dcnn.diagnosis._activation_kinds import (
+from keras_dcnn.diagnosis._preflight.activation_kinds import (
     MAXIMA,
     NORMALIZATIONS,
     has_kernel,
     has_weights,
     keeps_values,
 )
-from keras_dcnn.diagnosis._network import listed
+from keras_dcnn.diagnosis._preflight.network import listed
 from keras_dcnn.diagnosis.finding import Finding
 
 _NARROW = 8

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from keras_dcnn.diagnosis import _curve_limits as limits
+from keras_dcnn.diagnosis._curves import limits
+from keras_dcnn.diagnosis._curves.trend import block_means
 from keras_dcnn.diagnosis._shares import percent
-from keras_dcnn.diagnosis._trend import block_means
 from keras_dcnn.diagnosis.finding import Finding
 
 _NO_NOISE_SCALE = (

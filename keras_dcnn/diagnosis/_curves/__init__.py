@@ -1,0 +1,1 @@
+"""Reading the curves of a training: rules of `diagnose`. NumPy only, no model."""

@@ -1,0 +1,1 @@
+"""The rate test of `find_learning_rate`: batches, sweep, curve, and all as it was afterwards."""

@@ -1,0 +1,1 @@
+"""Rules of `examine` on a model as it is."""

@@ -1,0 +1,1 @@
+"""Rules of `examine_predictions` on what a model answers."""
