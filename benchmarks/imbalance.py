@@ -89,7 +89,7 @@ def main():
     parser.add_argument("--ratio", type=float, default=100)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--remedies", help="names with commas between them; all unless given")
     arguments = parser.parse_args()
