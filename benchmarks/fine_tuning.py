@@ -257,6 +257,10 @@ def figure(machine):
     drawn.savefig(HERE / "fine_tuning.png", dpi=130)
 
 
+def seeds_of(text):
+    return range(*map(int, text.split(":")))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data")
@@ -264,7 +268,7 @@ def main():
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--sizes", default="5,20,all")
-    parser.add_argument("--seeds", type=lambda text: range(int(text)), default=range(5))
+    parser.add_argument("--seeds", type=seeds_of, default=range(5), help="5, or 2:4 for 2 and 3")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--machine", default=keras.backend.backend(), help="what to call it")
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
