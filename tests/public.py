@@ -5,6 +5,7 @@ import inspect
 import keras_dcnn
 
 OPTIONAL = {"tensorflow", "jax", "torch", "keras_cv", "sklearn", "matplotlib", "joblib", "PIL"}
+OPTIONAL |= {"jinja2", "markupsafe"}
 
 
 def namespaces():

@@ -4,6 +4,7 @@ A call that is wrong must be said to be so: an `ignore` that is not needed fails
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -85,6 +86,9 @@ def crops(guide: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     guide.fit(data, epochs=len(data))
     keras_dcnn.imbalance.MinorityCrops(x, y, scale=0.5)  # type: ignore[arg-type]
 
+    path: Path = plots.report("report.html", model=model, data=(x, y), settings={"seed": 0})
+    plots.report(path, history=x, class_names=["cat", "dog"], passed_over={"a.heic": "no image"})
+    plots.report(path, data=(x, y), model_name="cats")  # type: ignore[call-arg]
 
 def rare_classes(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     imbalance = keras_dcnn.imbalance

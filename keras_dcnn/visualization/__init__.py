@@ -1,4 +1,4 @@
-"""Figures (§7). They need matplotlib: pip install "keras_dcnn[plot]"."""
+"""Figures and the report (§7): pip install "keras_dcnn[report]" has what they need."""
 
 from keras_dcnn.visualization.plot_accuracy_gap import plot_accuracy_gap
 from keras_dcnn.visualization.plot_activations import plot_activations
@@ -14,6 +14,7 @@ from keras_dcnn.visualization.plot_learning_rate import plot_learning_rate
 from keras_dcnn.visualization.plot_loss import plot_loss
 from keras_dcnn.visualization.plot_remedies import plot_remedies
 from keras_dcnn.visualization.plot_worst_images import plot_worst_images
+from keras_dcnn.visualization.report import report
 
 __all__ = [
     "plot_accuracy_gap",
@@ -30,4 +31,5 @@ __all__ = [
     "plot_loss",
     "plot_remedies",
     "plot_worst_images",
+    "report",
 ]

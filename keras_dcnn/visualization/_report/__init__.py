@@ -1,0 +1,1 @@
+"""What the report reads, counts and draws, section by section, and the page that shows it."""
