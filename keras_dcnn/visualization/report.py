@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
 from typing import Any
 
 from keras_dcnn._checks import as_path, check_count, check_model, check_value_range
@@ -83,7 +83,7 @@ def report(
         The path that was written.
 
     Raises:
-        TypeError: for a `model` that is no Keras model, and findings that are none.
+        TypeError: for a part of another kind, such as a `model` that is no Keras model.
         ValueError: where nothing is given to report on, a part can't be read, or parts don't fit
             each other.
         ImportError: without matplotlib or Jinja2: `pip install "keras_dcnn[report]"`.
@@ -166,6 +166,15 @@ def _check_parts(given):
         raise ValueError(
             "`augmentation` needs images to be shown on; got none: give `data` or `training_data`."
         )
+    layers = given.augmentation
+    layers = layers if isinstance(layers, (list, tuple)) else [] if layers is None else [layers]
+    for name, right, kind in (
+        ("augmentation", all(map(callable, layers)), "a layer, or a list of layers"),
+        ("settings", isinstance(given.settings, (Mapping, NoneType)), "a dict"),
+        ("passed_over", not isinstance(given.passed_over, str), "a list or dict of files"),
+    ):
+        if not right:
+            raise TypeError(f"`{name}` must be {kind}; got {getattr(given, name)!r:.60}.")
 
 
 def _check_names(model, names):

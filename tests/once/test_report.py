@@ -172,8 +172,9 @@ def test_figures_have_their_numbers(page):
     np.testing.assert_array_equal(worst, order)
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path):
-    """Also of augmentation, whose random numbers are put back; and copies are found."""
+@pytest.mark.slow
+def test_augmentation_is_the_same_again_and_copies_are_found(tmp_path):
+    """The random numbers of a layer are put back."""
     layer = keras_dcnn.layers.RandomHSV(seed=1)
     x = np.concatenate([X[:1], X[:1]])
     pages = [
@@ -181,14 +182,16 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
         for name in ("a.html", "b.html")
     ]
     assert pages[0].read_bytes() == pages[1].read_bytes()
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.html", "b.html"]
     text = Page(pages[0]).text
-    assert "1 of 1 held-out images (100.0 %) are also in the training data: number 0." in text
-    assert "1 images occur in more than one class, such as number 0, 1" in text
+    assert "1 of 1 held-out images (100.0 %) are in the training data as well, number 0, so" in text
+    assert "2 images of the training data (100.0 %) are equal to others of another class" in text
 
 
 def test_one_epoch_alone_and_batches_alone(tmp_path):
-    page = Page(report(tmp_path / "a.html", history={"loss": [0.7]}))
+    paths = [report(tmp_path / name, history={"loss": [0.7]}) for name in ("a.html", "c.html")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert sorted(tmp_path.iterdir()) == paths
+    page = Page(paths[0])
     assert page.table("loss.csv") == [{"epoch": "1", "loss": "0.7"}]
     assert not {"scores", "classes", "worst", "images"} & set(page.all("id"))
     batches = [float("nan"), *np.linspace(2, 1, 4500)]
@@ -224,6 +227,9 @@ BAD = {
     "finding": ({"findings": ["bad"]}, TypeError, "must be diagnosis.Finding"),
     "curve": ({"rate_curve": [1.0]}, TypeError, "LearningRateCurve"),
     "augmentation": ({"augmentation": 1, "history": HISTORY}, ValueError, "needs images"),
+    "layers": ({"augmentation": "hsv", "data": (X, Y)}, TypeError, "must be a layer"),
+    "settings": ({"settings": [1], "history": HISTORY}, TypeError, "must be a dict"),
+    "files": ({"passed_over": "a.heic", "history": HISTORY}, TypeError, "list or dict of files"),
     "range": ({"history": HISTORY, "value_range": (1, 1)}, ValueError, "low < high"),
 }
 

@@ -11,6 +11,7 @@ from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.visualization._report.table import Table
 
 _LISTED = 5
+_MANY = 0.01  # of the images: a warning
 
 
 def card_of(reads):
@@ -40,7 +41,7 @@ def counts_of(reads, names):
 
 
 def find_copies(reads, names):
-    """Findings: the same image on both sides, and with two classes."""
+    """Findings, as of `preflight`: the same image on both sides, and with two classes."""
     by_name = {read.name: read for read in reads}
     if len(by_name) == 2:
         yield from _find_leaks(by_name["data"], by_name["training_data"])
@@ -51,29 +52,32 @@ def find_copies(reads, names):
 def _find_leaks(held_out, training):
     (leaked,) = np.nonzero(np.isin(held_out.fingerprints, training.fingerprints))
     if len(leaked):
-        share = percent(len(leaked) / len(held_out.y), 1)
+        share = len(leaked) / len(held_out.y)
         yield Finding(
-            "leaked_images",
-            f"{len(leaked):,} of {len(held_out.y):,} held-out images ({share}) are also in the "
-            f"training data: number {_some(leaked)}",
-            "take them out of one side and measure again, as the scores are too good",
-            evidence={"images": len(leaked), "held_out": len(held_out.y)},
+            "duplicates",
+            f"{len(leaked):,} of {len(held_out.y):,} held-out images ({percent(share, 1)}) are in "
+            f"the training data as well, number {_some(leaked)}, so that the scores are too good",
+            "leave them out of one of the two, and split by person, place or recording",
+            severity="warning" if share >= _MANY else "info",
+            evidence={"count": len(leaked), "samples": len(held_out.y)},
         )
 
 
 def _find_contradictions(read, names):
     pairs = np.unique(np.stack([read.fingerprints, read.y.astype("uint64")]), axis=1)
     prints, times = np.unique(pairs[0], return_counts=True)
-    several = prints[times > 1]
-    if len(several):
-        (first,) = np.nonzero(read.fingerprints == several[0])
+    several = np.isin(read.fingerprints, prints[times > 1])
+    if several.any():
+        (first,) = np.nonzero(read.fingerprints == read.fingerprints[several.argmax()])
         said = " and ".join(repr(names[k]) for k in dict.fromkeys(read.y[first].tolist()))
+        count, share = int(several.sum()), several.mean()
         yield Finding(
-            "contradicting_labels",
-            f"of the {_WORDS[read.name]} {len(several):,} images occur in more than one class, "
-            f"such as number {_some(first)} ({said})",
-            "look at them and keep the right label",
-            evidence={"images": len(several)},
+            "same_image_other_label",
+            f"{count:,} images of the {_WORDS[read.name]} ({percent(share, 1)}) are equal to "
+            f"others of another class, such as number {_some(first)} ({said})",
+            "look at them, and keep one label or leave them out",
+            severity="warning" if share >= _MANY else "info",
+            evidence={"count": count, "samples": len(read.y)},
         )
 
 
