@@ -71,6 +71,7 @@ def contestants():
         "`CurveRecorder`, with a file": lambda: callbacks.CurveRecorder(
             f"{folder}/{time.monotonic_ns()}.csv"
         ),
+        "`TrainingDiagnosis`, of curves": callbacks.TrainingDiagnosis,
         '`WeightAveraging(every="epoch")`': lambda: callbacks.WeightAveraging(
             start=0.0, every="epoch"
         ),

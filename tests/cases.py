@@ -164,6 +164,12 @@ CASES = [
         lambda: {"start": 0.0},
         short_run=lambda _: {"kind": "ema", "start": 0.25, "decay": 0.7},
     ),
+    Case(
+        callbacks.TrainingDiagnosis,
+        {"callback"},
+        lambda: {"path": f"{tempfile.mkdtemp()}/findings.json"},
+        short_run=lambda folder: {"path": folder / "findings.json", "verbose": 0},
+    ),
     Case(callbacks.ResumeTraining, {"callback"}, lambda: {"state_path": tempfile.mkdtemp()}),
     Case(
         callbacks.GradualUnfreeze,

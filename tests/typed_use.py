@@ -10,7 +10,12 @@ import keras
 import numpy as np
 
 import keras_dcnn
-from keras_dcnn.callbacks import CheckpointEnsemble, CurveRecorder, DivideLROnPlateau
+from keras_dcnn.callbacks import (
+    CheckpointEnsemble,
+    CurveRecorder,
+    DivideLROnPlateau,
+    TrainingDiagnosis,
+)
 from keras_dcnn.diagnosis import (
     Finding,
     LearningRateCurve,
@@ -33,9 +38,11 @@ def parts(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     DivideLROnPlateau(patiance=3)  # type: ignore[call-arg]
     CheckpointEnsemble("members", max_members=5)
     CurveRecorder(None)
+    live = TrainingDiagnosis((x, y), path="findings.json")
     keras_dcnn.models.efficientnet_lite("lite0", input_shape=(None, None, 3), pooling="avg")
     keras_dcnn.models.efficientnet_lite(num_classes=10)  # type: ignore[call-arg]
     findings: list[Finding] = examine(model)
+    findings += live.findings
     findings += preflight(model, x, y, batch_size=32, validation_data=False)
     findings += diagnose({"loss": [1.0]}, batch_losses=[1.0, 0.9], batch_size=2, num_classes=2)
     findings += examine_predictions([0, 1], np.zeros((2, 3)), ["cat", "dog", "cow"])
@@ -79,6 +86,9 @@ def figures(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     plots.plot_worst_images(x, y, model.predict(x), num_images=6, value_range=(0, 1))
     plots.plot_activations({"SiLU": "silu"})
     plots.plot_filters(model)
+    path: Path = plots.report("report.html", model=model, data=(x, y), settings={"seed": 0})
+    plots.report(path, history=x, class_names=["cat", "dog"], passed_over={"a.heic": "no image"})
+    plots.report(path, data=(x, y), model_name="cats")  # type: ignore[call-arg]
 
 
 def crops(guide: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
@@ -86,9 +96,6 @@ def crops(guide: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     guide.fit(data, epochs=len(data))
     keras_dcnn.imbalance.MinorityCrops(x, y, scale=0.5)  # type: ignore[arg-type]
 
-    path: Path = plots.report("report.html", model=model, data=(x, y), settings={"seed": 0})
-    plots.report(path, history=x, class_names=["cat", "dog"], passed_over={"a.heic": "no image"})
-    plots.report(path, data=(x, y), model_name="cats")  # type: ignore[call-arg]
 
 def rare_classes(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     imbalance = keras_dcnn.imbalance

@@ -71,6 +71,16 @@ def begins_data_anew(model):
     return not steps or steps == names["epoch_iterator"].data_adapter.num_batches
 
 
+def batch_size_of_fit(model):
+    """How many samples a batch of the `fit` that is running has, or None where nobody knows.
+
+    By the adapter that Keras makes of all kinds of data; its place in `params` would replace this.
+    """
+    adapter = getattr(variables_of_fit(model).get("epoch_iterator"), "data_adapter", None)
+    size = getattr(adapter, "batch_size", None)
+    return size if isinstance(size, int) and size > 0 else None
+
+
 def print_message(message):
     """Print a line as Keras does: where its interactive logging is off, to the log.
 

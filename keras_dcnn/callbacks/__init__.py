@@ -7,6 +7,7 @@ from keras_dcnn.callbacks.divide_lr_on_plateau import DivideLROnPlateau
 from keras_dcnn.callbacks.gradual_unfreeze import GradualUnfreeze
 from keras_dcnn.callbacks.resume_training import ResumeTraining
 from keras_dcnn.callbacks.snapshot_schedule import SnapshotSchedule
+from keras_dcnn.callbacks.training_diagnosis import TrainingDiagnosis
 from keras_dcnn.callbacks.weight_averaging import WeightAveraging
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "GradualUnfreeze",
     "ResumeTraining",
     "SnapshotSchedule",
+    "TrainingDiagnosis",
     "WeightAveraging",
 ]

@@ -1,14 +1,12 @@
 """CurveRecorder: the training loss of every batch, in a curve of bounded size and on disk."""
 
-import math
 import os
 import warnings
 from typing import Any
 
 from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._files.rows import RowFile
-from keras_dcnn.callbacks._logs import BatchSums
-from keras_dcnn.callbacks._merged_curve import MergedCurve
+from keras_dcnn.callbacks._batch_losses import BatchLosses
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 
 
@@ -81,33 +79,24 @@ class CurveRecorder(StatefulCallback):
         `step`: the last batch of the block, counted from 1; `loss`: the mean; `low` and `high`: the
         least and the greatest loss.
         """
-        return self._curve.points()
+        return self._losses.points()
 
     def reset(self) -> None:
-        self._curve = MergedCurve(self.max_points)
-        self._step = 0
-        self._forget()
+        self._losses = BatchLosses(self.max_points)
+        self._rows = []  # that are to be written
         if self._file:
             self._file.length = None
 
     def get_state(self) -> dict[str, Any]:
-        return {
-            "curve": self._curve.get_state(),
-            "step": self._step,
-            "file_length": self._file.length if self._file else None,
-        }
+        length = self._file.length if self._file else None
+        return {**self._losses.get_state(), "file_length": length}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
-        self._curve.set_state(state["curve"])
-        self._step = state["step"]
-        self._forget()
+        self._losses.set_state(state)
+        self._rows = []
         if self._file:
             self._file.length = state["file_length"]
-
-    def _forget(self):
-        self._rows = []  # that are to be written
-        self._means = {}  # of batches that have ended, by their number
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
@@ -122,10 +111,10 @@ class CurveRecorder(StatefulCallback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
-        self._steps = self.params.get("steps") or math.inf
+        self._losses.begin_epoch(self.params.get("steps"))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._means[batch] = logs.get("loss", math.nan)
+        self._losses.note(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._take()
@@ -133,16 +122,11 @@ class CurveRecorder(StatefulCallback):
 
     def _take(self):
         """The losses of an epoch's batches, out of the means that were noted."""
-        sums = BatchSums()
-        for batch, mean in sorted(self._means.items()):
-            batch = min(batch, self._steps - 1)  # an execution may reach past the last
-            total, count = sums.step(batch, mean)
-            self._step += count
-            self._curve.add(self._step, total / count, count)
-            if self._file:
-                epoch = self.epochs_ended + 1
-                self._rows.append(f"{self._step},{epoch},{batch + 1},{total / count:.7g}\n")
-        self._means = {}
+        epoch = self.epochs_ended + 1
+        taken = [
+            f"{step},{epoch},{batch},{loss:.7g}\n" for step, batch, loss in self._losses.take()
+        ]
+        self._rows += taken if self._file else []
         if self._rows:
             self._write()
 

@@ -21,6 +21,7 @@ from keras_dcnn.callbacks import (
     GradualUnfreeze,
     ResumeTraining,
     SnapshotSchedule,
+    TrainingDiagnosis,
     WeightAveraging,
 )
 from keras_dcnn.callbacks._logs import number_in
@@ -33,6 +34,7 @@ def ours(folder):
         WeightAveraging("ema", start=0.2, decay=0.5),
         CurveRecorder(folder / "loss.csv"),
         DeadUnits(trainings.X),
+        TrainingDiagnosis(path=folder / "findings.json"),
         ResumeTraining(folder / "state"),
     ]
 

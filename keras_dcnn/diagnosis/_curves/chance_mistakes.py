@@ -37,7 +37,7 @@ def find_chance(curves):
     what, accuracy = result_of(curves)
     yield Finding(
         rule,
-        f"the training ends at the level of {than}, with {what}"
+        f"the training is at the level of {than}, with {what}"
         + (", though its loss still falls" if is_falling else ""),
         "train on, with a higher rate where it falls slowly" if is_falling else _NOTHING_LEARNED,
         severity="error" if is_error else "warning",

@@ -141,7 +141,7 @@ def updates_of_epoch(curves):
     if curves.batches is None or curves.step is not None:
         return None
     batches = len(curves.batches.losses) * curves.batches.block
-    return max(round(batches / curves.loss.epochs[-1]), 1)
+    return max(round(batches / (curves.loss.epochs[-1] + 1 - curves.loss.epochs[0])), 1)
 
 
 def _rate_times(curves, factor):
