@@ -2,7 +2,7 @@
 
 import time
 
-from keras_dcnn._reading.ends import check_ends, check_readable_again
+from keras_dcnn._reading.ends import check_readable_again
 from keras_dcnn._reading.rows import as_arrays, check_lengths, named
 from keras_dcnn._state.random_state import random_state_kept
 from keras_dcnn.callbacks._live_curves import unread
@@ -24,12 +24,12 @@ class ModelLooks:
             return epochs == 1 or epochs % self._every == 0
         return self._at is None or time.monotonic() - self._at >= self._cost / _SHARE
 
-    def look(self, model, data):
+    def look(self, model, data, batch_size):
         """The findings; that the model can't be examined is one."""
         start = time.monotonic()
         try:
             with random_state_kept():
-                found = examine(model, data)
+                found = examine(model, data, batch_size=batch_size)
         except Exception as error:  # whatever it is, the training goes on
             found = [unread("not_examined", "the model can't be examined", error)]
         self._at = time.monotonic()
@@ -39,12 +39,11 @@ class ModelLooks:
 
 def check_data(data):
     """Raise for data that `examine` could not read, or not more than once."""
-    check_ends("`data`", data)
     check_readable_again("`data`", data)
     if isinstance(data, tuple):
-        check_lengths(named(as_arrays(data)))
-    elif not hasattr(data, "num_batches") and not hasattr(data, "__iter__"):
+        check_lengths(named(as_arrays(one for one in data if one is not None)))
+    elif isinstance(data, str) or not (hasattr(data, "num_batches") or hasattr(data, "__iter__")):
         raise TypeError(
-            "`data` must be (x, y) of arrays, or batches of them, such as a tf.data set; got "
+            "`data` must be x or (x, y) of arrays, or batches of them, such as a tf.data set; got "
             f"{type(data).__name__}."
         )

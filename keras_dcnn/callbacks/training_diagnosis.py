@@ -14,6 +14,7 @@ from keras_dcnn.callbacks._model_looks import ModelLooks, check_data
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
 from keras_dcnn.diagnosis.finding import Finding
 
+_BATCH = 32  # samples, where nobody knows how many; Keras's own
 _WIDEST = 80  # columns of what is printed
 
 
@@ -51,8 +52,8 @@ class TrainingDiagnosis(StatefulCallback):
     severities; another severity is in both).
 
     Args:
-        data: Samples for `diagnosis.examine`, as it takes them, such as `(x, y)`; some hundred are
-            enough. None looks at the curves only.
+        data: Samples for `diagnosis.examine`, as it takes them, such as `(x, y)`, of which it
+            reads 256. None looks at the curves only.
         examine_every: Epochs from one look at the model to the next, ≥ 1, the first after the first
             epoch. None measures what a look takes: the next comes when training has gone on for 20
             times as long, so that after the first it is less than 5 % of the time.
@@ -63,8 +64,8 @@ class TrainingDiagnosis(StatefulCallback):
         verbose: 1 prints, 0 nothing, as in `fit(verbose=0)`.
 
     Raises:
-        ValueError: for an argument outside the ranges above, data without an end or that can be
-            read only once; before the first epoch, when the file is another's.
+        ValueError: for an argument outside the ranges above, and for data that can be read only
+            once or are of different lengths; before the first epoch, when the file is another's.
         TypeError: for data of another kind.
         OSError: before the first epoch, when the file can't be made.
 
@@ -188,7 +189,8 @@ class TrainingDiagnosis(StatefulCallback):
         self._curves.note(self._logs)
         looks = self.data is not None and self._looks.is_due(self._curves.count)
         if looks:
-            self._examined = list(map(plain, self._looks.look(self.model, self.data)))
+            size = self._known["batch_size"] or _BATCH
+            self._examined = list(map(plain, self._looks.look(self.model, self.data, size)))
         if looks or self._curves.is_to_read():
             self._read()
 

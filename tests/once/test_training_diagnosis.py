@@ -170,14 +170,14 @@ def test_a_look_that_fails_is_a_finding_and_what_it_costs_is_kept_low(monkeypatc
     clock = [0.0]
     monkeypatch.setattr(_model_looks, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
-    def fails(model, data):
+    def fails(model, data, batch_size):
         clock[0] += 3  # seconds
         raise RuntimeError("out of memory\n  at line 7")
 
     monkeypatch.setattr(_model_looks, "examine", fails)
     looks = ModelLooks(None)
     assert looks.is_due(1)
-    (said,) = looks.look(None, None)
+    (said,) = looks.look(None, None, 32)
     assert (said.rule, said.advice) == ("not_examined", "out of memory")
     clock[0] = 3 + 3 / 0.05 - 1e-6
     assert not looks.is_due(2)
@@ -188,7 +188,7 @@ def test_a_look_that_fails_is_a_finding_and_what_it_costs_is_kept_low(monkeypatc
 
 def test_findings_of_a_look_stand_until_the_next(monkeypatch):
     seen = [[finding(rule="dead")], [], []]
-    monkeypatch.setattr(_model_looks, "examine", lambda model, data: seen.pop(0))
+    monkeypatch.setattr(_model_looks, "examine", lambda *_, **size: seen.pop(0))
     callback = begin(TrainingDiagnosis((np.ones((2, 1)), [0, 1]), examine_every=4))
     said = feed(callback, HEALTHY, range(9))
     assert [i for i, rules in enumerate(said, 1) if "dead" in rules] == [2, 3, 4]
@@ -310,5 +310,5 @@ def test_bad_arguments(arguments, message):
 
 
 def test_data_of_another_kind():
-    with pytest.raises(TypeError, match=r"`data` must be \(x, y\) of arrays, or batches"):
+    with pytest.raises(TypeError, match=r"`data` must be x or \(x, y\) of arrays"):
         TrainingDiagnosis(3)
