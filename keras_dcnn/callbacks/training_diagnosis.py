@@ -43,9 +43,9 @@ class TrainingDiagnosis(StatefulCallback):
     model. In a second `fit` of the same model, and where a killed run is resumed, the curves and
     the count of epochs go on.
 
-    Within an epoch it only notes the logged means, which JAX and PyTorch need not wait for. A
-    reading takes about 5 ms. After 50 epochs not all are read: between two readings lies a fiftieth
-    of the epochs so far.
+    Within an epoch it only notes the logged means, which JAX and PyTorch need not wait for; a
+    reading takes some milliseconds. From 100 epochs on not all are read: between two readings lies
+    a fiftieth of the epochs so far.
 
     The attribute `findings` is a list of the `Finding`s of now, the worst first; `log` a list of
     dicts, one for each change: `epoch`, `appeared` (findings), `gone` (their rules, layers and
@@ -55,8 +55,8 @@ class TrainingDiagnosis(StatefulCallback):
         data: Samples for `diagnosis.examine`, as it takes them, such as `(x, y)`, of which it
             reads 256. None looks at the curves only.
         examine_every: Epochs from one look at the model to the next, ≥ 1, the first after the first
-            epoch. None measures what a look takes: the next comes when training has gone on for 20
-            times as long, so that after the first it is less than 5 % of the time.
+            epoch. None measures what a look takes: the next comes when the training has gone on for
+            20 times as long, so that all but the first, which compiles, are below 5 % of the time.
         batch_size: Images in a batch, ≥ 1; None asks the data that `fit` was given.
         num_classes: Number of classes, ≥ 2; None infers it as `diagnose` does.
         majority_share: The largest class's share of the training samples, above 0 and below 1.
