@@ -173,3 +173,17 @@ def decaying_optimizer(optimizer, variable):
     is_excluded = getattr(optimizer, "_is_excluded_from_weight_decay", None)
     decays = not is_excluded(variable) if is_excluded else optimizer._use_weight_decay(variable)
     return optimizer if decays else None
+
+
+def gradient_traces(optimizer):
+    """A variable for each that an optimizer trains, or None, and whether 0 in it says "never".
+
+    Exactly 0 where no gradient came. An average of squares does not come down to it; a momentum
+    does after some hundred steps, and SGD's is of steps, which a rate of 0 leaves at 0. The lists
+    are private; `variables` is public, but which is of what only their names say.
+    """
+    for name, always in (("_velocities", True), ("_u", True), ("momentums", False)):
+        traces = getattr(optimizer, name, None)
+        if traces:
+            return list(traces), always
+    return [], False

@@ -72,6 +72,15 @@ def own_trainable_weights(layer):
     return [weight for weight in layer._trainable_variables if weight.trainable]
 
 
+def own_float_weights(layer):
+    """The weights of floats of a layer that are not those of a layer inside it.
+
+    By private lists, as above.
+    """
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    return [weight for weight in own if "float" in weight.dtype]
+
+
 def full_precision():
     """A scope to read and assign variables in, also in a call of a layer of mixed precision.
 

@@ -11,7 +11,7 @@ from keras_dcnn._reading.batches import first_batch
 from keras_dcnn._state.random_state import random_state_kept
 from keras_dcnn._state.snapshot import are_finite
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-from keras_dcnn.callbacks._unit_activity import UnitActivity
+from keras_dcnn.diagnosis._model.unit_activity import UnitActivity
 
 ALARM = 0.4  # the share of which the tutorial tells
 

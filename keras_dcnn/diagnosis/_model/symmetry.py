@@ -24,15 +24,15 @@ def find_symmetric_kernels(model):
     """
     return [
         _finding(path, units)
-        for path, layer, residual in _hidden_layers(model)
+        for path, layer, after in hidden_layers(model)
         for kernel in layer_kernels(layer)
         if kernel.variable.trainable
-        if are_alike(units := _units(kernel))
-        if units.any() or not residual
+        if are_alike(units := units_of(kernel))
+        if units.any() or not reaches(after, keras.layers.Add)
     ]
 
 
-def _units(kernel):
+def units_of(kernel):
     """The weights by group, input and unit."""
     shape, incoming, groups = kernel.split()
     outgoing = [axis for axis in range(len(shape)) if axis not in (*incoming, *groups)]
@@ -61,15 +61,15 @@ def _finding(path, units):
     )
 
 
-def _hidden_layers(model, prefix="", followed=False):
-    """(path, layer, whether it ends a residual branch) for layers with kernels after them."""
+def hidden_layers(model, prefix="", followed=False):
+    """(path, layer, operations after it) for layers with kernels after them."""
     for layer in model.layers if is_graph(model) else ():
         path, after = prefix + layer.name, followers(model, layer)
         hidden = followed or any(map(_has_kernels, after))
         if is_graph(layer):
-            yield from _hidden_layers(layer, f"{path}/", hidden)
+            yield from hidden_layers(layer, f"{path}/", hidden)
         elif hidden:
-            yield from ((path + inner, one, _is_added(after)) for inner, one in _inside(layer))
+            yield from ((path + inner, one, after) for inner, one in _inside(layer))
 
 
 def _inside(layer):
@@ -85,10 +85,10 @@ def _has_kernels(operation):
     return any(len(weight.shape) > 1 for weight in getattr(operation, "trainable_weights", ()))
 
 
-def _is_added(after):
-    """Whether a sum is reached before other kernels."""
+def reaches(after, joining):
+    """Whether a sum, or a product, is reached before other kernels: a layer or an operation."""
     for operation in after:
-        if isinstance(operation, keras.layers.Add) or type(operation).__name__ == "Add":
+        if isinstance(operation, joining) or type(operation).__name__ == joining.__name__:
             return True
         if _has_kernels(operation):
             return False

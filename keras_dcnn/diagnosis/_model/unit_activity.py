@@ -1,15 +1,12 @@
 """Which units of a model's rectifiers fire: the layers that count, and a look at them."""
 
-import contextlib
-import functools
 import itertools
 
 import keras
 import numpy as np
 
-from keras_dcnn._keras.compiling import compiled_run, is_traced
 from keras_dcnn._keras.graph import all_layers
-from keras_dcnn._state.layer_calls import intercepted, shadowed
+from keras_dcnn.diagnosis._model.layer_outputs import LayerOutputs
 
 BATCH = 32  # samples that are in memory at a time, as in `predict`
 _RECTIFIERS = (keras.activations.relu, keras.activations.relu6, keras.ops.relu, keras.ops.relu6)
@@ -23,10 +20,11 @@ def rectifiers(model):
     layers = all_layers(model)
     recurrent = [layer for layer in layers if isinstance(layer, keras.layers.RNN)]
     cells = {id(cell) for layer in recurrent for cell in all_layers(layer)[1:]}
-    return [layer for layer in layers if id(layer) not in cells and _rectifies(layer)]
+    return [layer for layer in layers if id(layer) not in cells and rectifies(layer)]
 
 
-def _rectifies(layer):
+def rectifies(layer):
+    """Whether a layer's outputs are those of a ReLU."""
     if isinstance(layer, keras.layers.ReLU):
         return not layer.negative_slope
     return any(getattr(layer, "activation", None) is one for one in _RECTIFIERS)
@@ -45,61 +43,38 @@ def unit_axis(layer, rank):
 
 def fires(layer, outputs, threshold):
     """For each unit of a layer, whether an output of it exceeds `threshold` anywhere."""
-    output = keras.tree.flatten(outputs)[0]  # of recurrent layers, states follow
-    rank = len(output.shape)
+    rank = len(outputs.shape)
     axes = [axis for axis in range(rank) if axis != unit_axis(layer, rank)]
-    return keras.ops.greater(keras.ops.max(output, axis=axes), threshold)
+    return keras.ops.greater(keras.ops.max(outputs, axis=axes), threshold)
 
 
 class UnitActivity:
     """Looks at the rectifiers of a model while it answers `inputs` as at inference."""
 
     def __init__(self, model, inputs, threshold):
-        self._model, self._inputs, self._threshold = model, inputs, threshold
-        self.layers = self._called()
-        self._run = compiled_run(model, self._all_fire)  # once, so that it is traced once
+        self._model, self._inputs = model, inputs
+        sample = keras.tree.map_structure(lambda x: keras.ops.convert_to_tensor(x[:1]), inputs)
+        self._outputs = LayerOutputs(model, rectifiers, sample, _firing(threshold))
+        self.layers = self._outputs.layers
 
     def look(self):
         """A dict of a layer's name and a boolean array: which of its units fire."""
-        looks = [list(map(keras.ops.convert_to_numpy, self._run(x))) for x in self._batches()]
-        firing = [np.any(of_layer, axis=0) for of_layer in zip(*looks, strict=True)]
-        return dict(zip(_names(self._model, self.layers), firing, strict=True))
+        batches = list(self._outputs.read(self._inputs, BATCH))
+        firing = [any_of(calls) for calls in zip(*batches, strict=True)]
+        return dict(zip(_names(self._model, self.layers), firing, strict=False))
 
-    def _batches(self):
-        for at in range(0, len(keras.tree.flatten(self._inputs)[0]), BATCH):
-            yield keras.tree.map_structure(
-                lambda x, at=at: keras.ops.convert_to_tensor(x[at : at + BATCH]), self._inputs
-            )
 
-    def _called(self):
-        """The layers that are called, in order, but for those inside loops and the like."""
-        sample = keras.tree.map_structure(lambda x: x[:1], next(self._batches()))
-        self._model(sample, training=False)  # builds what TensorFlow builds in its first step
-        called, hidden = {}, set()
+def _firing(threshold):
+    def measure(layer, inputs, outputs):
+        return {} if layer is None else {"fires": fires(layer, outputs, threshold)}
 
-        def visit(layer, call):
-            called[id(layer)] = layer
-            if is_traced(call.args, call.keywords):
-                hidden.add(id(layer))
+    return measure
 
-        with intercepted(rectifiers(self._model), visit):
-            self._model(sample, training=False)
-        return [layer for key, layer in called.items() if key not in hidden]
 
-    def _all_fire(self, inputs):
-        firing = {id(layer): [] for layer in self.layers}
-
-        def note(layer, call, *args, **kwargs):
-            outputs = call(*args, **kwargs)
-            firing[id(layer)].append(fires(layer, outputs, self._threshold))
-            return outputs
-
-        with contextlib.ExitStack() as stack:
-            for layer in self.layers:
-                call = functools.partial(note, layer, layer.call)
-                stack.enter_context(shadowed(layer, call=call))
-            self._model(inputs, training=False)
-        return [functools.reduce(keras.ops.logical_or, calls) for calls in firing.values()]
+def any_of(batches):
+    """Which units of a layer fire in any call of any batch; of the model's outputs None."""
+    firing = [call["fires"] for calls in batches for call in calls if "fires" in call]
+    return np.any(firing, axis=0) if firing else None
 
 
 def _names(model, layers):
