@@ -59,7 +59,9 @@ def ending_in(units, activation, loss):
 def found(model, *data, **said):
     """The severity of each rule that spoke, advice of the tutorial left out."""
     advice = ("filters", "pooling", "image_side")
-    findings = [one for one in preflight(model, *data, **said) if one.rule not in advice]
+    findings = [
+        one for one in preflight(model, *data, trial=False, **said) if one.rule not in advice
+    ]
     assert all(str(one).endswith(".") and json.dumps(dataclasses.asdict(one)) for one in findings)
     return {one.rule: one.severity for one in findings}
 

@@ -3,6 +3,8 @@
 import contextlib
 import functools
 
+from keras_dcnn._keras.calls import no_losses
+
 
 @contextlib.contextmanager
 def shadowed(thing, **attributes):
@@ -18,6 +20,15 @@ def shadowed(thing, **attributes):
                 own[name] = before[name]
             else:
                 del own[name]
+
+
+@contextlib.contextmanager
+def losses_kept(layers):
+    """Within, the layers may be called; their `losses` are then those of before."""
+    with contextlib.ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(shadowed(layer, **no_losses()))
+        yield
 
 
 @contextlib.contextmanager

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_dcnn._checks import check_count, check_model
+from keras_dcnn._checks import check_count, check_flag, check_model
 from keras_dcnn.diagnosis._preflight.balance_rules import find_unbalanced_classes
+from keras_dcnn.diagnosis._preflight.duplicate_rules import find_duplicates
 from keras_dcnn.diagnosis._preflight.input_rules import (
     find_other_validation,
     find_unscaled_inputs,
@@ -18,6 +19,7 @@ from keras_dcnn.diagnosis._preflight.label_rules import (
 from keras_dcnn.diagnosis._preflight.last_layer_rules import find_wrong_last_activations
 from keras_dcnn.diagnosis._preflight.metric_rules import find_unfit_metrics
 from keras_dcnn.diagnosis._preflight.rate_rules import find_unusual_rates
+from keras_dcnn.diagnosis._preflight.reduction_rules import find_summed_losses
 from keras_dcnn.diagnosis._preflight.regularization_rules import (
     find_misplaced_dropout,
     find_repeated_normalization,
@@ -45,6 +47,7 @@ from keras_dcnn.diagnosis._preflight.training_rules import (
     find_what_is_not_compiled,
     find_what_is_not_trained,
 )
+from keras_dcnn.diagnosis._preflight.trial_rules import find_by_trial
 from keras_dcnn.diagnosis.examine import examine
 from keras_dcnn.diagnosis.finding import Finding, worst_first
 
@@ -58,6 +61,8 @@ _RULES = (
     find_unscaled_inputs,
     find_other_validation,
     find_unbalanced_classes,
+    find_duplicates,
+    find_summed_losses,
     find_unfit_metrics,
     find_unusual_rates,
     find_linear_layers,
@@ -86,13 +91,22 @@ def preflight(
     *,
     batch_size: int | None = None,
     validation_data: Any = None,
+    trial: bool = True,
 ) -> list[Finding]:
     """What is wrong with a model, its data and how it is compiled, before it is trained.
 
-    Call it with what you are about to give `fit`. It takes about half a second for a ResNet50, as
-    nothing is trained: the model's layers, losses and optimizer are read, and some of the samples.
-    Nothing is built, compiled or changed. The last activation is judged by what it does, the loss
-    by its class and `from_logits`, never by the names of layers.
+    Call it with what you are about to give `fit`. First the model's layers, losses and optimizer
+    are read, and some of the samples. The last activation is judged by what it does, the loss by
+    its class and `from_logits`, never by the names of layers. That takes about half a second for a
+    ResNet50, and for each 100,000 small images of `x` another.
+
+    Then one batch of at most 32 samples, of each class in turn, is trained on for up to 24 steps,
+    or as many as fit in some seconds, with a copy of the optimizer. Afterwards all is as before,
+    also after an error or Ctrl-C: weights, statistics, seeds, optimizer, metrics and all random
+    numbers; nothing is built or compiled that was not. It is left out where an error was found
+    already, for models that are not built, have several outputs or a `call` or training of their
+    own, for data that are not arrays, and on JAX, where the compilation alone would take longer,
+    for more than 60 layers.
 
     By the `rule` of what it finds, those of level "error" first:
 
@@ -116,6 +130,12 @@ def preflight(
       `narrow_layer`, `large_start`, `small_start`, `lost_places` and those of `examine`;
     - regularisation: `strong_dropout`, `dropout_before_batch_norm`, `repeated_dropout`,
       `repeated_batch_norm`, `strong_penalty` and `double_decay` of `examine`;
+    - duplicates, of samples of 64 numbers or more: `duplicates` in training and validation,
+      `same_image_other_label`;
+    - the loss: `loss_reduction`, summed or not reduced;
+    - the batch that is tried: `step_fails`, `not_finite_step`, `first_loss` far above ln C,
+      `no_gradient`, `vanishing_gradient`, `exploding_gradient`, `ignores_input`,
+      `batch_not_overfitted`;
     - the tutorial's advice: `filters`, `pooling`, `image_side`, all "info";
     - the rest: `cannot_tell`, "info": a model with a `call` of its own.
 
@@ -127,13 +147,14 @@ def preflight(
         batch_size: That of the training, where it is given, ≥ 1.
         validation_data: `(x, y)` of the validation; False for a training without, which is a
             finding; None: nothing is said of it.
+        trial: Whether one batch is tried.
 
     Returns:
         A list of `Finding`, the worst first; empty where nothing is to be said.
 
     Raises:
         TypeError: for what is not a Keras model.
-        ValueError: for a `batch_size` that is no whole number ≥ 1.
+        ValueError: for a `batch_size` that is no whole number ≥ 1, or a `trial` that is no bool.
 
     Example:
 
@@ -157,11 +178,16 @@ def preflight(
         for the usual learning rates. https://arxiv.org/abs/1206.5533
         Li et al.: Understanding the disharmony between dropout and batch normalization by variance
         shift (2018). https://arxiv.org/abs/1801.05134
+        Karpathy: A recipe for training neural networks (2019), for the first loss and the batch
+        that is learnt by heart. https://karpathy.github.io/2019/04/25/recipe/
     """
     check_model(model)
     if batch_size is not None:
         check_count("batch_size", batch_size)
+    check_flag("trial", trial)
     subject = read_subject(model, x, y, batch_size, validation_data)
     found = [finding for find in _RULES for finding in find(subject)]
     found += examine(model) if model.built else []
+    if trial and all(finding.severity != "error" for finding in found):
+        found += find_by_trial(subject)
     return worst_first(found)

@@ -127,7 +127,7 @@ def _finite(array):
 
 def find_unscaled_inputs(subject):
     """Inputs that reach the first kernel too large or too small, and constant samples."""
-    array = _single(subject.x)
+    array = single_array(subject.x)
     if array is None or find_wrong_inputs(subject):
         return []
     rows = some_rows(array, _SAMPLE)
@@ -163,7 +163,7 @@ def find_unscaled_inputs(subject):
     return found
 
 
-def _single(x):
+def single_array(x):
     """The only array of `x`, of real numbers, or None."""
     leaves = [leaf for leaf in keras.tree.flatten(x) if isinstance(leaf, np.ndarray)]
     known = len(leaves) == 1 and leaves[0].ndim and leaves[0].size
@@ -226,7 +226,7 @@ def find_other_validation(subject):
     pair = subject.validation_data
     if not isinstance(pair, (tuple, list)) or not pair:
         return []
-    arrays = [_single(one) for one in (subject.x, pair[0])]
+    arrays = [single_array(one) for one in (subject.x, pair[0])]
     if any(one is None for one in arrays):
         return []
     rows = [some_rows(one, _SAMPLE).astype("float64") for one in arrays]

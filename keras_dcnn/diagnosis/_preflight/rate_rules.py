@@ -66,10 +66,15 @@ def _highest_rate(optimizer):
         return None
 
 
+def usual_rates(optimizer):
+    """The lowest and highest usual rate of a single optimizer; None of one that isn't known."""
+    kinds = _USUAL.items()  # on PyTorch those of Keras are of classes below these
+    return next((usual for kind, usual in kinds if isinstance(optimizer, kind)), None)
+
+
 def _of_rate(optimizer, rate):
     name = type(optimizer).__name__
-    kinds = _USUAL.items()  # on PyTorch those of Keras are of classes below these
-    usual = next((usual for kind, usual in kinds if isinstance(optimizer, kind)), None)
+    usual = usual_rates(optimizer)
     if rate <= 0:
         what = "nothing is learnt" if rate == 0 else "the loss is climbed, not descended"
         message = f"the learning rate of {name} is {rate:g}, at which {what}"
