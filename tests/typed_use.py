@@ -41,7 +41,7 @@ def parts(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     live = TrainingDiagnosis((x, y), path="findings.json")
     keras_dcnn.models.efficientnet_lite("lite0", input_shape=(None, None, 3), pooling="avg")
     keras_dcnn.models.efficientnet_lite(num_classes=10)  # type: ignore[call-arg]
-    findings: list[Finding] = examine(model)
+    findings: list[Finding] = examine(model, (x, y), batch_size=16)
     findings += live.findings
     findings += preflight(model, x, y, batch_size=32, validation_data=False)
     findings += diagnose({"loss": [1.0]}, batch_losses=[1.0, 0.9], batch_size=2, num_classes=2)

@@ -9,6 +9,7 @@ from keras_dcnn.diagnosis import examine
 from keras_dcnn.regularizers import WeightDecay, regularize
 
 L = keras.layers
+SLOW = pytest.mark.slow  # of several alike, all but one
 X = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(64, 1)).astype("float32")
 
@@ -46,7 +47,7 @@ def test_dead_units_by_layer():
     assert by_rule(model, np.ones((64, 6)))["dead_units"].severity == "warning"
 
 
-@pytest.mark.parametrize("kind", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("kind", [pytest.param("tanh", marks=SLOW), "sigmoid"])
 def test_saturated_units(kind):
     model = network(L.Dense(8, name="in"), L.Activation(kind, name="end"), L.Dense(1))
     kernel, _ = drawn(model.layers[0], scale=1e4)
@@ -69,7 +70,9 @@ def test_gates_may_be_shut():
     assert by_rule(model, X) == {}
 
 
-@pytest.mark.parametrize(("scale", "word"), [(1e-3, "vanish"), (1e3, "grow"), (0.5, None)])
+@pytest.mark.parametrize(
+    ("scale", "word"), [(1e-3, "vanish"), pytest.param(1e3, "grow", marks=SLOW), (0.5, None)]
+)
 def test_variance_by_depth(scale, word):
     model = network(*(L.Dense(6, name=f"layer{i}") for i in range(4)))
     z, deviations = X, []
