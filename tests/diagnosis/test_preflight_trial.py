@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from preflight_networks import CLASSES, PIXELS, SPARSE, L, X, losses, made, network
+from preflight_networks import CLASSES, PIXELS, ROWS, SPARSE, L, X, losses, made, network
 from preflight_networks import dense as later
 
 from keras_dcnn.diagnosis import preflight
@@ -51,10 +51,13 @@ def of_half_precision():
     return images(*layers, dense(3, "softmax"), optimizer=optimizer)
 
 
-SLOW = [pytest.param(make, marks=pytest.mark.slow) for make in (normed, on_frozen_base)]
+SLOW = [
+    pytest.param(make, marks=pytest.mark.slow)
+    for make in (normed, begins_with_zeros, on_frozen_base)
+]
 
 
-@pytest.mark.parametrize("make", [begins_with_zeros, of_half_precision, *SLOW])
+@pytest.mark.parametrize("make", [of_half_precision, *SLOW])
 def test_healthy_networks(make):
     assert spoken(make(), PIXELS.astype("uint8"), CLASSES) == {}
 
@@ -77,12 +80,11 @@ def test_gradients_that_vanish():
 
 def test_the_first_loss_is_that_of_the_outputs():
     """Neither smoothed labels nor a penalty are in it."""
-    smooth = losses.SparseCategoricalCrossentropy
-    model = network(L.Dense(3, "softmax", kernel_regularizer=keras.regularizers.L2(100.0)))
-    assert "first_loss" not in spoken(model, X, CLASSES)
-    model = network(L.Dense(3, name="last"), loss=smooth(from_logits=True), optimizer="adam")
+    penalty, loss = keras.regularizers.L2(0.1), losses.CategoricalCrossentropy
+    loss = loss(from_logits=True, label_smoothing=0.5)
+    model = network(L.Dense(3, kernel_regularizer=penalty), loss=loss, optimizer="adam")
     model.set_weights([np.eye(4, 3) * 100, np.zeros(3)])
-    found = spoken(model, X, CLASSES)["first_loss"]
+    found = spoken(model, X, ROWS)["first_loss"]
     z = X @ (np.eye(4, 3) * 100)
     expected = np.log(np.exp(z - z.max(1)[:, None]).sum(1)) + z.max(1) - z[range(60), CLASSES]
     assert found.evidence["loss"] == pytest.approx(expected[:32].mean(), rel=1e-4)
@@ -100,8 +102,6 @@ def test_a_batch_that_is_not_learnt():
     def climbs(y, p):
         return -keras.losses.sparse_categorical_crossentropy(y, p)
 
-    found = spoken(network(dense(3, "softmax"), optimizer=keras.optimizers.SGD(3.0)), X, CLASSES)
-    assert "batch_not_overfitted" not in found
     optimizer = keras.optimizers.Adam(0.1, clipnorm=1e-30, epsilon=1.0)  # which goes nowhere
     found = spoken(network(dense(3, "softmax"), optimizer=optimizer), X, CLASSES)
     assert found["batch_not_overfitted"].evidence["steps"] >= 16
