@@ -1,4 +1,4 @@
-"""The command keras-dcnn: `demo` on embedded data, `train` on a folder of one's own."""
+"""The command keras-dcnn: `demo` on embedded data, `train` on a folder of one's own, `doctor`."""
 
 import argparse
 import contextlib
@@ -20,19 +20,25 @@ from rich.table import Table
 
 from keras_dcnn._checks import as_path
 from keras_dcnn._command.comparison import ComparisonError, Data, compare
+from keras_dcnn._command.doctor import DoctorError, doctor
+from keras_dcnn._command.findings import print_findings
 from keras_dcnn.datasets import image_folder, photo_digits
+from keras_dcnn.diagnosis import Finding
 
+_MENDED = ImportError, MemoryError, image_folder.ImageFolderError, ComparisonError, DoctorError
 _HIGHEST = 2**31 - 3  # a seed and the two after it have 31 bits
 
 
 def main(argv=None):
-    """Run the command; returns the exit code: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit code: 0, 1 for findings, 2 for what the user can mend."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.command == "doctor":
+            return doctor(arguments.files, arguments.data, arguments.json)
         _run(arguments)
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (ImportError, MemoryError, image_folder.ImageFolderError, ComparisonError) as error:
+    except _MENDED as error:
         return _fail(str(error) or "the memory is full")
     return 0
 
@@ -40,7 +46,8 @@ def main(argv=None):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="keras-dcnn",
-        description="Train a small CNN twice, plain and with the tutorial's parts, and compare.",
+        description="Train a small CNN twice, plain and with the tutorial's parts, and compare; "
+        "or say what is wrong with a training, a model or the installation.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="on handwritten digits over photographs, embedded")
@@ -57,7 +64,31 @@ def _parser():
             "--epochs", type=_whole(1), default=20, metavar="N", help="of each training (20)"
         )
         command.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="(0)")
+    _add_doctor(commands)
     return parser
+
+
+def _add_doctor(commands):
+    doctor = commands.add_parser(
+        "doctor",
+        help="what is wrong with curves, a model, or the installation",
+        description="Say what is wrong with the curves of a training, with a model or, without a "
+        "file, with the installation. Exit code 0: healthy; 1: findings; 2: can't be read.",
+    )
+    doctor.add_argument(
+        "files",
+        nargs="*",
+        type=_path("FILE"),
+        metavar="FILE",
+        help="a history (CSV, or a folder of TensorBoard) or a model (.keras)",
+    )
+    doctor.add_argument(
+        "--data",
+        type=_path("DIR"),
+        metavar="DIR",
+        help="images to try the model on, a subfolder per class in alphabetical order",
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _path(name):
@@ -96,7 +127,7 @@ def _run(arguments):
         mirror = arguments.command == "train"
         summary = compare(data, folder, arguments.epochs, arguments.seed, mirror, callback)
     _print_table(summary)
-    _print_findings(summary["parts"]["findings"])
+    print_findings(Finding(**one) for one in summary["parts"]["findings"])
     print(f"Written to {folder}: ensemble.keras, history.csv, training.png, summary.json")
 
 
@@ -172,13 +203,6 @@ def _print_table(summary):
         cells = [f"{100 * value:.1f} %" for value in accuracy.values()]
         table.add_row(name, *cells, f"{seconds:.0f}" if seconds else "")
     Console().print(table)
-
-
-def _print_findings(findings):
-    """What the accuracies of the ensemble hide, one paragraph each."""
-    for finding in findings:
-        text = f"{finding['severity']}: {finding['message']}: {finding['advice']}."
-        Console().print(text, markup=False, highlight=False)
 
 
 if __name__ == "__main__":
