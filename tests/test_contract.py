@@ -312,6 +312,7 @@ def fresh_process(trained, tmp_path_factory):
     return {name: np.load(path + ".npz") for name, path in paths.items()}
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("case", SAVED, ids=lambda case: case.part.__name__)
 def test_saved_model_loads_in_a_fresh_process(case, trained, fresh_process):
     training, loaded = trained(case), fresh_process[case.part.__name__]

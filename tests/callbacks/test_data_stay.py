@@ -53,7 +53,7 @@ def test_a_data_loader_moves_when_it_has_a_generator_of_its_own():
 
 
 @pytest.mark.every_backend
-@pytest.mark.parametrize("kind", ["stream", "arrays"])
+@pytest.mark.parametrize("kind", [pytest.param("stream", marks=pytest.mark.slow), "arrays"])
 def test_validation_is_that_without_averaging(kind):
     """A look reads the first two batches of arrays, after which `fit` begins anew."""
     losses = []

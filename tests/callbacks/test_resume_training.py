@@ -126,7 +126,7 @@ def ours(folder):
     "chosen",
     [
         *(pytest.param([one], marks=pytest.mark.slow) for one in TOGETHER),
-        [STATEFUL[SnapshotSchedule]],
+        pytest.param([STATEFUL[SnapshotSchedule]], marks=pytest.mark.slow),
         [STATEFUL[GradualUnfreeze], BY_BATCH],
     ],
     ids=lambda chosen: chosen[0].part.__name__,

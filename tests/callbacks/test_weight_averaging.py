@@ -143,6 +143,7 @@ def test_kept_statistics_are_those_of_the_last_batch():
     assert trainings.same(model.get_weights()[STATISTICS], record.batches[-1][STATISTICS])
 
 
+@pytest.mark.slow
 def test_best_is_what_validates_best_and_says_so(capsys):
     """The losses that it prints are those of the three, measured here."""
     losses = {}

@@ -97,7 +97,9 @@ def test_greedy_is_no_worse_than_the_best_and_is_the_average_of_its_members():
     assert bits(model.get_weights()) == bits(other.get_weights())
 
 
-@pytest.mark.parametrize("choice", ["keep", "recompute", "best"])
+@pytest.mark.parametrize(
+    "choice", ["keep", "recompute", pytest.param("best", marks=pytest.mark.slow)]
+)
 def test_batch_norm_of_the_soup_is_that_of_its_members_averaged(choice):
     given = [network(0).get_weights()]
     given += [[w + step for w in given[0]] for step in (0.02, -0.04, 0.5)]

@@ -453,7 +453,10 @@ def written(folder, members):
     return paths
 
 
-@pytest.mark.parametrize("max_loaded", [1, pytest.param(2, marks=pytest.mark.every_backend), 9])
+@pytest.mark.parametrize(
+    "max_loaded",
+    [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.every_backend), 9],
+)
 def test_members_on_disk(tmp_path, max_loaded, backend, traces):
     members = [compiled(member()) for _ in range(3)]
     members.append(compiled(member(keras.layers.ReLU())))

@@ -87,6 +87,7 @@ def test_fit_trains_the_head_alone_with_networks_as_at_inference():
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_fit_head_does_what_fit_does_and_fit_goes_on_from_there():
     fusion = EarlyFusion([network(4), network(5)], 3, layer="penultimate")
     start = fusion.head.get_weights()

@@ -439,6 +439,7 @@ def test_memory_maps_are_read_batch_by_batch(tmp_path):
     assert not np.allclose(one.oof_predictions, unshuffled.oof_predictions, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_predictions_that_are_not_finite_are_named_and_the_rest_is_kept(tmp_path):
     one = search(tmp_path, grid={"rate": [0.1, 1e38]}, top=None)
     message = r"of fold 1 of 2, rate=1e\+38 and of fold 2 of 2, rate=1e\+38 are not: leave this"

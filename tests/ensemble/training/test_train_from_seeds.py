@@ -289,6 +289,7 @@ def test_errors_before_any_training(arguments, error, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_more_seeds_add_members_and_one_that_diverged_is_named(tmp_path, finished_run):
     bad = keras.initializers.Constant(np.inf)
 
