@@ -23,12 +23,19 @@ def environment():
         "keras_dcnn": __version__,
         "keras": keras.version(),
         "backend": f"{backend} {import_module(backend).__version__}",
-        "devices": keras.distribution.list_devices(),
+        "devices": _devices(backend),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "optional packages": [name for name in _OPTIONAL if find_spec(name)],
         "missing packages": [name for name in _OPTIONAL if not find_spec(name)],
     }
+
+
+def _devices(backend):
+    if backend != "torch":
+        return keras.distribution.list_devices()
+    count = import_module("torch").cuda.device_count()  # which Keras 3.15 can't list
+    return [f"cuda:{number}" for number in range(count)] or ["cpu:0"]
 
 
 def check_environment():
