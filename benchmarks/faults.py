@@ -17,6 +17,8 @@ from keras_dcnn.models import small_cnn
 layers, optimizers = keras.layers, keras.optimizers
 NUM_TRAIN, NUM_VALIDATION = 1_200, 400
 SPARSE = "sparse_categorical_crossentropy"
+ON_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+SUMMED = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
 
 
 class Case(NamedTuple):
@@ -103,7 +105,7 @@ def built(make, optimizer=None, loss=SPARSE, **how):
         keras.utils.set_random_seed(seed)
         made = make(**how)
         chosen = optimizer() if optimizer else optimizers.Adam(1e-3)
-        made.compile(chosen, loss() if isinstance(loss, type) else loss, metrics=["accuracy"])
+        made.compile(chosen, loss, metrics=["accuracy"])
         return made
 
     return model
@@ -111,14 +113,6 @@ def built(make, optimizer=None, loss=SPARSE, **how):
 
 def flipped(y_true, y_pred):
     return -keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
-
-
-def on_logits():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-def summed():
-    return keras.losses.SparseCategoricalCrossentropy(reduction="sum")
 
 
 def transferred():
@@ -202,7 +196,7 @@ FAULTS = (
          (*NOTHING_LEARNED, *UNSTABLE, "not_finite_step")),
     Case("no softmax", built(cnn, last=None), digits, ("not_probabilities",),
          (*NOTHING_LEARNED, *UNSTABLE, "first_loss", "not_finite_step")),
-    Case("softmax twice", built(cnn, loss=on_logits), digits, ("doubled_activation",),
+    Case("softmax twice", built(cnn, loss=ON_LOGITS), digits, ("doubled_activation",),
          (*SLOW, *NOTHING_LEARNED)),
     Case("softmax on one unit", built(cnn, units=1, loss="binary_crossentropy"),
          changed(labels=lambda y, _: y % 2), ("one_unit",),
@@ -243,7 +237,7 @@ FAULTS = (
     Case("labels from 1", built(cnn, units=10), changed(labels=lambda y, _: y + 1),
          ("class_outside", "labels_from_1"), (*NOTHING_LEARNED, *UNSTABLE, "step_fails",
                                               "not_finite_step")),
-    Case("loss summed", built(cnn, loss=summed), digits, ("loss_reduction",),
+    Case("loss summed", built(cnn, loss=SUMMED), digits, ("loss_reduction",),
          (*UNSTABLE, *LEARNED_BY_HEART)),
     Case("NaN in an image", built(cnn), changed(with_nan), ("inputs_not_finite",),
          (*NOTHING_LEARNED, "not_finite", "not_finite_step")),
@@ -270,7 +264,7 @@ HEALTHY = tuple(
         Case("CNN: BatchNorm", built(cnn, norm=True), digits),
         Case("CNN: dropout of .5", built(cnn, dropout=0.5), digits),
         Case("CNN: small penalty", built(cnn, penalty=keras.regularizers.L2(1e-4)), digits),
-        Case("CNN on logits", built(cnn, last=None, loss=on_logits), digits),
+        Case("CNN on logits", built(cnn, last=None, loss=ON_LOGITS), digits),
         Case("CNN: batches of 128", built(cnn, lambda: optimizers.Adam(2e-3)), digits,
              batch_size=128, epochs=20),
         Case("MLP: tanh", built(mlp, activation="tanh"), digits),
