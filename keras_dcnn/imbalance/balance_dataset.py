@@ -159,7 +159,12 @@ def _balanced(singles, counts, wanted, batch_size, buffer_size, seed):
         first = tf.where(first < 0, drawn, first)
         number = tf.argmax(sample[1]) if one_hot else sample[1]
         number = tf.reshape(tf.cast(number, "int64"), [])
-        tf.debugging.assert_less(number, np.int64(len(counts)), outside)
+        checks = [
+            tf.debugging.assert_less(number, np.int64(len(counts)), outside),
+            tf.debugging.assert_non_negative(number, outside),
+        ]
+        with tf.control_dependencies(checks):  # else what takes the number may fail before them
+            number = tf.identity(number)
         n, w = present[number], wanted[number]
         j = before[number] + first % n
         before = tf.tensor_scatter_nd_add(before, [[number]], [tf.constant(1, "int64")])

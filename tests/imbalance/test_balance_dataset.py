@@ -105,8 +105,10 @@ def test_bad_arguments(data, arguments, match):
         balanced(data(), **arguments)
 
 
-def test_a_class_without_a_count_is_named_where_it_comes():
-    data = balanced(tf_set(), counts=[20, 6])
+@pytest.mark.parametrize("moved", [0, -1])
+def test_a_class_without_a_count_is_named_where_it_comes(moved):
+    counts = [20, 6] if moved == 0 else [20, 6, 2]
+    data = balanced(tf_set().map(lambda x, y: (x, y + moved)), counts=counts)
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="`counts` must have a number for each"
     ):
