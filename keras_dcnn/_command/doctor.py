@@ -13,7 +13,7 @@ from keras_dcnn._command.findings import print_findings
 from keras_dcnn.datasets import image_folder
 from keras_dcnn.diagnosis import Finding, diagnose, examine, examine_predictions, preflight
 from keras_dcnn.diagnosis._preflight.losses import losses_of
-from keras_dcnn.diagnosis.finding import worst_first
+from keras_dcnn.diagnosis.finding import plain, worst_first
 
 _MODELS = (".keras", ".h5", ".hdf5")
 _FAULTS = ("error", "warning")
@@ -46,7 +46,7 @@ def doctor(files, directory, as_json):
         raise DoctorError("--data needs a model to be tried on it: name a .keras file too.")
     examined = [examine_file(file, directory) for file in files] or [_installation()]
     if as_json:
-        print(json.dumps([_as_data(one) for one in examined], indent=2, default=_as_number))
+        print(json.dumps([_as_data(one) for one in examined], indent=2))
     else:
         for one in examined:
             _print(one)
@@ -96,7 +96,7 @@ def _with_images(model, images):
     predictions = model.predict(images.x, verbose=0)
     if _are_scores(predictions, len(images.class_names)):
         found += examine_predictions(images.y, predictions, images.class_names)
-    return worst_first({(one.rule, one.layer): one for one in reversed(found)}.values())
+    return list(dict.fromkeys(worst_first(found)))
 
 
 def read_images(directory, model):
@@ -142,10 +142,5 @@ def _text(value):
 
 
 def _as_data(examined):
-    findings = [dataclasses.asdict(one) for one in examined.findings]
+    findings = [dataclasses.asdict(plain(one)) for one in examined.findings]
     return {"name": examined.name, "facts": examined.facts, "findings": findings}
-
-
-def _as_number(value):
-    """NumPy's numbers and arrays as Python's."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)

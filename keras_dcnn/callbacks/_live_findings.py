@@ -1,16 +1,13 @@
 """Findings while a training goes on: which stand, what changed, the file and the table of it."""
 
 import dataclasses
-import math
 import textwrap
 from collections import Counter
-
-import numpy as np
 
 from keras_dcnn._files.atomic import write_json
 from keras_dcnn._files.runs import read_json
 from keras_dcnn.callbacks._live_curves import AT_THE_END
-from keras_dcnn.diagnosis.finding import Finding, worst_first
+from keras_dcnn.diagnosis.finding import Finding, plain, worst_first
 
 _NAMES = ("rule", "layer", "severity")
 _INDENT = " " * 6
@@ -92,23 +89,6 @@ def _named(findings):
         named[one.rule, one.layer, seen[one.rule, one.layer]] = one
         seen[one.rule, one.layer] += 1
     return named
-
-
-def plain(finding):
-    """The finding with evidence that is strict JSON: no arrays, and None for NaN and infinity."""
-    return dataclasses.replace(finding, evidence=_plain(finding.evidence))
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(one) for one in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def table(entry, width):

@@ -9,10 +9,10 @@ from typing import Any
 from keras_dcnn._checks import as_path, check_count, check_number
 from keras_dcnn._keras.fitting import batch_size_of_fit, variables_of_fit
 from keras_dcnn.callbacks._live_curves import LiveCurves
-from keras_dcnn.callbacks._live_findings import LiveFindings, check_file, plain, table
+from keras_dcnn.callbacks._live_findings import LiveFindings, check_file, table
 from keras_dcnn.callbacks._model_looks import ModelLooks, check_data
 from keras_dcnn.callbacks._stateful_callback import StatefulCallback
-from keras_dcnn.diagnosis.finding import Finding
+from keras_dcnn.diagnosis.finding import Finding, plain
 
 _BATCH = 32  # samples, where nobody knows how many; Keras's own
 _WIDEST = 80  # columns of what is printed

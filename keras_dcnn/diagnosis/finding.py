@@ -1,8 +1,11 @@
 """Finding: one thing that a diagnosis found, in sentences."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 _WORST_FIRST = ("error", "warning", "info")
 
@@ -59,3 +62,20 @@ class Finding:
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Those of level "error" first, and of each level as they came."""
     return sorted(findings, key=lambda finding: _WORST_FIRST.index(finding.severity))
+
+
+def plain(finding: Finding) -> Finding:
+    """The finding with evidence that is strict JSON: no arrays, and None for NaN and infinity."""
+    return replace(finding, evidence=_plain(finding.evidence))
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

@@ -13,9 +13,10 @@ import trainings
 from keras_dcnn._files.states import pack, unpack
 from keras_dcnn.callbacks import TrainingDiagnosis, _model_looks
 from keras_dcnn.callbacks._live_curves import LiveCurves
-from keras_dcnn.callbacks._live_findings import plain, settled, table
+from keras_dcnn.callbacks._live_findings import settled, table
 from keras_dcnn.callbacks._model_looks import ModelLooks
 from keras_dcnn.diagnosis import Finding, diagnose
+from keras_dcnn.diagnosis.finding import plain
 
 TIME = np.arange(30) / 30
 SMOOTH = 0.1 + 2.2 * np.exp(-10 * TIME)

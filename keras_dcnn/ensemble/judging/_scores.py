@@ -42,12 +42,13 @@ def brier(y, p, weights=None):
 
 
 def expected_calibration_error(y, p, weights=None, bins=15):
-    """Σ over bins of the highest probability, of equal width, of |share right − its mean| · share.
-
-    A bin holds its upper end, not its lower one.
-    """
+    """Σ over equal bins of the highest probability of |share right − its mean| · their share."""
     p, weights = two_columns(p), np.ones(len(y)) if weights is None else weights
     highest = p.max(-1)
-    which = np.clip(np.ceil(highest * bins) - 1, 0, bins - 1).astype(int)
-    surplus = np.bincount(which, weights * ((p.argmax(-1) == y) - highest))
+    surplus = np.bincount(bins_of(highest, bins), weights * ((p.argmax(-1) == y) - highest))
     return float(np.abs(surplus).sum() / weights.sum())
+
+
+def bins_of(highest, bins):
+    """The bin of each probability, of so many of equal width; it holds its upper end only."""
+    return np.clip(np.ceil(highest * bins) - 1, 0, bins - 1).astype(int)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_dcnn.diagnosis._predictions.answers import read_answers, read_pairs
 from keras_dcnn.diagnosis._shares import mean_interval, percent, wilson
+from keras_dcnn.ensemble.judging._scores import bins_of
 from keras_dcnn.ensemble.judging._task import sum_to_1
 from keras_dcnn.ensemble.judging.calibration import calibration
 from keras_dcnn.visualization._report.table import Table
@@ -134,7 +135,7 @@ class Predicted:
     def reliability(self):
         """Bins of the highest probability: (low, high, samples, mean, right) of those with some."""
         highest = self.p.max(1)
-        which = np.clip(np.ceil(highest * BINS) - 1, 0, BINS - 1).astype(int)
+        which = bins_of(highest, BINS)
         for k in np.unique(which):
             inside = which == k
             right = int((self.said == self.y)[inside].sum())
