@@ -271,8 +271,8 @@ HEALTHY = tuple(
         Case("MLP: two classes", built(mlp, last="sigmoid", num_classes=1,
                                        loss="binary_crossentropy"),
              changed(labels=lambda y, _: y % 2)),
-        Case("residual network", built(residual), digits),
-        Case("head on a frozen network", built(transferred), digits),
+        Case("residual network", built(residual, lambda: optimizers.Adam(5e-3)), digits),
+        Case("head on a frozen network", built(transferred, lambda: optimizers.Adam(5e-3)), digits),
         Case("LSTM over rows", built(rows, lambda: optimizers.Adam(3e-3)), digits, epochs=20),
         Case("CNN: 3988 images", built(cnn), changed(count=3_988), epochs=8),
     )
