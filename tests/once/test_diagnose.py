@@ -174,6 +174,12 @@ def test_the_epoch_of_nan_and_the_number_of_a_rate():
     assert "a learning rate of 0.001 in place of 0.0001" in finding.advice
 
 
+def test_answers_of_nan_are_no_accuracy():
+    history = {"loss": [2.1, *[math.nan] * 7], "accuracy": [0.25, 0.3, *[0.1] * 6]}
+    told = by_rule(history, batch_losses=falling(2.3, 1.9, 3, epochs=125))
+    assert "not_finite" in told and "chance" not in told
+
+
 def test_a_least_that_is_reached_exactly_is_no_error():
     for end in (1.4, 0.5, 0.0):
         findings = by_rule({"loss": falling(2.3, end, 30), "val_loss": falling(2.3, end, 30)})

@@ -43,6 +43,8 @@ def read_curves(history, batch_losses=None, **known):
     curves = [_placed(*named, len(lists[0])) for named in zip(names, lists, strict=True)]
     for curve in curves[2:4]:
         _check_accuracy(accuracy, curve.finite().values)
+    lost = curves[0].epochs[~np.isfinite(curves[0].values)]  # whose answers are those of NaN
+    curves[2:4] = [curve.take(~np.isin(curve.epochs, lost)) for curve in curves[2:4]]
     validated = any(str(name).startswith("val_") for name in logs)
     validated = validated if source.holds_validation else None
     return Curves(*curves, batches=batches, validated=validated, **known)
