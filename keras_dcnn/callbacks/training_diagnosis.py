@@ -48,8 +48,8 @@ class TrainingDiagnosis(StatefulCallback):
     a fiftieth of the epochs so far.
 
     The attribute `findings` is a list of the `Finding`s of now, the worst first; `log` a list of
-    dicts, one for each change: `epoch`, `appeared` (findings), `gone` (their rules, layers and
-    severities; another severity is in both).
+    dicts, one for each change: `epoch`, `appeared` (findings as dicts), `gone` (their rules,
+    layers and severities; another severity is in both).
 
     Args:
         data: Samples for `diagnosis.examine`, as it takes them, such as `(x, y)`, of which it

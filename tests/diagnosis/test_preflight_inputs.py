@@ -20,12 +20,19 @@ from preflight_networks import (
     network,
 )
 
+from keras_dcnn.layers import standard_augmentation
+
 
 @pytest.mark.parametrize(
     ("first", "x", "expected"),
     [
         ([], PIXELS, {"inputs_not_scaled": "warning"}),
         ([M.RandomFlip(), M.ZeroPadding2D()], PIXELS, {"inputs_not_scaled": "warning"}),
+        (
+            [standard_augmentation(8, 8), M.AveragePooling2D(2)],
+            PIXELS,
+            {"inputs_not_scaled": "warning"},
+        ),
         ([M.Rescaling(1 / 255)], PIXELS, {}),
         ([M.BatchNormalization()], PIXELS, {}),
         ([M.Lambda(lambda x: x / 255)], PIXELS, {}),

@@ -177,7 +177,8 @@ def test_the_epoch_of_nan_and_the_number_of_a_rate():
 def test_answers_of_nan_are_no_accuracy():
     history = {"loss": [2.1, *[math.nan] * 7], "accuracy": [0.25, 0.3, *[0.1] * 6]}
     told = by_rule(history, batch_losses=falling(2.3, 1.9, 3, epochs=125))
-    assert "not_finite" in told and "chance" not in told
+    assert "not_finite" in told
+    assert "chance" not in told
 
 
 def test_a_least_that_is_reached_exactly_is_no_error():

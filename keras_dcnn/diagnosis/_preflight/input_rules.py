@@ -7,11 +7,11 @@ from keras_dcnn.diagnosis._preflight.activation_kinds import (
     NORMALIZATIONS,
     RECURRENT,
     has_kernel,
-    has_weights,
+    keeps_values,
 )
 from keras_dcnn.diagnosis._preflight.subject import is_array, some_rows
 from keras_dcnn.diagnosis.finding import Finding
-from keras_dcnn.layers import MinMaxScaling, PCAWhitening, ZCAWhitening, ZeroCenter
+from keras_dcnn.layers import FancyPCA, MinMaxScaling, PCAWhitening, ZCAWhitening, ZeroCenter
 
 _layers = keras.layers
 _SAMPLE = 300_000  # numbers of the inputs whose scale is measured
@@ -192,18 +192,19 @@ def _at_first_kernel(subject, values):
                 if not operation.built:
                     return values, None
                 values = keras.ops.convert_to_numpy(operation(values)).astype("float32")
-        elif not _passes(step):
+        elif not _passes(operation):
             return values, step
         users = network.after(step)
     return values, None
 
 
-def _passes(step):
-    """Whether a layer leaves the scale of its inputs: shapes, edges and augmentation of Keras's."""
-    operation = step.operation
-    kinds = (_layers.Flatten, _layers.ZeroPadding2D, _layers.Resizing, _layers.CenterCrop)
-    augments = type(operation).__name__.startswith("Random") and not has_weights(step)
-    return isinstance(operation, (*kinds, _layers.Permute)) or augments
+def _passes(operation):
+    """Whether a layer leaves the scale of its inputs: shapes, edges, pooling, augmentation."""
+    if isinstance(operation, _layers.Pipeline):
+        return all(map(_passes, operation.layers))
+    augments = type(operation).__name__.startswith("Rand") and not operation.weights
+    kinds = (_layers.Resizing, _layers.CenterCrop, FancyPCA)
+    return keeps_values(operation) or isinstance(operation, kinds) or augments
 
 
 def _is_normalized(network, first):
