@@ -10,19 +10,20 @@ import numpy as np
 
 from keras_dcnn._checks import as_path
 from keras_dcnn._reading.rows import as_arrays
-from keras_dcnn.datasets.image_folder import _list_files, _read
+from keras_dcnn.datasets._images.listing import list_folder
+from keras_dcnn.datasets._images.pixels import Reading, read_image
 
 
 def source_of(x, y, load, image_size):
     """What holds the samples, their labels, and the names of the classes, None where not known."""
     if load is not None and not callable(load):
         raise TypeError(f"`load` must be a function of a path; got {type(load).__name__}.")
-    load, are_ours = load or functools.partial(_read, size=image_size), load is None
+    load, are_ours = load or functools.partial(_read, Reading(image_size)), load is None
     if isinstance(x, (str, os.PathLike)):
         if y is not None:
             raise ValueError("`y` must be left out for a folder: its subfolders are the classes.")
-        names, files, labels = _list_files(as_path("x", x), at_least=1)
-        return Files(files, load), labels, names
+        images = list_folder(as_path("x", x))
+        return Files(images.files, load), images.labels, images.class_names
     if y is None:
         raise ValueError(
             f"`y` must be the labels of the samples; got none: give (x, y), or a folder with a "
@@ -43,6 +44,10 @@ def source_of(x, y, load, image_size):
             f"{type(x).__name__}: for a tf.data set use balance_dataset."
         )
     return Arrays(x), y, None
+
+
+def _read(reading, path):
+    return read_image(path, reading).pixels
 
 
 def _are_files(x):

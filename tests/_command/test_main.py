@@ -146,11 +146,11 @@ def test_images_that_do_not_fit_in_memory_are_one_line(folder, capsys, monkeypat
         assert (text or "the memory is full") in failure(capsys, "train", folder)
 
 
-def test_images_of_one_colour_are_refused_before_training(folder, tmp_path, capsys):
+def test_copies_of_one_image_are_refused_before_training(folder, tmp_path, capsys):
     for path in folder.glob("*/*.png"):
         Image.new("RGB", (16, 16), (7, 8, 9)).save(path)
     line = failure(capsys, "train", folder, "--output", tmp_path / "run")
-    assert "can't be trained on" in line
+    assert "it has 0 beside 12 that are in another class too" in line
     assert not (tmp_path / "run").exists()
 
 

@@ -1,0 +1,123 @@
+"""An image file → its pixels, as a network takes them: upright, square, RGB in 0…255."""
+
+import contextlib
+import math
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_dcnn.datasets._images.errors import ImageFolderError
+from keras_dcnn.datasets._images.formats import pillow
+
+MAX_PIXELS = 178_956_970  # where Pillow stops: half a gigabyte of RGB
+_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+class Reading(NamedTuple):
+    """How pixels are made of a file.
+
+    `background` is the colour behind what is transparent, `bits` how many those of 16-bit grey
+    images really have.
+    """
+
+    size: int
+    background: tuple = (255, 255, 255)
+    bits: int = 16
+    max_pixels: int = MAX_PIXELS
+
+
+class Picture(NamedTuple):
+    """Pixels, uint8 of shape (size, size, 3), the file's width and height, and the highest grey
+    level of a 16-bit one, else None."""
+
+    pixels: Any
+    width: int
+    height: int
+    highest: int | None
+
+
+def read_image(path, reading):
+    """The `Picture` of a file: turned as the camera says, cropped to a square, resized.
+
+    Raises ImageFolderError with the file's name and the reason.
+    """
+    image = pillow()
+    with _own_limit(image):
+        try:
+            with image.open(path) as opened:
+                _check_size(opened, reading)
+                return _picture(image, opened, reading)
+        except (
+            OSError,
+            SyntaxError,
+            ValueError,
+            MemoryError,
+            image.DecompressionBombError,
+        ) as error:
+            reason = str(error) or type(error).__name__
+            raise ImageFolderError(f"{path} can't be read as an image ({reason}).") from error
+
+
+def _check_size(opened, reading):
+    pixels = math.prod(opened.size)
+    if pixels > reading.max_pixels:
+        raise ValueError(
+            f"{opened.width} × {opened.height} are {pixels:,} pixels, above max_pixels="
+            f"{reading.max_pixels:,}"
+        )
+
+
+def _picture(image, opened, reading):
+    width, height = opened.size
+    scale = reading.size / min(width, height)
+    # JPEG is decoded at a half, a quarter or an eighth where that is enough.
+    opened.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
+    pillow("ImageOps").exif_transpose(opened, in_place=True)
+    upright, highest = opened, None
+    if upright.mode in ("I", "F"):
+        raise ValueError("its pixels are 32-bit numbers of unknown range, not colours")
+    if upright.mode.startswith("I;16"):
+        levels = np.asarray(upright).astype("uint32")
+        highest, most = int(levels.max()), 2**reading.bits - 1
+        levels = (np.minimum(levels, most) * 255 + most // 2) // most
+        upright = image.fromarray(levels.astype("uint8"))
+    rgb = _on_background(image, upright, reading.background)
+    across, down = rgb.size
+    side = min(across, down)
+    left, top = (across - side) / 2, (down - side) / 2
+    square = rgb.resize(
+        (reading.size, reading.size),
+        image.Resampling.BILINEAR,
+        box=(left, top, left + side, top + side),
+        reducing_gap=2.0,
+    )
+    return Picture(np.asarray(square), width, height, highest)
+
+
+def _on_background(image, picture, background):
+    """RGB; what is transparent has the colour of the background, not the one that is hidden."""
+    if picture.mode not in _ALPHA and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    behind = image.new("RGBA", picture.size, (*background, 255))
+    return image.alpha_composite(behind, picture.convert("RGBA")).convert("RGB")
+
+
+_lock, _inside = threading.Lock(), []
+
+
+@contextlib.contextmanager
+def _own_limit(image):
+    """Pillow's limit of pixels is put aside while any thread is in here: ours is by the file."""
+    with _lock:
+        if not _inside:
+            _inside.append(image.MAX_IMAGE_PIXELS)
+            image.MAX_IMAGE_PIXELS = None
+        _inside.append(None)
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside.pop()
+            if len(_inside) == 1:
+                image.MAX_IMAGE_PIXELS = _inside.pop()
