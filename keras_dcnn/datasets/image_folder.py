@@ -60,7 +60,8 @@ def load_data(
     for grey, name in enumerate(("cats", "dogs")):
         (folder / name).mkdir()
         for i in range(3):
-            keras.utils.save_img(folder / name / f"{i}.png", np.full((40, 30, 3), 40 * i + grey))
+            pixels = np.full((40, 30, 3), 40 * i + grey)
+            keras.utils.save_img(folder / name / f"{i}.png", pixels, scale=False)
     (x_train, y_train), _, _, class_names = image_folder.load_data(folder, image_size=32)
     print(x_train.shape, class_names)
     ```
