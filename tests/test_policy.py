@@ -27,7 +27,7 @@ FLOORS = (
     {"_version", "_checks", "_progress", "_random"},
     {"_keras"},
     {"_state", "_reading"},
-    {"_structure", "_files"},
+    {"_structure", "_files", "_images"},
     {"constraints", "initializers", "regularizers", "statistics"}
     | {"layers", "losses", "models", "datasets"},
     {"diagnosis", "ensemble", "imbalance"},

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from keras_dcnn._checks import as_path, check_count
-from keras_dcnn.datasets._images.errors import ImageFolderError as ImageFolderError
-from keras_dcnn.datasets._images.listing import list_folder
-from keras_dcnn.datasets._images.pixels import Reading
-from keras_dcnn.datasets._images.reading import read_all
-from keras_dcnn.datasets._images.splitting import split
+from keras_dcnn._images.errors import ImageFolderError as ImageFolderError
+from keras_dcnn._images.listing import list_folder
+from keras_dcnn._images.pixels import Reading
+from keras_dcnn._images.reading import read_all
+from keras_dcnn._images.splitting import split
 
 
 def load_data(

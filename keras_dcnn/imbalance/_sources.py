@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import as_path
+from keras_dcnn._images.listing import list_folder
+from keras_dcnn._images.pixels import Reading, read_image
 from keras_dcnn._reading.rows import as_arrays
-from keras_dcnn.datasets._images.listing import list_folder
-from keras_dcnn.datasets._images.pixels import Reading, read_image
 
 
 def source_of(x, y, load, image_size):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from keras_dcnn._images.formats import pillow
+from keras_dcnn._images.listing import list_folder
+from keras_dcnn._images.pixels import Reading, read_image
+from keras_dcnn._images.reading import read_all
 from keras_dcnn.datasets import image_folder
-from keras_dcnn.datasets._images.formats import pillow
-from keras_dcnn.datasets._images.listing import list_folder
-from keras_dcnn.datasets._images.pixels import Reading, read_image
-from keras_dcnn.datasets._images.reading import read_all
 from keras_dcnn.datasets.image_folder import ImageFolderError
 
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_dcnn.datasets._images.errors import ImageFolderError
-from keras_dcnn.datasets._images.formats import pillow
+from keras_dcnn._images.errors import ImageFolderError
+from keras_dcnn._images.formats import pillow
 
 MAX_PIXELS = 178_956_970  # where Pillow stops: half a gigabyte of RGB
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_dcnn.datasets._images.errors import ImageFolderError
-from keras_dcnn.datasets._images.listing import PARTS
+from keras_dcnn._images.errors import ImageFolderError
+from keras_dcnn._images.listing import PARTS
 
 _HELD_OUT = 1 / 5  # of each class, to validate, and as much to test
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_dcnn._images.errors import ImageFolderError
+from keras_dcnn._images.pixels import read_image
 from keras_dcnn._reading.fingerprints import fingerprints
-from keras_dcnn.datasets._images.errors import ImageFolderError
-from keras_dcnn.datasets._images.pixels import read_image
 
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that a sensor has, of 16 in the file
 _SHOWN = 5

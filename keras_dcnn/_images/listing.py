@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dcnn.datasets._images.errors import ImageFolderError, named
-from keras_dcnn.datasets._images.formats import is_hidden, why_no_image
+from keras_dcnn._images.errors import ImageFolderError, named
+from keras_dcnn._images.formats import is_hidden, why_no_image
 
 PARTS = ("train", "validation", "test")
 _PART_NAMES = {
