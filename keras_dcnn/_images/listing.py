@@ -30,6 +30,19 @@ class ImageList:
     parts: np.ndarray | None = None
     passed_over: dict = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, found, class_names, passed_over):
+        """Of (file, class's name, part or None) of each image."""
+        files, classes, parts = map(list, zip(*found, strict=True))
+        places = {name: place for place, name in enumerate(class_names)}
+        labels = np.array([places[name] for name in classes], "int64")
+        return cls(files, labels, class_names, np.array(parts) if any(parts) else None, passed_over)
+
+
+def part_of(text):
+    """Which of PARTS a word means, or None."""
+    return _PART_NAMES.get(text.strip().lower())
+
 
 def list_folder(directory):
     """The `ImageList` of a folder with a subfolder per class, or with train/ val/ test/ of those.
@@ -42,13 +55,8 @@ def list_folder(directory):
     passed_over = {}
     root = _unwrapped(directory)
     folders = _folders(root)
-    parts = {folder: _PART_NAMES.get(folder.name.lower()) for folder in folders}
-    if (
-        folders
-        and all(parts.values())
-        and all(map(_folders, folders))
-        and "train" in parts.values()
-    ):
+    parts = {folder: part_of(folder.name) for folder in folders}
+    if "train" in parts.values() and all(parts.values()) and all(map(_folders, folders)):
         by_part = [(part, _folders(folder)) for folder, part in parts.items()]
     else:
         by_part = [(None, folders)]
@@ -67,15 +75,8 @@ def list_folder(directory):
         loose = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
         loose = [path for path in loose if not is_hidden(path.name)]
         passed_over |= {path: why_no_image(path) or "in no class's folder" for path in loose}
-    files, classes, of_parts = zip(*found, strict=True) if found else ((), (), ())
-    _check_classes(root, names, classes, of_parts, passed_over)
-    return ImageList(
-        list(files),
-        np.array([names.index(name) for name in classes], "int64"),
-        names,
-        None if by_part[0][0] is None else np.array(of_parts),
-        passed_over,
-    )
+    _check_classes(root, names, found, passed_over)
+    return ImageList.of(found, names, passed_over)
 
 
 def _unwrapped(directory):
@@ -114,9 +115,9 @@ def _images(folder, passed_over):
     return found
 
 
-def _check_classes(root, names, classes, parts, passed_over):
+def _check_classes(root, names, found, passed_over):
     """Refuse a class of which there is nothing to learn from."""
-    trained = {name for name, part in zip(classes, parts, strict=True) if part in (None, "train")}
+    trained = {name for _, name, part in found if part in (None, "train")}
     without = [name for name in names if name not in trained]
     if not without:
         return
@@ -125,7 +126,7 @@ def _check_classes(root, names, classes, parts, passed_over):
         for path, why in passed_over.items()
         if without[0] in path.relative_to(root).parts
     ]
-    of_training = "training " if any(parts) else ""
+    of_training = "training " if any(part for _, _, part in found) else ""
     because = f"; {named(reasons, 2)}" if reasons else ""
     raise ImageFolderError(
         f"{root} must have {of_training}images of each class; it has none of "

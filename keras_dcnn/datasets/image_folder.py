@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_dcnn._checks import as_path, check_count
 from keras_dcnn._images.errors import ImageFolderError as ImageFolderError
+from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import list_folder
 from keras_dcnn._images.pixels import Reading
 from keras_dcnn._images.reading import read_all
@@ -17,6 +18,7 @@ def load_data(
     image_size: int = 64,
     seed: int = 0,
     track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    labels: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Load a folder of images with one subfolder per class, split per class at random.
 
@@ -35,16 +37,18 @@ def load_data(
         image_size: Height and width to resize to, in pixels, ≥ 8.
         seed: Integer ≥ 0 that fixes the split.
         track: Wrapper of the list of files that shows progress, such as `tqdm.tqdm`.
+        labels: CSV file with the columns `file`, a path from `directory`, `label`, and maybe `part`
+            (train, validation, test), in place of subfolders.
 
     Returns:
         `(x_train, y_train), (x_val, y_val), (x_test, y_test), class_names`: images uint8 of shape
         `(n, image_size, image_size, 3)`, RGB in 0…255; labels int64, positions in `class_names`,
-        which is in alphabetical order.
+        which is in alphabetical order, that of numbers where all names in `labels` are such.
 
     Raises:
         ImageFolderError: (a ValueError) for a missing folder, fewer than two classes, a class of
-            fewer than three different images, and files that can't be read as images: all are
-            tried, and named.
+            fewer than three different images, rows of `labels` that can't be used, and files that
+            can't be read as images: all are tried, and named.
         ImportError: without pillow; `pip install "keras_dcnn[demo]"` brings it.
 
     Example:
@@ -72,8 +76,11 @@ def load_data(
     """
     check_count("image_size", image_size, minimum=8)
     check_count("seed", seed, minimum=0)
-    images = list_folder(as_path("directory", directory))
+    directory = as_path("directory", directory)
+    if labels is None:
+        images = list_folder(directory)
+    else:
+        images = list_labels(as_path("labels", labels), directory)
     read = read_all(images.files, Reading(image_size), track=track)
-    labels = images.labels
-    parts = split(labels, read.fingerprints, images.class_names, seed, images.parts)
-    return *((read.pixels[part], labels[part]) for part in parts), images.class_names
+    parts = split(images.labels, read.fingerprints, images.class_names, seed, images.parts)
+    return *((read.pixels[part], images.labels[part]) for part in parts), images.class_names
