@@ -90,7 +90,5 @@ def _listed(path, found, passed_over):
     trained = {name for _, name, part in found if part in (None, "train")}
     if names - trained:
         without = named(map(repr, sorted(names - trained)))
-        raise ImageFolderError(
-            f"{path} must have training images of each class; none of {without}."
-        )
+        raise ImageFolderError(f"{path} must name training images of each class; not of {without}.")
     return ImageList.of(found, sorted(names, key=order), passed_over)
