@@ -35,6 +35,7 @@ from keras_dcnn.diagnosis._preflight.size_rules import (
 from keras_dcnn.diagnosis._preflight.start_rules import find_odd_starts
 from keras_dcnn.diagnosis._preflight.structure_rules import (
     find_cannot_tell,
+    find_few_filters,
     find_linear_layers,
     find_narrow_layers,
     find_saturating_layers,
@@ -67,6 +68,7 @@ _RULES = (
     find_unusual_rates,
     find_linear_layers,
     find_narrow_layers,
+    find_few_filters,
     find_saturating_layers,
     find_odd_starts,
     find_lost_places,

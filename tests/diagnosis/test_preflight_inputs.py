@@ -53,6 +53,13 @@ def test_inputs(first, x, expected):
     assert found(images(*first, CONV), x, CLASSES) == expected
 
 
+def test_one_nan_among_many_images():
+    x = np.zeros((3000, 32, 32, 3), "float32")
+    x[::2], x[777, 0, 0, 0] = 0.5, np.nan
+    rules = found(network(CONV, dense(3, "softmax"), size=(32, 32, 3)), x, np.arange(3000) % 3)
+    assert rules["inputs_not_finite"] == "error"
+
+
 def test_labels_for_each_sample_and_outputs_for_each_place():
     model = network(dense(3, "softmax"), size=(4, 5))
     assert found(model, PIXELS[:, :4, :5, 0] / 255, CLASSES) == {"labels_of_other_shape": "error"}

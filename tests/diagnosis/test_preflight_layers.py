@@ -36,6 +36,22 @@ def test_hidden_layers(hidden, expected):
     assert found(network(dense(16, "relu"), *hidden, dense(3, "softmax"))) == expected
 
 
+def test_convolutions_of_one_filter():
+    def convolution(filters, size=3, x=None):
+        layer = L.Conv2D(filters, size, padding="same", activation="relu")
+        return layer if x is None else layer(x)
+
+    assert found(images(convolution(1), convolution(8))) == {"narrow_layer": "warning"}
+    assert found(images(convolution(2, size=1), convolution(8))) == {}  # colours mixed
+    inputs = keras.Input((8, 8, 3))
+    x = convolution(8, x=inputs)
+    x = L.multiply([x, L.Conv2D(1, 3, padding="same", activation="sigmoid")(x)])  # attention
+    x = L.GlobalAveragePooling2D()(convolution(8, x=x))
+    model = keras.Model(inputs, L.Dense(3, "softmax")(x))
+    model.compile("sgd", SPARSE)
+    assert found(model) == {}
+
+
 def test_decay_given_twice_is_said_once():
     kernel = L.Dense(8, "relu", kernel_regularizer="l2")
     model = network(kernel, dense(3, "softmax"), optimizer=keras.optimizers.AdamW())

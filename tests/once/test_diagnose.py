@@ -181,6 +181,21 @@ def test_answers_of_nan_are_no_accuracy():
     assert "chance" not in told
 
 
+def test_a_penalty_that_falls_to_chance_is_not_the_rate():
+    known = {"accuracy": [0.1] * 12, "loss": CHANCE + 90 * np.exp(-np.arange(12.0))}
+    assert "learning_rate_too_high" not in by_rule(known, num_classes=10)
+    known["loss"] = [90.0, *[CHANCE + 0.01] * 11]
+    assert "learning_rate_too_high" in by_rule(known, num_classes=10)
+
+
+def test_labels_that_are_learned_by_heart_slowly():
+    history = {"loss": 2.3 - 0.01 * np.arange(12), "val_loss": CHANCE + noise(0.001, 12)}
+    history |= {"accuracy": 0.1 + 0.007 * np.arange(12), "val_accuracy": 0.1 + noise(0.003, 12)}
+    assert by_rule(history)["validation_at_chance"].severity == "warning"
+    history["accuracy"] = history["accuracy"] * 1.3
+    assert by_rule(history)["validation_at_chance"].severity == "error"
+
+
 def test_a_least_that_is_reached_exactly_is_no_error():
     for end in (1.4, 0.5, 0.0):
         findings = by_rule({"loss": falling(2.3, end, 30), "val_loss": falling(2.3, end, 30)})

@@ -74,7 +74,8 @@ def find_validation_at_chance(curves):
     ends = curves.ends(curves.accuracy, curves.val_accuracy)
     if chance is None or ends is None or ends[0] < limits.LEARNED * chance.most():
         return
-    is_sure = len(curves.val_accuracy) >= limits.ENOUGH
+    is_much = ends[0] >= limits.LEARNED_MUCH * chance.most()
+    is_sure = is_much and len(curves.val_accuracy) >= limits.ENOUGH
     yield Finding(
         "validation_at_chance",
         f"training learns (accuracy {percent(ends[0], 1)}), and validation stays at chance "

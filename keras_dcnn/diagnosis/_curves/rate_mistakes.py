@@ -1,5 +1,7 @@
 """The learning rate, by the shape of the training loss, as in the tutorial's figure of four."""
 
+import math
+
 from keras_dcnn.diagnosis._curves import limits
 from keras_dcnn.diagnosis._curves.levels import (
     certain_mistakes,
@@ -62,7 +64,8 @@ def _blown_up(curves, trend):
     if certain_mistakes(curves):
         return "is that of answers driven to full certainty"
     chance = chance_of(curves)
-    if chance and trend.first > limits.WORSE_THAN_CHANCE * chance.loss:
+    limit = limits.WORSE_THAN_CHANCE * chance.loss if chance else math.inf
+    if trend.first > limit >= trend.values[1]:  # a penalty on weights falls for longer
         return f"was {trend.first:.3g} at first, above chance, {chance.loss:.3g}, and stays there"
     return None
 

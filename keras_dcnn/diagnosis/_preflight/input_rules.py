@@ -15,6 +15,7 @@ from keras_dcnn.layers import FancyPCA, MinMaxScaling, PCAWhitening, ZCAWhitenin
 
 _layers = keras.layers
 _SAMPLE = 300_000  # numbers of the inputs whose scale is measured
+_SUMMED = 50_000_000  # numbers that are looked at for NaN
 _LARGE, _SMALL = 10, 0.02  # root mean square of inputs that aren't scaled, or are twice
 _RATIO, _FAR = 10, 50  # between the scales of training and validation: odd, and surely wrong
 _SCALING = (
@@ -117,7 +118,9 @@ def _fits(given, shape):
 def _finite(array):
     if array.dtype.kind != "f":
         return []
-    array = some_rows(array)
+    array = some_rows(array, _SUMMED)
+    if np.isfinite(array.sum(dtype="float64")):  # quick, and one NaN is enough
+        return []
     bad = int(array.size - np.isfinite(array).sum())
     if not bad:
         return []

@@ -14,6 +14,7 @@ from keras_dcnn.diagnosis._preflight.network import listed
 from keras_dcnn.diagnosis.finding import Finding
 
 _NARROW = 8
+_FEW_FILTERS = 2  # of a convolution, through which all goes
 _DEEP = {"sigmoid": 3, "tanh": 6}  # so many in a row are slow to train
 _layers = keras.layers
 _DENSE = (_layers.Dense, _layers.Conv1D, _layers.Conv2D, _layers.Conv3D)
@@ -126,6 +127,37 @@ def _size(operation):
 
 def _inputs(step):
     return step.input_shape[-1] if step.input_shape else None
+
+
+def find_few_filters(subject):
+    """Convolutions of one or two filters, of several places, through which all goes."""
+    network = subject.network
+    paths = (
+        [step.path for step in network.steps if _is_bottleneck(network, step)] if network else []
+    )
+    if not paths:
+        return []
+    message = (
+        f"convolutions of {_FEW_FILTERS} filters or fewer ({listed(paths)}) are all that the rest "
+        "of the network sees"
+    )
+    advice = "take 8 filters or more, and more the smaller the maps"
+    evidence = {"layers": paths}
+    return [Finding("narrow_layer", message, advice, None, "warning", evidence, "possible")]
+
+
+def _is_bottleneck(network, step):
+    operation = step.operation
+    if not isinstance(operation, _layers.Conv2D) or not _is_affine(step):
+        return False
+    if operation.filters > _FEW_FILTERS or max(operation.kernel_size) == 1:
+        return False
+    after = network.after(step)
+    while len(after) == 1 and len(after[0].inputs) == 1:  # not a gate, which is multiplied
+        if has_kernel(after[0]):
+            return True
+        after = network.after(after[0])
+    return False
 
 
 def find_saturating_layers(subject):
