@@ -36,9 +36,9 @@ class MinorityCrops(BalancedDataset):
     in two. Its maps are computed here, once for each image that crops are taken of, and kept: what
     it learns later does not count. They are small, as the last map of the network is.
 
-    Zhang et al. do not crop: by the same maps their code turns, moves or mirrors the region that
-    stands out, over the rest of the image. What they gain with it in a second stage, 1.3 to 1.8
-    points, is theirs: compare on your own images.
+    Zhang et al. do not crop: by the same maps their code turns and scales, moves or mirrors the
+    region that stands out, over the rest of the image. What they gain with it in a second stage,
+    1.3 to 1.8 points, is theirs: compare on your own images.
 
     Args:
         x: The images, one array: (samples, height, width, channels), or channels first; a list of

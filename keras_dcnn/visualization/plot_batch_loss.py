@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_dcnn.visualization._axes import axes
-from keras_dcnn.visualization._batch_losses import read_batch_losses
+from keras_dcnn.visualization._loss_points import read_loss_points
 from keras_dcnn.visualization._style import COLOURS, legend_above, lost
 
 _WINDOWS, _IN_WINDOW = 40, 20  # at most so many side by side, of at least so many batches
@@ -57,7 +57,7 @@ def plot_batch_loss(curve: Any, ax: Any = None, title: str = "Loss by batch") ->
         Wei: Must Know Tips/Tricks in Deep Neural Networks (2015), section 7, figure 2.
         http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
     """
-    read = read_batch_losses(curve)
+    read = read_loss_points(curve)
     losses = read.finite()
     count = len(losses.step)
     ax = axes(ax, title, "loss", xlabel="batch")

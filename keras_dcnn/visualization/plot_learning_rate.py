@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
 from keras_dcnn.visualization._axes import axes
-from keras_dcnn.visualization._style import COLOURS
+from keras_dcnn.visualization._style import COLOURS, legend_above
 
 
 def plot_learning_rate(
@@ -66,7 +66,7 @@ def plot_learning_rate(
         _mark(ax, curve, curve.valley, "valley", "o")
         _mark(ax, curve, curve.steepest, "steepest", "D")
     _keep_in_view(ax, curve)
-    ax.legend(frameon=False)
+    legend_above(ax)
     return ax
 
 

@@ -12,7 +12,7 @@ from keras_dcnn.diagnosis._curves.reading import read_curves
 from keras_dcnn.diagnosis.finding import Finding
 from keras_dcnn.diagnosis.learning_rate_curve import LearningRateCurve
 from keras_dcnn.visualization._axes import pyplot
-from keras_dcnn.visualization._batch_losses import read_batch_losses
+from keras_dcnn.visualization._loss_points import read_loss_points
 from keras_dcnn.visualization._report.page import check_jinja, page_of
 from keras_dcnn.visualization._report.read_data import DataRead
 from keras_dcnn.visualization._report.sections import sections_of
@@ -153,7 +153,7 @@ def _recorded(batch_losses):
     """Losses of batches as a history without epochs: a CurveRecorder, its file, or as one."""
     if hasattr(batch_losses, "points") or isinstance(batch_losses, (str, os.PathLike)):
         return batch_losses
-    losses = read_batch_losses(batch_losses)
+    losses = read_loss_points(batch_losses)
     return SimpleNamespace(points=lambda: {"step": losses.step, "loss": losses.loss})
 
 

@@ -52,7 +52,7 @@ def find_low_recall(answers):
         Finding(
             "low_recall",
             f"found less than half as often as others: {_listed(answers, present[low], recalls)}",
-            "if few of its kind were trained on, try `imbalance.weights_of`, "
+            "if few of its kind were trained on, try `imbalance.class_weights`, "
             "`imbalance.MinorityCrops` or `imbalance.adjust_logits`; if many, look at its errors",
             evidence={
                 "classes": present[low].tolist(),

@@ -6,7 +6,7 @@ from keras_dcnn.diagnosis.finding import Finding
 _EQUAL = 0.9  # least and most samples of a class, where one speaks of chance
 _NEARLY_ALL = 0.99
 _REMEDY = (
-    "try `imbalance.BalancedDataset` or `imbalance.weights_of` in the training, or "
+    "try `imbalance.BalancedDataset` or `imbalance.class_weights` in the training, or "
     "`imbalance.adjust_logits` after it; `imbalance.compare_remedies` shows which helps"
 )
 _LEARNS_NOTHING = (

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from keras_dcnn.visualization._axes import axes
-from keras_dcnn.visualization._batch_losses import read_batch_losses
+from keras_dcnn.visualization._loss_points import read_loss_points
 from keras_dcnn.visualization._report.figures import curve_axes, draw
 from keras_dcnn.visualization._report.table import Table
 from keras_dcnn.visualization._style import COLOURS
@@ -105,7 +105,7 @@ def _plot_rates(rates):
 
 
 def _by_batch(batches):
-    read = read_batch_losses(batches)
+    read = read_loss_points(batches)
     every = -(-len(read.step) // _ROWS)
     starts = np.arange(0, len(read.step), every)
     ends = np.append(starts[1:], len(read.step)) - 1

@@ -9,7 +9,7 @@ from keras_dcnn._checks import as_path
 from keras_dcnn._reading.batches import as_array
 
 
-class BatchLosses(NamedTuple):
+class LossPoints(NamedTuple):
     """Losses by step. Of merged batches they are means, with the least and the greatest of each."""
 
     step: np.ndarray
@@ -19,7 +19,7 @@ class BatchLosses(NamedTuple):
 
     def finite(self):
         """Those that are."""
-        return BatchLosses(*(part[np.isfinite(self.loss)] for part in self))
+        return LossPoints(*(part[np.isfinite(self.loss)] for part in self))
 
     @property
     def merged(self):
@@ -29,7 +29,7 @@ class BatchLosses(NamedTuple):
         return int(np.median(np.diff(self.step)))
 
 
-def read_batch_losses(curve: Any) -> BatchLosses:
+def read_loss_points(curve: Any) -> LossPoints:
     """The losses, one finite at least; TypeError or ValueError, a sentence, for other things."""
     if hasattr(curve, "points"):
         curve = _of_recorder(curve)
@@ -55,7 +55,7 @@ def _of_points(points):
             f"got {', '.join(map(repr, points)) or 'none'}: for a History there is plot_loss."
         )
     names = ("step", "loss", *(n if n in points else "loss" for n in ("low", "high")))
-    losses = BatchLosses(*(as_array(points[name]).astype("float64") for name in names))
+    losses = LossPoints(*(as_array(points[name]).astype("float64") for name in names))
     if losses.loss.ndim != 1 or len({part.shape for part in losses}) > 1:
         raise ValueError(
             "`curve` must have a number in each list for each point; got the shapes "
@@ -79,7 +79,7 @@ def _of_numbers(losses):
             "`curve` must be a CurveRecorder, its points, the path of its CSV file or a list with "
             "the loss of each batch: for the History of `fit` there is plot_loss."
         )
-    return BatchLosses(np.arange(1, len(losses) + 1), losses, losses, losses)
+    return LossPoints(np.arange(1, len(losses) + 1), losses, losses, losses)
 
 
 def _of_file(path):
