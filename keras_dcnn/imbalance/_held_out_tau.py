@@ -6,14 +6,16 @@ from keras_dcnn._reading.batches import as_array
 from keras_dcnn._reading.labelled import LabelledImages
 from keras_dcnn._reading.labels import check_each_class, check_labels
 
-GRID = np.arange(81) / 20  # 0, 0.05, … 4
+MOST = 4.0  # that τ may be
+_STEPS = 50  # of Newton's method; ten are usual
 
 
 def choose_tau(logits, y, log_priors, weights=None):
-    """The τ of the grid with the least balanced cross-entropy of f − τ·log π, the lowest of ties.
+    """τ = b / a of the least balanced cross-entropy of a·f − b·log π, from 0 to MOST.
 
-    That is the mean over the classes of each class's mean cross-entropy. In τ it is convex, and
-    each sample moves it a little, so a class of a few samples chooses well.
+    That is the mean over the classes of each class's mean cross-entropy. It is convex in a and b,
+    and each sample moves them a little, so a class of a few samples chooses well. Without a, τ
+    would have to make up for logits that are too large as well, and do neither.
 
     Args:
         logits: f up to a constant, (samples, classes); log-probabilities do.
@@ -22,13 +24,36 @@ def choose_tau(logits, y, log_priors, weights=None):
         weights: Of the samples, above 0, or None.
     """
     logits = np.asarray(logits, "float64")
-    weights = np.ones(len(y)) if weights is None else weights
+    weights = np.ones(len(y)) if weights is None else np.asarray(weights, "float64")
     weights = weights / np.bincount(y, weights)[y]
-    return float(min(GRID, key=lambda tau: weights @ _losses(logits - tau * log_priors, y)))
+    parts = np.stack([logits, np.broadcast_to(-log_priors, logits.shape)])
+    factors = np.array([1.0, 0.0])
+    loss, slope, bend = _cross_entropy(parts, factors, y, weights)
+    for _ in range(_STEPS):
+        step = np.linalg.lstsq(bend, slope, rcond=1e-12)[0]
+        before = loss
+        loss, slope, bend = _cross_entropy(parts, factors - step, y, weights)
+        while loss > before:
+            step = step / 2
+            loss, slope, bend = _cross_entropy(parts, factors - step, y, weights)
+        factors = factors - step
+        if before - loss < 1e-9:
+            break
+    scale, shift = factors
+    return round(float(np.clip(shift / scale, 0, MOST)), 2) if scale > 0 else 0.0
 
 
-def _losses(logits, y):
-    return np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
+def _cross_entropy(parts, factors, y, weights):
+    """The weighted cross-entropy of the logits Σ factors·parts, its gradient and Hessian."""
+    logits, own = np.tensordot(factors, parts, 1), np.arange(len(y))
+    logits = logits - logits.max(axis=1, keepdims=True)
+    sums = np.exp(logits).sum(axis=1)
+    shares = np.exp(logits) / sums[:, None]
+    means = (shares * parts).sum(axis=2)
+    slope = (means - parts[:, own, y]) @ weights
+    bend = np.einsum("inc,jnc,nc,n->ij", parts, parts, shares, weights, optimize=True)
+    bend -= np.einsum("in,jn,n->ij", means, means, weights)
+    return weights @ (np.log(sums) - logits[own, y]), slope, bend
 
 
 def held_out_logits(model, data, from_logits, num_classes):
