@@ -30,7 +30,7 @@ def choose_tau(logits, y, log_priors, weights=None):
     factors = np.array([1.0, 0.0])
     loss, slope, bend = _cross_entropy(parts, factors, y, weights)
     for _ in range(_STEPS):
-        step = np.linalg.lstsq(bend, slope, rcond=1e-12)[0]
+        step = np.linalg.solve(bend + 1e-9 * np.eye(2), slope)
         before = loss
         loss, slope, bend = _cross_entropy(parts, factors - step, y, weights)
         while loss > before:

@@ -3,12 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 from trainings import for_few_steps
 
 from keras_dcnn.imbalance import adjust_logits
-from keras_dcnn.imbalance._held_out_tau import choose_tau
 from keras_dcnn.losses import LogitAdjustedCrossentropy
 
 PRIORS = np.array([90, 9, 1])
@@ -152,26 +149,6 @@ def test_tau_on_held_out_data():
         )
     ]
     assert taus[0] == taus[1] == taus[2] == pytest.approx(2, abs=0.4)
-
-
-@pytest.mark.once
-def test_tau_is_the_ratio_of_the_best_factors():
-    """SciPy's least balanced cross-entropy of a·f − b·log π; τ = b / a, where there is one."""
-    rng = np.random.default_rng(3)
-    y, log_priors = np.repeat(np.arange(3), [60, 30, 5]), np.log(PI)
-    f = 3 * np.eye(3)[y] + rng.normal(size=(95, 3)) + log_priors
-    f *= 4  # far too sure
-
-    def loss(factors):
-        log_shares = log_softmax(factors[0] * f - factors[1] * log_priors, axis=1)
-        return -np.mean([log_shares[y == k, k].mean() for k in range(3)])
-
-    a, b = minimize(loss, (1, 1), method="Nelder-Mead", options={"xatol": 1e-6}).x
-    assert choose_tau(f, y, log_priors) == pytest.approx(min(b / a, 4), abs=0.01)
-    assert choose_tau(f, y, log_priors, rng.uniform(1, 2, 95)) > 0
-    assert choose_tau(f, y, np.log([1 / 3, 1 / 3, 1 / 3])) == 0  # nothing to adjust
-    assert choose_tau(-np.eye(3)[y] + log_priors, y, log_priors) == 0  # knows it all wrong
-    assert 0 <= choose_tau(900 * np.eye(3)[y], y, log_priors) <= 4  # knows it all
 
 
 def test_tau_of_one_unit_is_that_of_two():
