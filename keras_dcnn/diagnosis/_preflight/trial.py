@@ -30,7 +30,8 @@ class Trial(NamedTuple):
 
     `losses` are those that `fit` would print; `first` and `last` the outputs in the first and last
     step, before its update; `gradients` the largest of each layer with a kernel, over all steps and
-    in absolute value, by its path. `error` is what the first step raised, or None.
+    in absolute value, by its path. `has_zeros` tells of kernels or factors of zeros at the start,
+    behind which gradients come later. `error` is what the first step raised, or None.
     """
 
     x: np.ndarray
@@ -39,6 +40,7 @@ class Trial(NamedTuple):
     first: np.ndarray | None
     last: np.ndarray | None
     gradients: dict[str, float]
+    has_zeros: bool
     error: Exception | None
 
 
@@ -147,11 +149,11 @@ def _train(model, recorder, x, y):
         jit_compile="auto" if backend == "jax" else False,
         auto_scale_loss=False,
     )
+    has_zeros = _has_zeros(model)
     try:
         losses, first, error = _steps(trained, x, y)
-        return Trial(
-            x, y, losses, first, trained.last_outputs(), _gradients(model, recorder), error
-        )
+        gradients = _gradients(model, recorder)
+        return Trial(x, y, losses, first, trained.last_outputs(), gradients, has_zeros, error)
     finally:
         if backend == "torch":
             model.zero_grad()
@@ -177,6 +179,15 @@ def _steps(trained, x, y):
 def _next(durations):
     """How long the next step will take; the first takes at least twice as long."""
     return min(durations) / (2 if len(durations) == 1 else 1) if durations else 0
+
+
+def _has_zeros(model):
+    """Whether a kernel, or the factors of a normalization, are all 0."""
+    layers = [layer for _, layer in walk_layers(model) if layer.built]
+    factors = [getattr(layer, "gamma", None) for layer in layers]
+    kernels = [one.variable for layer in layers for one in all_kernels(layer)]
+    found = [one for one in (*kernels, *factors) if isinstance(one, keras.Variable)]
+    return any(not keras.ops.convert_to_numpy(one).any() for one in found)
 
 
 def _gradients(model, recorder):

@@ -96,7 +96,7 @@ def find_odd_first_loss(subject, trial):
 def find_no_gradient(subject, trial):
     """Trained layers that no gradient reaches, and gradients that vanish or explode over depth."""
     sizes = trial.gradients
-    if len(trial.losses) <= _MOVED or not sizes or abs(trial.losses[0]) < 1e-4:
+    if not _has_moved_enough(trial) or not sizes or abs(trial.losses[0]) < 1e-4:
         return
     dead, steps = [path for path, size in sizes.items() if size == 0], len(trial.losses)
     evidence = {"layers": dead, "steps": steps}
@@ -116,6 +116,11 @@ def find_no_gradient(subject, trial):
         yield Finding("no_gradient", message, advice, None, "warning", evidence, "likely")
     elif not dead:
         yield from _over_depth(sizes)
+
+
+def _has_moved_enough(trial):
+    """Whether gradients that are there have come: after one update, later behind zeros."""
+    return len(trial.losses) > (_MOVED if trial.has_zeros else 1)
 
 
 def _over_depth(sizes):
@@ -140,7 +145,7 @@ def find_ignored_inputs(_, trial):
     So are those of a last kernel of zeros before the first one; where the updates move nothing,
     nobody can tell.
     """
-    if len(trial.losses) <= _MOVED or trial.first is None or not _moved(trial):
+    if not _has_moved_enough(trial) or trial.first is None or not _moved(trial):
         return
     x = [one for one in keras.tree.flatten(trial.x) if (one != one[:1]).any()]
     if x and _are_same(trial.first) and _are_same(trial.last):
