@@ -3,9 +3,9 @@
 import csv
 from collections import Counter
 
-from keras_dcnn._images.errors import ImageFolderError, named
+from keras_dcnn._images.errors import ImageFolderError, some_of
 from keras_dcnn._images.formats import why_no_image
-from keras_dcnn._images.listing import ImageList, part_of
+from keras_dcnn._images.listing import ImageList, part_of, untrained
 
 _WORDS = (
     ("file", "filename", "file_name", "filepath", "path", "image", "image_path", "id"),
@@ -34,12 +34,12 @@ def list_labels(path, directory=None):
             wrong.append(f"line {line} has no part, which is train, validation or test")
         elif not file.exists():
             wrong.append(f"line {line}: there is no {file}")
-        elif why_no_image(file):
-            passed_over[file] = why_no_image(file)
+        elif why := why_no_image(file):
+            passed_over[file] = why
         elif found.setdefault(file, (label, part)) != (label, part):
             wrong.append(f"line {line}: {file} had another label or part before")
     if wrong:
-        raise ImageFolderError(f"{path} can't be used: {named(wrong)}.")
+        raise ImageFolderError(f"{path} can't be used: {some_of(wrong)}.")
     return _listed(path, [(file, *rest) for file, rest in found.items()], passed_over)
 
 
@@ -63,7 +63,7 @@ def _read(path):
         return (1, *(k for k in named_columns if k is not None)), rows
     if len(words) > 3:
         raise ImageFolderError(
-            f"{path} must have columns 'file' and 'label'; it has {named(map(repr, words))}."
+            f"{path} must have columns 'file' and 'label'; it has {some_of(map(repr, words))}."
         )
     return (0, *range(len(words))), rows
 
@@ -86,9 +86,10 @@ def _listed(path, found, passed_over):
         raise ImageFolderError(
             f"{path} must name images of two or more classes; it has {len(names)}."
         )
-    order = int if all(name.isdecimal() for name in names) else str
-    trained = {name for _, name, part in found if part in (None, "train")}
-    if names - trained:
-        without = named(map(repr, sorted(names - trained)))
-        raise ImageFolderError(f"{path} must name training images of each class; not of {without}.")
-    return ImageList.of(found, sorted(names, key=order), passed_over)
+    names = sorted(names, key=int if all(name.isdecimal() for name in names) else str)
+    without = untrained(names, found)
+    if without:
+        raise ImageFolderError(
+            f"{path} must name training images of each class; not of {some_of(map(repr, without))}."
+        )
+    return ImageList.of(found, names, passed_over)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dcnn._images.errors import ImageFolderError, named
+from keras_dcnn._images.errors import ImageFolderError, some_of
 from keras_dcnn._images.formats import is_hidden, why_no_image
 
 PARTS = ("train", "validation", "test")
@@ -42,6 +42,12 @@ class ImageList:
 def part_of(text):
     """Which of PARTS a word means, or None."""
     return _PART_NAMES.get(text.strip().lower())
+
+
+def untrained(class_names, found):
+    """The classes without an image to train on, of (file, class's name, part or None) of each."""
+    trained = {name for _, name, part in found if part in (None, "train")}
+    return [name for name in class_names if name not in trained]
 
 
 def list_folder(directory):
@@ -117,8 +123,7 @@ def _images(folder, passed_over):
 
 def _check_classes(root, names, found, passed_over):
     """Refuse a class of which there is nothing to learn from."""
-    trained = {name for _, name, part in found if part in (None, "train")}
-    without = [name for name in names if name not in trained]
+    without = untrained(names, found)
     if not without:
         return
     reasons = [
@@ -127,8 +132,8 @@ def _check_classes(root, names, found, passed_over):
         if without[0] in path.relative_to(root).parts
     ]
     of_training = "training " if any(part for _, _, part in found) else ""
-    because = f"; {named(reasons, 2)}" if reasons else ""
+    because = f"; {some_of(reasons, 2)}" if reasons else ""
     raise ImageFolderError(
         f"{root} must have {of_training}images of each class; it has none of "
-        f"{named(map(repr, without))}{because}."
+        f"{some_of(map(repr, without))}{because}."
     )

@@ -16,7 +16,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Images:
+class ImagesRead:
     """What was read, in order; `readable` are the places of these files among those given.
 
     `pixels` is None where they are not kept, `bits` what 16-bit images really have, None without
@@ -80,7 +80,7 @@ def read_all(files, reading, keep=True, track=iter, skip_unreadable=False):
         pixels = pixels[readable]
     prints = np.array([one.fingerprint for one in found.values()], "uint64")
     sizes = [one.size for one in found.values()]
-    return Images(readable, pixels, prints, sizes, bits, unreadable)
+    return ImagesRead(readable, pixels, prints, sizes, bits, unreadable)
 
 
 def _sentence(errors):

@@ -46,14 +46,13 @@ def choose_tau(logits, y, log_priors, weights=None):
 def _cross_entropy(parts, factors, y, weights):
     """The weighted cross-entropy of the logits Σ factors·parts, its gradient and Hessian."""
     logits, own = np.tensordot(factors, parts, 1), np.arange(len(y))
-    logits = logits - logits.max(axis=1, keepdims=True)
-    sums = np.exp(logits).sum(axis=1)
-    shares = np.exp(logits) / sums[:, None]
+    log_shares = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    shares = np.exp(log_shares)
     means = (shares * parts).sum(axis=2)
     slope = (means - parts[:, own, y]) @ weights
     bend = np.einsum("inc,jnc,nc,n->ij", parts, parts, shares, weights, optimize=True)
     bend -= np.einsum("in,jn,n->ij", means, means, weights)
-    return weights @ (np.log(sums) - logits[own, y]), slope, bend
+    return -weights @ log_shares[own, y], slope, bend
 
 
 def held_out_logits(model, data, from_logits, num_classes):
