@@ -11,6 +11,7 @@
 | §8 ensembles | `keras_dcnn.ensemble`, `keras_dcnn.callbacks` |
 | §9 class imbalance | `keras_dcnn.imbalance`, `keras_dcnn.losses` |
 | what `adapt` measures | `keras_dcnn.statistics` |
+| the whole as one job on your images | `keras_dcnn.recipes` |
 | for demos and experiments | `keras_dcnn.models`, `keras_dcnn.datasets` |
 
 Importing the package registers every part with Keras, so that saved models load by name.
@@ -36,6 +37,7 @@ from keras_dcnn import (
     layers,
     losses,
     models,
+    recipes,
     regularizers,
     statistics,
     visualization,
@@ -55,6 +57,7 @@ __all__ = [
     "layers",
     "losses",
     "models",
+    "recipes",
     "regularizers",
     "statistics",
     "visualization",

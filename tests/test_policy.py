@@ -34,6 +34,7 @@ FLOORS = (
     {"callbacks"},
     {"fine_tuning"},
     {"visualization"},
+    {"recipes"},
     {"_command"},
 )
 # The same within the ensembles.

@@ -59,6 +59,11 @@ def read_image(path, reading):
             raise ImageFolderError(f"{path} can't be read as an image ({reason}).") from error
 
 
+def read_pixels(reading, path):
+    """The pixels of a file alone."""
+    return read_image(path, reading).pixels
+
+
 def _check_size(opened, reading):
     pixels = math.prod(opened.size)
     if pixels > reading.max_pixels:
@@ -82,17 +87,29 @@ def _picture(image, opened, reading):
         highest, most = int(levels.max()), 2**reading.bits - 1
         levels = (np.minimum(levels, most) * 255 + most // 2) // most
         upright = image.fromarray(levels.astype("uint8"))
-    rgb = _on_background(image, upright, reading.background)
+    square = _square(image, _on_background(image, upright, reading.background), reading.size)
+    return Picture(square, width, height, highest)
+
+
+def square_pixels(pixels, reading):
+    """The same of pixels, uint8 of shape (height, width, 1, 3 or 4)."""
+    image = pillow()
+    picture = image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return _square(image, _on_background(image, picture, reading.background), reading.size)
+
+
+def _square(image, rgb, size):
+    """The largest square in the middle, resized."""
     across, down = rgb.size
     side = min(across, down)
     left, top = (across - side) / 2, (down - side) / 2
     square = rgb.resize(
-        (reading.size, reading.size),
+        (size, size),
         image.Resampling.BILINEAR,
         box=(left, top, left + side, top + side),
         reducing_gap=2.0,
     )
-    return Picture(np.asarray(square), width, height, highest)
+    return np.asarray(square)
 
 
 def _on_background(image, picture, background):

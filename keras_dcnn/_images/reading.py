@@ -56,11 +56,7 @@ def read_all(files, reading, keep=True, track=iter, skip_unreadable=False):
             (fingerprint,) = fingerprints(picture.pixels[None])
             return _Read(fingerprint, (picture.width, picture.height), picture.highest)
 
-        pool = ThreadPoolExecutor(os.cpu_count())
-        try:
-            return [done for _, done in zip(track(places), pool.map(one, places), strict=True)]
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return in_threads(one, places, track)
 
     found = dict(enumerate(read(range(len(files)), reading, track)))
     unreadable = {
@@ -81,6 +77,15 @@ def read_all(files, reading, keep=True, track=iter, skip_unreadable=False):
     prints = np.array([one.fingerprint for one in found.values()], "uint64")
     sizes = [one.size for one in found.values()]
     return ImagesRead(readable, pixels, prints, sizes, bits, unreadable)
+
+
+def in_threads(function, items, track=iter):
+    """The results of a function that reads a file, in order; the rest is dropped after an error."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        return [done for _, done in zip(track(items), pool.map(function, items), strict=True)]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _sentence(errors):

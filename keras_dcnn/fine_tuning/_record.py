@@ -1,16 +1,14 @@
 """What was seen and decided on the way, kept and, if asked for, said."""
 
-from keras_dcnn._keras.fitting import print_message
-
 
 class Record:
-    """Sentences, in their order."""
+    """Sentences, in their order; `say` is called with each, or is None."""
 
-    def __init__(self, verbose):
-        self.sentences, self._verbose = [], verbose
+    def __init__(self, say=None):
+        self.sentences, self._say = [], say
 
     def add(self, sentence):
-        """Keep a sentence, and print it."""
+        """Keep a sentence, and say it."""
         self.sentences.append(sentence)
-        if self._verbose:
-            print_message(sentence)
+        if self._say:
+            self._say(sentence)

@@ -8,6 +8,7 @@ import numpy as np
 from keras_dcnn._checks import check_count
 from keras_dcnn._reading.batches import counting
 from keras_dcnn._reading.ends import check_readable_again
+from keras_dcnn._reading.epochs import draws_epochs
 from keras_dcnn._reading.labelled import LabelledImages
 from keras_dcnn._reading.labels import check_two_classes, class_numbers
 from keras_dcnn._reading.rows import as_arrays, check_finite, check_lengths, named, take
@@ -157,5 +158,5 @@ def as_fit_takes(part, batch_size):
 
 
 def may_be_shuffled(data):
-    """Whether `fit` may choose the order; of tf.data and loaders it warns."""
-    return isinstance(data, (tuple, keras.utils.PyDataset))
+    """Whether `fit` may choose the order; of tf.data and loaders it warns, others have their own."""
+    return isinstance(data, (tuple, keras.utils.PyDataset)) and not draws_epochs(data)

@@ -6,15 +6,9 @@ from typing import Any
 
 import keras
 
-from keras_dcnn._checks import as_path, check_choice, check_count, check_number
-from keras_dcnn.fine_tuning._classifier import augmentation_of, classifier, freeze, new_head
-from keras_dcnn.fine_tuning._features import check_images
-from keras_dcnn.fine_tuning._plan import STRATEGIES, plan_of
+from keras_dcnn._keras.fitting import print_message
 from keras_dcnn.fine_tuning._record import Record
-from keras_dcnn.fine_tuning._task import fine_tuning_task
-from keras_dcnn.fine_tuning._task_features import TaskFeatures
-from keras_dcnn.fine_tuning._training import Schedule, compile_classifier, train_classifier
-from keras_dcnn.fine_tuning._trunk import copied_trunk
+from keras_dcnn.fine_tuning._tuning import Options, tune
 from keras_dcnn.fine_tuning.fine_tuned import FineTuned
 
 
@@ -111,41 +105,17 @@ def fine_tune(
         Wortsman et al.: Robust Fine-Tuning of Zero-Shot Models (2022), for WiSE-FT.
         https://arxiv.org/abs/2109.01903
     """
-    check_choice("strategy", strategy, STRATEGIES)
-    check_choice("layers", layers, (None, "last", "all"))
-    check_count("epochs", epochs)
-    check_count("seed", seed, minimum=0)
-    if learning_rate is not None:
-        check_number("learning_rate", learning_rate, above=0)
-    directory = None if directory is None else as_path("directory", directory)
-    trunk = copied_trunk(network)
-    task = fine_tuning_task(data, validation_data, num_classes, batch_size)
-    for part in (task.training, task.validation):
-        check_images(trunk, part.images)
-    first = augmentation_of(augmentation, task.training.images, seed)
-    record = Record(verbose)
-    record.add(task.summary)
-    features = TaskFeatures(trunk, task, directory, batch_size, verbose)
-    plan = plan_of(strategy, layers, features, record)
-    if plan.strategy == "probe":
-        return _probed(features, plan, record)
-    from_probe = plan.strategy != "all_layers"
-    head = features.head(record) if from_probe else new_head(task.num_classes, seed)
-    frozen = freeze(trunk, plan.share_trained)
-    rate = learning_rate or plan.learning_rate
-    schedule = Schedule(epochs, rate, plan.decay, callbacks, directory, batch_size, seed, verbose)
-    model = classifier(trunk, task.training.images.shape[1:], head, first)
-    compile_classifier(model, task, schedule)
-    record.add(f"{plan.strategy}: {frozen} train for {epochs} epochs at a rate of {rate:.2g}.")
-    accuracy, history = train_classifier(model, task, schedule, record, from_probe)
-    return FineTuned(model, plan.strategy, accuracy, tuple(record.sentences), history)
-
-
-def _probed(features, plan, record):
-    """The network as it is, with a linear classifier."""
-    probe = features.probe(plan.layers)
-    record.add(
-        f"probe: a linear classifier on {probe.layer} gets {100 * probe.accuracy:.1f} % of "
-        f"{probe.num_held_out:,} held-out samples right."
+    options = Options(
+        num_classes=num_classes,
+        strategy=strategy,
+        layers=layers,
+        augmentation=augmentation,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        callbacks=callbacks,
+        directory=directory,
+        batch_size=batch_size,
+        seed=seed,
+        verbose=verbose,
     )
-    return FineTuned(probe.model, "probe", probe.accuracy, tuple(record.sentences), {})
+    return tune(network, data, validation_data, options, Record(print_message if verbose else None))

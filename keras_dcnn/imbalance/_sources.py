@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_dcnn._checks import as_path
 from keras_dcnn._images.listing import list_folder
-from keras_dcnn._images.pixels import Reading, read_image
+from keras_dcnn._images.pixels import Reading, read_pixels
 from keras_dcnn._reading.rows import as_arrays
 
 
@@ -18,7 +18,7 @@ def source_of(x, y, load, image_size):
     """What holds the samples, their labels, and the names of the classes, None where not known."""
     if load is not None and not callable(load):
         raise TypeError(f"`load` must be a function of a path; got {type(load).__name__}.")
-    load, are_ours = load or functools.partial(_read, Reading(image_size)), load is None
+    load, are_ours = load or functools.partial(read_pixels, Reading(image_size)), load is None
     if isinstance(x, (str, os.PathLike)):
         if y is not None:
             raise ValueError("`y` must be left out for a folder: its subfolders are the classes.")
@@ -44,10 +44,6 @@ def source_of(x, y, load, image_size):
             f"{type(x).__name__}: for a tf.data set use balance_dataset."
         )
     return Arrays(x), y, None
-
-
-def _read(reading, path):
-    return read_image(path, reading).pixels
 
 
 def _are_files(x):

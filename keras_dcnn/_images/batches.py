@@ -1,0 +1,77 @@
+"""Batches of images that are read from their files while a network is at work on others."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from keras_dcnn._images.pixels import read_pixels
+
+_AHEAD = 3  # batches that are read before they are asked for
+
+
+class ImageBatches(keras.utils.PyDataset):
+    """(images, labels) of files, or images alone, for `fit` and `predict` on every backend.
+
+    Batch after batch is read by threads, the next ones ahead, so that no more than a few batches
+    are in memory. With a `seed` each epoch has an order of its own, which that and the number of
+    the `epoch` fix; so `fit` is to be called with shuffle=False, or nothing is read ahead.
+    """
+
+    def __init__(self, files, labels, reading, batch_size, seed=None):
+        super().__init__()
+        self.files, self.labels, self.reading = list(files), labels, reading
+        self.batch_size, self.seed = batch_size, seed
+        self._pool, self._coming, self._begun = None, {}, False
+        self.epoch = 0
+
+    @property
+    def epoch(self):
+        """The epoch whose order the batches have; to be set before one begins."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, value):
+        self._epoch = int(value)
+        self._order = np.arange(len(self.files))
+        if self.seed is not None:
+            np.random.default_rng([self.seed, self._epoch]).shuffle(self._order)
+        self._coming = {}
+
+    @property
+    def num_batches(self):
+        return -(-len(self.files) // self.batch_size)
+
+    def __len__(self):
+        return self.num_batches
+
+    def __getitem__(self, index):
+        index = range(self.num_batches)[index]
+        self._read_ahead(index)
+        x = np.stack([future.result() for future in self._coming.pop(index)])
+        return x if self.labels is None else (x, self.labels[self._rows(index)])
+
+    def on_epoch_begin(self):
+        """Called by Keras where an epoch begins."""
+        self._begun = True
+
+    def on_epoch_end(self):
+        """Called by Keras where an epoch ends, and before the first."""
+        if self._begun and self.seed is not None:
+            self.epoch += 1
+        self._begun = False
+
+    def _rows(self, index):
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
+
+    def _read_ahead(self, index):
+        """Have this batch and the next ones read; what was read and not asked for is dropped."""
+        self._pool = self._pool or ThreadPoolExecutor(os.cpu_count())
+        wanted = range(index, min(index + _AHEAD, self.num_batches))
+        coming = {one: self._coming.get(one) for one in wanted}
+        self._coming = {one: there or self._start(one) for one, there in coming.items()}
+
+    def _start(self, index):
+        files = [self.files[row] for row in self._rows(index)]
+        return [self._pool.submit(read_pixels, self.reading, file) for file in files]

@@ -1,0 +1,223 @@
+"""The steps of a run, in their order, in a folder that is its own."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_dcnn._files.atomic import write_json
+from keras_dcnn._files.run_folder import SUMMARY
+from keras_dcnn._files.runs import begin_run
+from keras_dcnn._images.memory import in_words
+from keras_dcnn._version import __version__
+from keras_dcnn.diagnosis import diagnose
+from keras_dcnn.diagnosis.finding import plain, worst_first
+from keras_dcnn.fine_tuning._record import Record
+from keras_dcnn.imbalance import adjust_logits
+from keras_dcnn.recipes._comparison import compare_with_plain
+from keras_dcnn.recipes._images_of_run import (
+    array_images,
+    list_images,
+    read_images,
+    write_image_list,
+)
+from keras_dcnn.recipes._network import choose_network
+from keras_dcnn.recipes._pictures import draw_pictures, write_report
+from keras_dcnn.recipes._scores import Scores, sure_from
+from keras_dcnn.recipes._training import HISTORY, STATE, train
+from keras_dcnn.recipes.image_classifier import ImageClassifier
+
+MODEL, IMAGES, CARD, REPORT = "model.keras", "images.csv", "data.json", "report.html"
+_UNEQUAL = 3  # times as many images of the largest class as of the smallest
+_FREE = 200e6  # bytes of the disk that a run takes at least
+
+
+class Ended(NamedTuple):
+    """What a run left in memory."""
+
+    model: ImageClassifier
+    summary: dict[str, Any]
+
+
+def run_job(source, folder, settings, screen):
+    """Train on a folder of images, or arrays, and write all of it to the run's folder.
+
+    Called again for a folder that a killed run left, it goes on.
+    """
+    start = time.monotonic()
+    settings.check()
+    _check_disk(folder)
+    from_files = isinstance(source, Path)
+    listed = list_images(source, settings.labels) if from_files else None
+    count = len(listed.files) if from_files else len(source[0][1])
+    if from_files:
+        screen.say(f"{count:,} images of {len(listed.class_names)} classes in {source}")
+    else:
+        settings = _of_arrays(source, settings)
+    network = choose_network(settings, count)
+    if from_files:
+        images = read_images(source, listed, settings, network.image_size, screen.reading)
+        screen.say(images.card.text())
+    else:
+        images = array_images(source, settings)
+    begin_run(folder, _identity(source, settings, images), holds_another=False)
+    record = Record(screen.say)
+    record.add(images.said)
+    record.add(f"network: {network.why}")
+    if from_files:
+        write_image_list(folder / IMAGES, images)
+        write_json(folder / CARD, images.card.as_dict())
+    plan = _plan_of_imbalance(images, network, settings, record)
+    trained = train(images, network, settings, plan, folder, record, screen)
+    model = _as_classifier(trained, images, settings, plan, record)
+    return _finish(model, trained, images, network, settings, record, folder, screen, start)
+
+
+def _check_disk(folder):
+    free = shutil.disk_usage(folder).free
+    if free < _FREE:
+        raise OSError(
+            28,
+            f"the disk is full: {in_words(free)} are free, a run needs {in_words(_FREE)}",
+            str(folder),
+        )
+
+
+def _of_arrays(source, settings):
+    """Settings for arrays, whose images have a size already."""
+    size = np.shape(source[0][0])[1]
+    if settings.image_size not in (None, size):
+        raise ValueError(f"`image_size` must be that of the arrays, {size}; got another.")
+    if settings.labels is not None:
+        raise ValueError("`labels` is for a folder of images; `data` are arrays with labels.")
+    from dataclasses import replace
+
+    return replace(settings, image_size=size)
+
+
+def _identity(source, settings, images):
+    """What tells this run from another, and by which it can be begun again."""
+    data = str(source.resolve()) if isinstance(source, Path) else "arrays"
+    backend = {"keras_dcnn": __version__, "backend": keras.backend.backend()}
+    return {"data": data, **settings.as_json(), "images": images.digest, **backend}
+
+
+def _plan_of_imbalance(images, network, settings, record):
+    """What is done about rare classes, and why: "none", "adjust", "loss" or "oversample"."""
+    counts, names = images.counts, images.class_names
+    most, fewest = int(counts.max()), int(counts.min())
+    numbers = (
+        f"{most:,} training images of {names[counts.argmax()]!r} and {fewest:,} of "
+        f"{names[counts.argmin()]!r}"
+    )
+    asked = settings.imbalance
+    if asked == "auto":
+        asked = "none" if most < _UNEQUAL * fewest else "adjust" if network.model else "loss"
+    said = {
+        "none": "nothing is done about it",
+        "adjust": "after the training the logits are adjusted by the shares of the classes",
+        "loss": "the loss asks more for rare classes, by their shares",
+        "oversample": "rare classes come as often as common ones",
+    }
+    record.add(f"{numbers}: {said[asked]}.")
+    return asked
+
+
+def _as_classifier(trained, images, settings, plan, record):
+    """The `ImageClassifier`, adjusted for rare classes where that is the plan."""
+    network, validation = trained.network, images.parts["validation"]
+    y = images.labels["validation"]
+    if plan == "adjust":
+        network = _adjusted(network, images, record)
+    reading = images.reading
+    given = (network, images.class_names, reading.background, reading.bits)
+    model = ImageClassifier(*given, max_pixels=reading.max_pixels, name="image_classifier")
+    model.sure_from = sure_from(y, probabilities(model, validation, settings.batch_size))
+    return model
+
+
+def _adjusted(network, images, record):
+    validation, y = images.parts["validation"], images.labels["validation"]
+    if not network.inputs:
+        size = images.reading.size
+        whole = keras.Input((size, size, 3))
+        network = keras.Model(whole, network(whole))
+    seen = np.bincount(y, minlength=len(images.class_names))
+    tau = "auto" if seen.all() else 1.0
+    held_out = {"validation_data": validation} if tau == "auto" else {}
+    adjusted = adjust_logits(network, images.counts, tau, **held_out)
+    shares = [_balanced(one, validation, y) for one in (network, adjusted)]
+    record.add(
+        f"logits adjusted with τ = {adjusted.layers[-1].tau:.2g}: of the validation images "
+        f"{100 * shares[0]:.1f} % were right on the mean of the classes, "
+        f"{100 * shares[1]:.1f} % are now."
+    )
+    return adjusted
+
+
+def _balanced(network, data, y):
+    said = probabilities(network, data).argmax(1)
+    return float(np.mean([(said[y == one] == one).mean() for one in np.unique(y)]))
+
+
+def probabilities(model, data, batch_size=32):
+    """What a model says of data of a run."""
+    x = data[0] if isinstance(data, tuple) else data
+    return keras.Model.predict(model, x, batch_size=batch_size, verbose=0)
+
+
+def _finish(model, trained, images, network, settings, record, folder, screen, start):
+    """Judge the model, and write what a run leaves; the summary last."""
+    test = images.parts["test"]
+    p = probabilities(model, test, settings.batch_size)
+    if not np.isfinite(p).all():
+        raise ValueError(
+            f"the training diverged: the model says NaN. Its curves are in {folder / HISTORY}; give "
+            "a lower learning rate."
+        )
+    scores = Scores(images.labels["test"], p, images.class_names, model.sure_from)
+    findings = [*trained.findings, *scores.findings]
+    if trained.history:
+        findings += _of_curves(trained, images)
+    comparison = None
+    if settings.compare:
+        comparison = compare_with_plain(model, images, network, settings, screen)
+    model.save(folder / MODEL)
+    summary = {
+        "keras_dcnn": __version__,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "network": network.name,
+        "image_size": images.reading.size,
+        "class_names": images.class_names,
+        "background": [*map(int, images.reading.background)],
+        "bits": images.reading.bits,
+        "images": {part: len(y) for part, y in images.labels.items()},
+        "strategy": trained.strategy,
+        "record": record.sentences,
+        "scores": scores.as_dict(),
+        "findings": [_as_data(one) for one in dict.fromkeys(worst_first(findings))],
+        "comparison": comparison,
+    }
+    write_report(folder / REPORT, model, images, trained, settings, summary)
+    draw_pictures(folder, scores, trained)
+    summary["seconds"] = round(time.monotonic() - start, 1)
+    write_json(folder / SUMMARY, summary)
+    shutil.rmtree(folder / STATE, ignore_errors=True)
+    return Ended(model, summary)
+
+
+def _of_curves(trained, images):
+    counts = images.counts
+    share = float(counts.max() / counts.sum())
+    known = {"num_classes": len(counts), "majority_share": share if share < 1 else None}
+    return diagnose(trained.history, **known)
+
+
+def _as_data(finding):
+    from dataclasses import asdict
+
+    return asdict(plain(finding))

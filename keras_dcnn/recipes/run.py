@@ -1,0 +1,101 @@
+"""Run: what a training of `train_classifier` left in its folder."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_dcnn._checks import as_path
+from keras_dcnn._images.errors import ImageFolderError, some_of
+from keras_dcnn._images.listing import list_folder
+from keras_dcnn._images.reading import read_all
+from keras_dcnn.recipes._job import probabilities
+from keras_dcnn.recipes._scores import Scores
+from keras_dcnn.recipes.image_classifier import ImageClassifier
+from keras_dcnn.recipes.prediction import Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What `train_classifier` and `load_run` return: a trained classifier and what is known of it.
+
+    Printed, it says what was decided and how good the classifier is.
+
+    Args:
+        folder: Where it lies: `model.keras`, `summary.json`, `report.html`, `history.csv` (of a
+            training), `images.csv` and `data.json` (of files), figures.
+        model: The `ImageClassifier`.
+        summary: What `summary.json` holds: settings, record, scores, findings.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_dcnn
+
+    network = keras_dcnn.models.small_cnn((32, 32, 3), 2, width=4)
+    model = keras_dcnn.recipes.ImageClassifier(network, ["cat", "dog"])
+    run = keras_dcnn.recipes.Run("runs/first", model, {"record": ["a network of no training."]})
+    print(run.predict(np.zeros((40, 40, 3), "uint8"))[0].label)
+    ```
+
+    Reference:
+        Wei: Must Know Tips/Tricks in Deep Neural Networks (2015).
+        http://lamda.nju.edu.cn/weixs/project/CNNTricks/CNNTricks.html
+    """
+
+    folder: str | os.PathLike[str]
+    model: ImageClassifier
+    summary: dict[str, Any]
+
+    @property
+    def class_names(self) -> list[str]:
+        return self.model.class_names
+
+    def predict(
+        self, images: Any, top: int = 3, batch_size: int = 32, skip_unreadable: bool = False
+    ) -> list[Prediction]:
+        """Name the class of files or images; see `ImageClassifier.classify`."""
+        return self.model.classify(images, top, batch_size, skip_unreadable)
+
+    def evaluate(self, directory: str | os.PathLike[str], batch_size: int = 32) -> dict[str, Any]:
+        """Judge the classifier on a folder with a subfolder per class, named as in the training.
+
+        Returns:
+            Scores as in the summary: accuracy, balanced accuracy and recall with 95 % intervals.
+
+        Raises:
+            ImageFolderError: for classes that the model doesn't know, and files that can't be read.
+        """
+        return self._scores(directory, batch_size).as_dict()
+
+    def _scores(self, directory: Any, batch_size: int = 32, track: Any = iter) -> Scores:
+        images = list_folder(as_path("directory", directory))
+        unknown = [name for name in images.class_names if name not in self.class_names]
+        if unknown:
+            raise ImageFolderError(
+                f"{directory} has classes that the model doesn't know: "
+                f"{some_of(map(repr, unknown))}; it knows {some_of(map(repr, self.class_names))}."
+            )
+        read = read_all(images.files, self.model.reading, track=track)
+        numbers = [self.class_names.index(name) for name in images.class_names]
+        y = [numbers[label] for label in images.labels]
+        p = probabilities(self.model, (read.pixels, y), batch_size)
+        return Scores(np.array(y), p, self.class_names, self.model.sure_from)
+
+    def export(self, path: str | os.PathLike[str], format: str = "tf_saved_model") -> Path:
+        """Write the model for other programs, with cropping and resizing inside, and its classes.
+
+        `labels.txt`, a class a line, is written beside it. See `keras.Model.export` for the formats.
+        """
+        path = as_path("path", path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.model.export(path, format=format, verbose=False)
+        names = "".join(f"{name}\n" for name in self.class_names)
+        (path.parent / "labels.txt").write_text(names, encoding="utf-8")
+        return path
+
+    def __str__(self) -> str:
+        return "\n".join([f"Run in {self.folder}", *self.summary.get("record", [])])
