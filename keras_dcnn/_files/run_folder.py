@@ -33,6 +33,8 @@ def run_folder(path=None, resume=False):
             if is_new and {one.name for one in path.iterdir()} <= {_LOCK}:
                 (path / _LOCK).unlink(missing_ok=True)
                 path.rmdir()
+                with contextlib.suppress(OSError):  # where other runs are in it
+                    _RUNS.rmdir()
 
 
 def holds_ended_run(path):

@@ -72,11 +72,12 @@ class DataCard(NamedTuple):
         for file, why in self.passed_over.items():
             reasons[why].append(file)
         if reasons:
-            yield f"{len(self.passed_over):,} files passed over:"
+            yield f"{_count(len(self.passed_over), 'file', 'files')} passed over:"
         for why, files in sorted(reasons.items(), key=lambda one: -len(one[1])):
             yield f"  {why}: {some_of(files, _SHOWN)}"
         if self.unreadable:
-            yield f"{len(self.unreadable):,} files skipped, as they can't be read:"
+            count = _count(len(self.unreadable), "file", "files")
+            yield f"{count} skipped, as unreadable:"
             yield from (f"  {why}" for why in list(self.unreadable.values())[:_SHOWN])
             if len(self.unreadable) > _SHOWN:
                 yield f"  and {len(self.unreadable) - _SHOWN:,} more"
@@ -84,12 +85,14 @@ class DataCard(NamedTuple):
     def _images(self):
         if self.copies:
             count = sum(len(files) - 1 for files in self.copies)
-            yield f"{count:,} copies of another image, kept on its side of the split"
+            yield f"{_count(count, 'copy', 'copies')} of another image, on its side of the split"
         if self.of_two_classes:
-            yield f"{len(self.of_two_classes):,} images are in more than one class, trained on as:"
+            several = _count(len(self.of_two_classes), "image is", "images are")
+            yield f"{several} in more than one class, trained on as:"
             yield from (f"  {' = '.join(files)}" for files in self.of_two_classes[:_SHOWN])
         if self.left_out:
-            yield f"{self.left_out:,} copies of held-out images left out of the training"
+            count = _count(self.left_out, "copy", "copies")
+            yield f"{count} of held-out images left out of the training"
         if self.bits:
             of = f"{self.bits} of their 16 bits" if self.bits < 16 else "all of their 16 bits"
             yield f"grey images of 16 bits use {of}: scaled by that"
@@ -128,6 +131,10 @@ def card_of(directory, images, read, parts):
 
 def _from(directory, file):
     return file.relative_to(directory).as_posix() if file.is_relative_to(directory) else str(file)
+
+
+def _count(number, one, several):
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def _short(name, wide):

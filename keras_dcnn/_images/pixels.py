@@ -68,8 +68,8 @@ def _check_size(opened, reading):
     pixels = math.prod(opened.size)
     if pixels > reading.max_pixels:
         raise ValueError(
-            f"{opened.width} × {opened.height} are {pixels:,} pixels, above max_pixels="
-            f"{reading.max_pixels:,}"
+            f"{opened.width} × {opened.height} are {pixels:,} pixels, more than "
+            f"max_pixels={reading.max_pixels:,}: raise that to read it"
         )
 
 

@@ -36,7 +36,15 @@ class Features(NamedTuple):
 
 
 def extract(
-    trunk, data, layers="last", *, directory=None, max_bytes=None, batch_size=32, verbose=1
+    trunk,
+    data,
+    layers="last",
+    *,
+    directory=None,
+    max_bytes=None,
+    batch_size=32,
+    verbose=1,
+    bar_alone=False,
 ):
     """Run a network over data once and keep the mean over places of what each layer gives.
 
@@ -50,6 +58,7 @@ def extract(
         max_bytes: That features must not take more than; None for the free space of the disk.
         batch_size: Images at a time, of arrays.
         verbose: 0 for silence; 1 prints the size, before, and shows a bar.
+        bar_alone: Print no size.
     """
     check_count("batch_size", batch_size)
     images = LabelledImages(data, batch_size)
@@ -59,8 +68,10 @@ def extract(
     if directory is not None:
         check_readable_again("the data", data)
         store = FeatureFiles(as_path("directory", directory), names, widths, network)
-    say = print_message if verbose else say_nothing
-    one_pass = functools.partial(_one_pass, store, images, network, names, max_bytes, say)
+    say = print_message if verbose and not bar_alone else say_nothing
+    bar = functools.partial(with_progress, total=None, description=f"features of {network.name}")
+    show = bar if verbose else iter
+    one_pass = functools.partial(_one_pass, store, images, network, names, max_bytes, say, show)
     try:
         y, weights, rows = one_pass()
     except OtherImagesError:
@@ -135,13 +146,10 @@ def _is_channels_first(trunk, output):
     return len(output.shape) > 3 and keras.config.image_data_format() == "channels_first"
 
 
-def _one_pass(store, images, network, names, max_bytes, say):
+def _one_pass(store, images, network, names, max_bytes, say, show):
     """Classes, weights and rows by layer of all images; the network runs for what is not there."""
     run, labels = runner_of(network.predict_on_batch), []
-    batches = iter(images)
-    if say is not say_nothing:
-        batches = with_progress(batches, None, f"features of {network.name}")
-    for x, *of_batch in batches:
+    for x, *of_batch in show(iter(images)):
         check_images(network, x)
         if not labels:
             store.check_room(images.bound, max_bytes)

@@ -158,5 +158,5 @@ def as_fit_takes(part, batch_size):
 
 
 def may_be_shuffled(data):
-    """Whether `fit` may choose the order; of tf.data and loaders it warns, others have their own."""
+    """Whether `fit` may choose the order: not of tf.data and loaders, of which it warns."""
     return isinstance(data, (tuple, keras.utils.PyDataset)) and not draws_epochs(data)

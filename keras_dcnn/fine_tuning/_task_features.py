@@ -10,9 +10,9 @@ from keras_dcnn.fine_tuning._probing import probe_of
 class TaskFeatures:
     """Features by a network; those of all depths have those of the last."""
 
-    def __init__(self, trunk, task, directory, batch_size, verbose):
+    def __init__(self, trunk, task, directory, batch_size, verbose, bars_alone=False):
         self.trunk, self.task = trunk, task
-        self._options = {"batch_size": batch_size, "verbose": verbose}
+        self._options = {"batch_size": batch_size, "verbose": verbose, "bar_alone": bars_alone}
         self._directory, self._known = directory, {}
 
     def read(self, layers, part="training"):

@@ -14,7 +14,7 @@ from keras_dcnn.fine_tuning.fine_tuned import FineTuned
 
 
 class Options(NamedTuple):
-    """The arguments of `fine_tune`, and whether `fit` shows its epochs where it is verbose."""
+    """The arguments of `fine_tune`, and whether only bars over features are shown."""
 
     num_classes: int | None = None
     strategy: str = "auto"
@@ -27,7 +27,7 @@ class Options(NamedTuple):
     batch_size: int = 32
     seed: int = 0
     verbose: int = 1
-    shows_epochs: bool = True
+    bars_alone: bool = False
 
 
 def tune(network, data, validation_data, options, record):
@@ -46,7 +46,7 @@ def tune(network, data, validation_data, options, record):
         check_images(trunk, part.images)
     first = augmentation_of(options.augmentation, task.training.images, seed)
     record.add(task.summary)
-    features = TaskFeatures(trunk, task, directory, size, verbose)
+    features = TaskFeatures(trunk, task, directory, size, verbose, options.bars_alone)
     plan = plan_of(options.strategy, options.layers, features, record)
     if plan.strategy == "probe":
         return _probed(features, plan, record)
@@ -54,7 +54,7 @@ def tune(network, data, validation_data, options, record):
     head = features.head(record) if from_probe else new_head(task.num_classes, seed)
     frozen = freeze(trunk, plan.share_trained)
     rate, epochs = options.learning_rate or plan.learning_rate, options.epochs
-    shown = verbose if options.shows_epochs else 0
+    shown = 0 if options.bars_alone else verbose
     schedule = Schedule(epochs, rate, plan.decay, options.callbacks, directory, size, seed, shown)
     model = classifier(trunk, task.training.images.shape[1:], head, first)
     compile_classifier(model, task, schedule)

@@ -4,13 +4,14 @@ import time
 
 import keras
 import numpy as np
+from rich.table import Table
 
 from keras_dcnn._keras.compiling import jit_compile
 from keras_dcnn._structure.copies import copy_model
 from keras_dcnn.datasets.photo_digits import tint
 from keras_dcnn.fine_tuning._classifier import classifier, new_head
 from keras_dcnn.models import small_cnn
-from keras_dcnn.recipes._training import _EPOCHS, _EPOCHS_FROM_SCRATCH, compile_small, fit
+from keras_dcnn.recipes._training import compile_small, epochs_of, fit
 
 COLOR_CAST = 0.8
 _RATE, _RATE_FROM_SCRATCH = 1e-3, 0.02
@@ -22,7 +23,7 @@ def compare_with_plain(model, images, network, settings, screen):
     Plainly: from the same network and for as many epochs, all of it at one rate, without
     augmentation, averaging, and care for rare classes.
     """
-    epochs = settings.epochs or (_EPOCHS if network.model else _EPOCHS_FROM_SCRATCH)
+    epochs = epochs_of(settings, images, from_scratch=network.model is None)
     start = time.perf_counter()
     keras.utils.set_random_seed(settings.seed)
     plain = _plain(images, network, settings.seed)
@@ -65,3 +66,13 @@ def _held(images):
 def _right(model, x, y):
     said = keras.Model.predict(model, x, batch_size=64, verbose=0).argmax(1)
     return float(np.mean(said == y))
+
+
+def table_of(comparison):
+    """What a terminal shows of it."""
+    table = Table(title="Right of the test images", box=None, title_justify="left")
+    for column in ("", "clean", f"colour cast (σ {comparison['color_cast']})"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in ("plain", "with the parts"):
+        table.add_row(name, *(f"{100 * share:.1f} %" for share in comparison[name].values()))
+    return table

@@ -43,4 +43,16 @@ def write_history(path, history):
     with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["epoch", *history])
-        writer.writerows([epoch, *row] for epoch, row in enumerate(zip(*history.values())))
+        writer.writerows(
+            [epoch, *row] for epoch, row in enumerate(zip(*history.values(), strict=True))
+        )
+
+
+def read_history(path):
+    """The same again, a list by name; empty where there is none."""
+    if not path.is_file():
+        return {}
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in (rows[0] if rows else {}) if name != "epoch"]
+    return {name: [float(row[name]) for row in rows] for name in names}

@@ -61,8 +61,8 @@ def _check_values(x):
     place = int(high.argmax())
     if high[place] > 255:
         raise ValueError(
-            f"images must have values of 0…255; number {place} has {high[place]:.6g}: divide images "
-            "of 16 bits by 257."
+            f"images must have values of 0…255; number {place} has {high[place]:.6g}: divide "
+            "images of 16 bits by 257."
         )
     ones = (x.dtype.kind == "f") & (high > 0) & (high <= 1)
     if ones.any():

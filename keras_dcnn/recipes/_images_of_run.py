@@ -146,9 +146,9 @@ def write_image_list(path, images):
     """Which file is of which class and part, in the form that `labels` takes."""
     with (
         atomic_write(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as csv_file,
+        open(temporary, "w", newline="", encoding="utf-8") as out,
     ):
-        writer = csv.writer(csv_file)
+        writer = csv.writer(out)
         writer.writerow(["file", "label", "part"])
         for part, files in images.files.items():
             for file, label in zip(files, images.labels[part].tolist(), strict=True):

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from keras_dcnn.diagnosis import diagnose
 from keras_dcnn.diagnosis.finding import plain, worst_first
 from keras_dcnn.fine_tuning._record import Record
 from keras_dcnn.imbalance import adjust_logits
-from keras_dcnn.recipes._comparison import compare_with_plain
+from keras_dcnn.recipes._comparison import compare_with_plain, table_of
 from keras_dcnn.recipes._images_of_run import (
     array_images,
     list_images,
@@ -27,6 +28,7 @@ from keras_dcnn.recipes._images_of_run import (
 from keras_dcnn.recipes._network import choose_network
 from keras_dcnn.recipes._pictures import draw_pictures, write_report
 from keras_dcnn.recipes._scores import Scores, sure_from
+from keras_dcnn.recipes._settings import ARRAYS
 from keras_dcnn.recipes._training import HISTORY, STATE, train
 from keras_dcnn.recipes.image_classifier import ImageClassifier
 
@@ -53,9 +55,7 @@ def run_job(source, folder, settings, screen):
     from_files = isinstance(source, Path)
     listed = list_images(source, settings.labels) if from_files else None
     count = len(listed.files) if from_files else len(source[0][1])
-    if from_files:
-        screen.say(f"{count:,} images of {len(listed.class_names)} classes in {source}")
-    else:
+    if not from_files:
         settings = _of_arrays(source, settings)
     network = choose_network(settings, count)
     if from_files:
@@ -93,14 +93,12 @@ def _of_arrays(source, settings):
         raise ValueError(f"`image_size` must be that of the arrays, {size}; got another.")
     if settings.labels is not None:
         raise ValueError("`labels` is for a folder of images; `data` are arrays with labels.")
-    from dataclasses import replace
-
     return replace(settings, image_size=size)
 
 
 def _identity(source, settings, images):
     """What tells this run from another, and by which it can be begun again."""
-    data = str(source.resolve()) if isinstance(source, Path) else "arrays"
+    data = str(source.resolve()) if isinstance(source, Path) else ARRAYS
     backend = {"keras_dcnn": __version__, "backend": keras.backend.backend()}
     return {"data": data, **settings.as_json(), "images": images.digest, **backend}
 
@@ -110,8 +108,12 @@ def _plan_of_imbalance(images, network, settings, record):
     counts, names = images.counts, images.class_names
     most, fewest = int(counts.max()), int(counts.min())
     numbers = (
-        f"{most:,} training images of {names[counts.argmax()]!r} and {fewest:,} of "
-        f"{names[counts.argmin()]!r}"
+        f"{most:,} training images of each class"
+        if most == fewest
+        else (
+            f"{most:,} training images of {names[counts.argmax()]!r} and {fewest:,} of "
+            f"{names[counts.argmin()]!r}"
+        )
     )
     asked = settings.imbalance
     if asked == "auto":
@@ -133,6 +135,8 @@ def _as_classifier(trained, images, settings, plan, record):
     if plan == "adjust":
         network = _adjusted(network, images, record)
     reading = images.reading
+    if getattr(network, "inputs", None):  # without the optimizer, which is not needed any more
+        network = keras.Model(network.inputs[0], network.outputs[0], name="network")
     given = (network, images.class_names, reading.background, reading.bits)
     model = ImageClassifier(*given, max_pixels=reading.max_pixels, name="image_classifier")
     model.sure_from = sure_from(y, probabilities(model, validation, settings.batch_size))
@@ -141,7 +145,7 @@ def _as_classifier(trained, images, settings, plan, record):
 
 def _adjusted(network, images, record):
     validation, y = images.parts["validation"], images.labels["validation"]
-    if not network.inputs:
+    if not getattr(network, "inputs", None):
         size = images.reading.size
         whole = keras.Input((size, size, 3))
         network = keras.Model(whole, network(whole))
@@ -175,8 +179,8 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
     p = probabilities(model, test, settings.batch_size)
     if not np.isfinite(p).all():
         raise ValueError(
-            f"the training diverged: the model says NaN. Its curves are in {folder / HISTORY}; give "
-            "a lower learning rate."
+            f"the training diverged: the model says NaN. Its curves are in {folder / HISTORY}; "
+            "give a lower learning rate."
         )
     scores = Scores(images.labels["test"], p, images.class_names, model.sure_from)
     findings = [*trained.findings, *scores.findings]
@@ -207,7 +211,18 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
     summary["seconds"] = round(time.monotonic() - start, 1)
     write_json(folder / SUMMARY, summary)
     shutil.rmtree(folder / STATE, ignore_errors=True)
+    _say_all(scores, summary, comparison, folder, screen)
     return Ended(model, summary)
+
+
+def _say_all(scores, summary, comparison, folder, screen):
+    screen.say()
+    screen.say(scores.text())
+    screen.findings(summary["findings"])
+    if comparison:
+        screen.show(table_of(comparison))
+    screen.say(f"\nLook at {folder / REPORT}; then")
+    screen.say(f"  keras-dcnn predict {folder} photo.jpg")
 
 
 def _of_curves(trained, images):
@@ -218,6 +233,4 @@ def _of_curves(trained, images):
 
 
 def _as_data(finding):
-    from dataclasses import asdict
-
     return asdict(plain(finding))

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._images.memory import free_memory, in_words
+from keras_dcnn._keras.graph import all_layers
 from keras_dcnn.models import efficientnet_lite
 
 SMALL_SIZE, LARGE_SIZE = 64, 224
@@ -119,11 +120,9 @@ def check_memory(model, batch_size):
     free = free_memory()
     if free is None or has_accelerator():
         return
-    values = sum(
-        int(np.prod([side or 1 for side in output.shape[1:]]))
-        for operation in model.operations
-        for output in keras.tree.flatten(operation.output)
-    )
+    outputs = [getattr(layer, "output", None) for layer in all_layers(model)]
+    shapes = [one.shape[1:] for one in keras.tree.flatten(outputs) if one is not None]
+    values = sum(int(np.prod([side or 1 for side in shape])) for shape in shapes)
     needed = _BYTES * values * batch_size
     if needed > free:
         side = model.input_shape[1]

@@ -20,7 +20,7 @@ def write_report(path, model, images, trained, settings, summary):
     shown = {"network": summary["network"], "strategy": summary["strategy"]}
     rate = {"rate_curve": trained.rate_curve} if trained.rate_curve else {}
     history = {"history": trained.history} if trained.history else {}
-    layers = trained.augmentation
+    layers, card = trained.augmentation, images.card
     report(
         path,
         model=model,
@@ -29,9 +29,7 @@ def write_report(path, model, images, trained, settings, summary):
         findings=trained.findings,
         class_names=images.class_names,
         augmentation=list(layers.layers) if hasattr(layers, "layers") else layers,
-        passed_over={}
-        if images.card is None
-        else {**images.card.passed_over, **images.card.unreadable},
+        passed_over=card.passed_over | card.unreadable if card else {},
         settings=shown | settings.as_json() | dict(enumerate(summary["record"], 1)),
         batch_size=settings.batch_size,
         title="Training report",

@@ -59,10 +59,8 @@ class Scores(NamedTuple):
         lines.append(f"  {'':<18}{percent(found['chance'], 1):>8}  chance, of the balanced")
         lines += self._worst(found["recall"])
         if found["sure"]:
-            share, right = found["sure"]["share"], found["sure"]["right"]
-            lines.append(
-                f"Sure of {percent(share)} of them, and right in {percent(right)} of those."
-            )
+            share, right = (percent(found["sure"][name]) for name in ("share", "right"))
+            lines.append(f"Sure of {share} of them, of which {right} are right.")
         return "\n".join(lines)
 
     def _worst(self, recalls):
@@ -79,10 +77,8 @@ class Scores(NamedTuple):
 
     def _by_class(self):
         size = len(self.class_names)
-        said = self.p.argmax(1)
-        return np.bincount(self.y, minlength=size), np.bincount(
-            self.y[said == self.y], minlength=size
-        )
+        right = self.y[self.p.argmax(1) == self.y]
+        return np.bincount(self.y, minlength=size), np.bincount(right, minlength=size)
 
     def _balanced_interval(self):
         counts, right = self._by_class()

@@ -25,6 +25,17 @@ class Screen:
         """Something that rich can draw."""
         self._console.print(table)
 
+    def findings(self, findings):
+        """A paragraph each, the severity first."""
+        for one in findings:
+            where = f"`{one['layer']}`: " if one.get("layer") else ""
+            self.say(f"{one['severity']}: {where}{one['message']}: {one['advice']}.")
+
+    @property
+    def width(self):
+        """Columns of the terminal."""
+        return self._console.width
+
     def reading(self, files):
         """The files, with a bar that goes at the end."""
         if not self._console.is_terminal:
@@ -44,7 +55,8 @@ class Screen:
         try:
             yield ShowProgress(bar, self, epochs, what)
         finally:
-            bar.stop()
+            if bar.live.is_started:
+                bar.stop()
 
     @property
     def moves(self):
@@ -72,7 +84,8 @@ class ShowProgress(keras.callbacks.Callback):
             self._bar.start()
 
     def on_train_end(self, logs=None):
-        self._bar.stop()
+        if self._screen.moves:
+            self._bar.stop()
 
     def on_epoch_begin(self, epoch, logs=None):
         steps = self.params.get("steps") or 1

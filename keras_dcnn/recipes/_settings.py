@@ -1,16 +1,19 @@
 """What a run is made with: the arguments of `train_classifier`, checked, and as JSON."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_dcnn._checks import check_choice, check_count, check_flag, check_number, check_seed
+from keras_dcnn._files.runs import RUN, read_json
 from keras_dcnn._images.pixels import MAX_PIXELS
 
 STRATEGIES = ("auto", "probe", "few_layers", "all_layers", "probe_then_all")
 IMBALANCE = ("auto", "none", "adjust", "loss", "oversample")
+ARRAYS = "arrays"  # in place of a folder of images
 COMBINE = ("averaging", "checkpoints", "cycles", "none")
 
 
@@ -67,7 +70,21 @@ class Settings:
 
     def as_json(self):
         """Plain values; of a model or layer its name."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: _plain(getattr(self, name)) for name in FIELDS}
+
+
+FIELDS = [field.name for field in fields(Settings)]
+
+
+def read_run(folder):
+    """The folder of images and the settings of a run, as it was begun; (None, None) for arrays."""
+    run = read_json(folder / RUN)
+    if run is None or not {"data", *FIELDS} <= set(run):
+        raise ValueError(f"{folder / RUN} is damaged: begin the run anew.")
+    if run["data"] == ARRAYS:
+        return None, None
+    settings = {name: run[name] for name in FIELDS}
+    return Path(run["data"]), Settings(**settings | {"background": tuple(run["background"])})
 
 
 def _plain(value):

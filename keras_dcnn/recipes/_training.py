@@ -34,7 +34,8 @@ STATE, MEMBERS, HISTORY = "state", "members", "history.csv"
 _RATE = 0.02  # of a small CNN, where the finder can't tell
 _CUTS = 5  # to 1/32 of the rate: below it nothing moves any more
 _PATIENCE = 5
-_EPOCHS, _EPOCHS_FROM_SCRATCH = 20, 40
+_EPOCHS = 20
+_EPOCHS_FROM_SCRATCH, _MOST_EPOCHS, _UPDATES = 40, 200, 1000  # as many updates, where that fits
 _CYCLES, _MEMBERS = 4, 3
 _LOSS = "sparse_categorical_crossentropy"
 # What a look at a few of the images can't say, and the data card and the record do.
@@ -54,29 +55,35 @@ class Trained(NamedTuple):
 
 def train(images, network, settings, plan, folder, record, screen):
     """The `Trained` of a run; what it decides goes into the record."""
-    augmentation = augmentation_of(images, settings, network.model is None, record)
+    augmentation, said = augmentation_of(images, settings, network.model is None)
     if network.model is None:
+        record.add(said)
         return _from_scratch(images, settings, plan, augmentation, folder, record, screen)
-    return _fine_tuned(images, network, settings, plan, augmentation, folder, record, screen)
+    trained = _fine_tuned(images, network, settings, plan, augmentation, folder, record, screen)
+    if trained.strategy == "probe":  # which looks at the images as they are
+        return trained._replace(augmentation=None)
+    record.add(said)
+    return trained
 
 
-def augmentation_of(images, settings, from_scratch, record):
-    """The layer that is asked for, or the standard one, adapted to the colours of the images."""
+def augmentation_of(images, settings, from_scratch):
+    """The layer that is asked for, or the standard one, adapted to the colours; what to say of it.
+
+    All of one colour they can't be adapted to.
+    """
     if settings.augmentation != "standard":
-        return settings.augmentation
-    size, moments = images.reading.size, images.moments()
+        return settings.augmentation, "augmentation: as asked for."
+    size = images.reading.size
     padding = max(1, size // 8) if from_scratch else 0
     given = {"flip": settings.flip, "padding": padding, "seed": settings.seed}
     mirrored = "mirrored, " if settings.flip else ""
-    text = "turned, zoomed, moved, {}colours drawn by HSV and fancy PCA{}"
+    text = f"augmentation: turned, zoomed, moved, {mirrored}colours drawn by HSV and fancy PCA"
     try:
-        layer = standard_augmentation(size, size, moments=moments, **given)
-        record.add(f"augmentation: {text.format(mirrored, ' along those of these images')}.")
-    except ValueError as error:  # all of one colour
-        layer = standard_augmentation(size, size, **given)
-        why = f" along those of ImageNet, since {str(error).rstrip('.')}"
-        record.add(f"augmentation: {text.format(mirrored, why)}.")
-    return layer
+        layer = standard_augmentation(size, size, moments=images.moments(), **given)
+    except ValueError as error:
+        reason = f"along those of ImageNet, since {str(error).rstrip('.')}."
+        return standard_augmentation(size, size, **given), f"{text} {reason}"
+    return layer, f"{text} along those of these images."
 
 
 def _fine_tuned(images, network, settings, plan, augmentation, folder, record, screen):
@@ -92,7 +99,7 @@ def _fine_tuned(images, network, settings, plan, augmentation, folder, record, s
         jit_compile=jit_compile(),
     )
     findings = _preflight(trial, images)
-    epochs, curve = settings.epochs or _EPOCHS, None
+    epochs, curve = epochs_of(settings, images, from_scratch=False), None
     rate = settings.learning_rate
     if rate == "finder":
         rate, curve = _found_rate(trial, images, settings, record, HEAD_RATE)
@@ -111,7 +118,7 @@ def _fine_tuned(images, network, settings, plan, augmentation, folder, record, s
             batch_size=settings.batch_size,
             seed=settings.seed,
             verbose=1,
-            shows_epochs=False,
+            bars_alone=True,
         )
         tuned = tune(
             network.model,
@@ -147,7 +154,7 @@ def _from_scratch(images, settings, plan, augmentation, folder, record, screen):
     if rate in ("auto", "finder"):
         rate, curve = _found_rate(model, images, settings, record, _RATE)
     compile_small(model, rate, loss)
-    epochs = settings.epochs or _EPOCHS_FROM_SCRATCH
+    epochs = epochs_of(settings, images, from_scratch=True)
     table = EpochTable(folder / HISTORY)
     callbacks, members = _callbacks(settings, rate, epochs, folder)
     record.add(f"a small CNN is trained from scratch for {epochs} epochs at a rate of {rate:.2g}.")
@@ -164,6 +171,14 @@ def _from_scratch(images, settings, plan, augmentation, folder, record, screen):
     if members is not None:
         model = _ensemble(members, record)
     return Trained(model, "from_scratch", table.history, curve, augmentation, findings)
+
+
+def epochs_of(settings, images, from_scratch):
+    """Those that are asked for; from scratch, of few images, more, to some 1,000 updates."""
+    if settings.epochs or not from_scratch:
+        return settings.epochs or _EPOCHS
+    batches = -(-len(images.labels["train"]) // settings.batch_size)
+    return min(max(_EPOCHS_FROM_SCRATCH, -(-_UPDATES // batches)), _MOST_EPOCHS)
 
 
 def compile_small(model, rate, loss=_LOSS):
@@ -206,7 +221,7 @@ def _data(images, settings, plan):
 def _preflight(model, images):
     x, y = images.some()
     found = preflight(model, x, y, validation_data=images.some("validation"))
-    return [one for one in found if one.rule not in _NOT_OF_A_SAMPLE]
+    return [one for one in found if one.rule not in _NOT_OF_A_SAMPLE and one.severity != "info"]
 
 
 def _found_rate(model, images, settings, record, otherwise):

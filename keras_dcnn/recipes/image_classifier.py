@@ -15,6 +15,7 @@ from keras_dcnn._images.pixels import MAX_PIXELS, Reading, read_image
 from keras_dcnn._images.reading import in_threads
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
 from keras_dcnn.ensemble import Ensemble
+from keras_dcnn.ensemble.combining._models import config_without_optimizer, shapes_of
 from keras_dcnn.recipes._given_images import given_images
 from keras_dcnn.recipes.prediction import Prediction
 
@@ -90,7 +91,7 @@ class ImageClassifier(keras.Model):
         self.background = [int(level) for level in background]
         self.bits, self.sure_from, self.max_pixels = bits, sure_from, max_pixels
         self.build(shape)
-        self.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        self.compile(None, "sparse_categorical_crossentropy", metrics=["accuracy"])
 
     @property
     def image_size(self) -> int:
@@ -214,10 +215,15 @@ class ImageClassifier(keras.Model):
         whole = keras.Model(images, self.network(resizing(images), training=False), name=self.name)
         whole.export(filepath, format=format, **kwargs)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Keras's fails without an optimizer (3.15); without one it is compiled already."""
+        if config.get("optimizer") is not None:
+            super().compile_from_config(config)
+
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "network": keras.saving.serialize_keras_object(self.network),
+            "network": config_without_optimizer(self.network),
             "class_names": self.class_names,
             "background": self.background,
             "bits": self.bits,
@@ -243,7 +249,7 @@ def _checked_shape(network, class_names):
     if not isinstance(network, keras.Model) or not network.built:
         raise ValueError(f"`network` must be a built Keras model; got {type(network).__name__}.")
     shape, count = _shape_of(network), len(class_names)
-    answers = network.compute_output_shape(shape)
+    answers = shapes_of(_first(network))[1]
     if len(shape) != 4 or shape[1] != shape[2] or not shape[1] or shape[3] != 3:
         raise ValueError(
             f"`network` must take square RGB images of one size, (batch, size, size, 3); it takes "
@@ -258,8 +264,12 @@ def _checked_shape(network, class_names):
 
 
 def _shape_of(network):
-    first = network.members[0] if isinstance(network, Ensemble) else network
-    return tuple(first.input_shape)
+    return tuple(shapes_of(_first(network))[0])
+
+
+def _first(network):
+    """The network, or one of an ensemble's members, which are alike."""
+    return network.members[0] if isinstance(network, Ensemble) else network
 
 
 def _are_files(x):

@@ -9,10 +9,17 @@ import numpy as np
 
 from keras_dcnn._checks import as_path
 from keras_dcnn._images.errors import ImageFolderError, some_of
+from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import list_folder
 from keras_dcnn._images.reading import read_all
-from keras_dcnn.recipes._job import probabilities
+from keras_dcnn.diagnosis import Finding
+from keras_dcnn.recipes._epoch_table import read_history
+from keras_dcnn.recipes._images_of_run import read_images
+from keras_dcnn.recipes._job import IMAGES, REPORT, probabilities
+from keras_dcnn.recipes._pictures import write_report
 from keras_dcnn.recipes._scores import Scores
+from keras_dcnn.recipes._settings import read_run
+from keras_dcnn.recipes._training import HISTORY, Trained
 from keras_dcnn.recipes.image_classifier import ImageClassifier
 from keras_dcnn.recipes.prediction import Prediction
 
@@ -69,9 +76,12 @@ class Run:
         Raises:
             ImageFolderError: for classes that the model doesn't know, and files that can't be read.
         """
-        return self._scores(directory, batch_size).as_dict()
+        return self.scores(directory, batch_size).as_dict()
 
-    def _scores(self, directory: Any, batch_size: int = 32, track: Any = iter) -> Scores:
+    def scores(
+        self, directory: str | os.PathLike[str], batch_size: int = 32, track: Any = iter
+    ) -> Scores:
+        """The same with the predictions, as text and with findings."""
         images = list_folder(as_path("directory", directory))
         unknown = [name for name in images.class_names if name not in self.class_names]
         if unknown:
@@ -86,9 +96,9 @@ class Run:
         return Scores(np.array(y), p, self.class_names, self.model.sure_from)
 
     def export(self, path: str | os.PathLike[str], format: str = "tf_saved_model") -> Path:
-        """Write the model for other programs, with cropping and resizing inside, and its classes.
+        """Write the model for other programs, with cropping and resizing inside.
 
-        `labels.txt`, a class a line, is written beside it. See `keras.Model.export` for the formats.
+        `labels.txt`, a class a line, is written beside it. `keras.Model.export` has the formats.
         """
         path = as_path("path", path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +106,20 @@ class Run:
         names = "".join(f"{name}\n" for name in self.class_names)
         (path.parent / "labels.txt").write_text(names, encoding="utf-8")
         return path
+
+    def report(self) -> Path:
+        """Write `report.html` anew, by the files that were trained on; returns its path."""
+        folder = as_path("folder", self.folder)
+        directory, settings = read_run(folder)
+        if directory is None:
+            raise ValueError(f"{folder} is of a training on arrays: it can't be reported on again.")
+        listed, size = list_labels(folder / IMAGES), self.model.image_size
+        images = read_images(directory, listed, settings, size, iter)
+        findings = [Finding(**one) for one in self.summary["findings"]]
+        history = read_history(folder / HISTORY)
+        trained = Trained(None, self.summary["strategy"], history, None, None, findings)
+        write_report(folder / REPORT, self.model, images, trained, settings, self.summary)
+        return folder / REPORT
 
     def __str__(self) -> str:
         return "\n".join([f"Run in {self.folder}", *self.summary.get("record", [])])

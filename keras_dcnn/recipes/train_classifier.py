@@ -6,12 +6,13 @@ from typing import Any
 import keras
 
 from keras_dcnn._checks import as_path, check_flag
-from keras_dcnn._files.run_folder import RunFolderError, run_folder
+from keras_dcnn._files.run_folder import RunFolderError, holds_ended_run, run_folder
 from keras_dcnn._images.pixels import MAX_PIXELS
 from keras_dcnn.recipes._job import run_job
 from keras_dcnn.recipes._pictures import check_can_draw
 from keras_dcnn.recipes._screen import Screen
 from keras_dcnn.recipes._settings import Settings
+from keras_dcnn.recipes.load_run import load_run
 from keras_dcnn.recipes.run import Run
 
 
@@ -78,7 +79,8 @@ def train_classifier(
             the largest class has three times as many images as the smallest.
         combine: What the end of a training gives: "averaging" of the weights; an ensemble of the
             three best "checkpoints" or of the ends of four "cycles" of the rate; "none".
-        epochs: Epochs of a training, ≥ 1; None for 20, from scratch 40.
+        epochs: Epochs of a training, ≥ 1; None for 20, from scratch 40, and up to 200 where
+            images are few.
         learning_rate: A number above 0, "finder", or "auto": what `recommend` says for a network
             that is fine-tuned, else what the finder says.
         batch_size: Images at a time, ≥ 1.
@@ -87,7 +89,8 @@ def train_classifier(
         skip_unreadable: Go on without files that can't be read, which are listed.
         compare: Train the same network plainly as well, and compare; takes as long again.
         seed: Integer ≥ 0 for the split, the augmentation and the order of the images.
-        resume: Go on with the run in `folder` that was interrupted: the same data and settings.
+        resume: Go on with the run in `folder` that was interrupted, with the same data and
+            settings; one that has ended is loaded.
         verbose: 1 says what is decided, and how far it is; 0 is silent.
 
     Returns:
@@ -146,6 +149,8 @@ def train_classifier(
     if resume and folder is None:
         raise RunFolderError("`folder` must be that of the run to go on with; got None.")
     place = None if folder is None else as_path("folder", folder)
+    if resume and holds_ended_run(place):
+        return load_run(place)
     with run_folder(place, resume) as path:
         model, summary = run_job(source, path, settings, Screen(verbose))
         return Run(path, model, summary)

@@ -1,0 +1,203 @@
+"""What each command does, when Keras is there."""
+
+import csv
+import dataclasses
+import json
+import os
+
+import numpy as np
+
+from keras_dcnn._command.arguments import FORMATS, export_path
+from keras_dcnn._command.doctor import doctor as examine_files
+from keras_dcnn._files.atomic import atomic_write
+from keras_dcnn._images.formats import is_hidden, why_no_image
+from keras_dcnn._images.listing import list_folder
+from keras_dcnn._images.pixels import Reading
+from keras_dcnn._images.reading import read_all
+from keras_dcnn.datasets import photo_digits
+from keras_dcnn.layers import standard_augmentation
+from keras_dcnn.recipes import load_run
+from keras_dcnn.recipes._job import run_job
+from keras_dcnn.recipes._pictures import check_can_draw
+from keras_dcnn.recipes._screen import Screen
+from keras_dcnn.recipes._settings import FIELDS, Settings, read_run
+from keras_dcnn.statistics import PixelMoments
+from keras_dcnn.visualization import plot_augmentation
+
+_SHOWN = 4  # images of a preview
+
+
+def train(arguments, folder):
+    """`train` and `demo`, in a folder that is made and locked."""
+    check_can_draw()
+    if arguments.command == "demo":
+        settings = Settings(
+            network="small_cnn",
+            flip=False,
+            compare=True,
+            epochs=arguments.epochs or 20,
+            seed=arguments.seed,
+        )
+        names = [str(digit) for digit in range(photo_digits.NUM_CLASSES)]
+        source = (*photo_digits.load_data(seed=arguments.seed), names)
+    elif arguments.resume:
+        source, settings = _of_run(folder)
+    else:
+        given = {name: getattr(arguments, name) for name in FIELDS}
+        given["weights"] = given["weights"] or "imagenet"
+        source, settings = arguments.directory, Settings(**given)
+    ended = run_job(source, folder, settings, Screen())
+    return _code(ended.summary["findings"])
+
+
+def _of_run(folder):
+    """The images and settings of a run that is gone on with."""
+    source, settings = read_run(folder)
+    if source is None:
+        raise ValueError(f"{folder} holds a run on arrays: only its own script can go on with it.")
+    return source, settings
+
+
+def evaluate(arguments):
+    """Scores on another folder."""
+    screen = Screen(not arguments.json)
+    scores = load_run(arguments.run).scores(arguments.directory, track=screen.reading)
+    findings = [dataclasses.asdict(one) for one in scores.findings]
+    if arguments.json:
+        print(json.dumps({**scores.as_dict(), "findings": findings}, indent=2, default=float))
+    else:
+        screen.say(scores.text())
+        screen.findings(findings)
+    return _code(findings)
+
+
+def predict(arguments):
+    """The class of each file."""
+    files = [file for given in arguments.files for file in _images_in(given)]
+    run = load_run(arguments.run)
+    predictions = run.predict(files, top=arguments.top, skip_unreadable=True)
+    if arguments.csv:
+        _write_csv(arguments.csv, predictions)
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(one) for one in predictions], indent=2))
+    else:
+        _show_predictions(predictions)
+    return int(any(one.error for one in predictions))
+
+
+def _images_in(given):
+    if not given.is_dir():
+        return [given]
+    found = [
+        path
+        for path in sorted(given.rglob("*"))
+        if path.is_file() and not is_hidden(path.name) and why_no_image(path) is None
+    ]
+    if not found:
+        raise ValueError(f"{given} holds no image.")
+    return found
+
+
+def _write_csv(path, predictions):
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        top = max(len(one.top) for one in predictions)
+        more = [f"{what}_{k}" for k in range(2, top + 1) for what in ("label", "probability")]
+        writer.writerow(["file", "label", "probability", "sure", "spread", "error", *more])
+        for one in predictions:
+            first = [one.file, one.label, one.probability, one.sure, one.spread, one.error]
+            rest = [value for pair in one.top[1:] for value in pair]
+            writer.writerow(["" if value is None else value for value in [*first, *rest]])
+
+
+def _show_predictions(predictions):
+    """A line each, as wide as the terminal: file, class, and how sure that is."""
+    screen, files = Screen(), [one.file for one in predictions]
+    root = os.path.dirname(files[0]) if len(files) == 1 else os.path.commonpath(files)
+    rows = [
+        (os.path.relpath(one.file, root), f"{one.label} {100 * one.probability:.0f} %", _doubt(one))
+        for one in predictions
+        if not one.error
+    ]
+    widths = [max((len(row[k]) for row in rows), default=0) for k in range(3)]
+    room = max(screen.width - sum(widths[1:]) - 4, screen.width // 3)
+    for file, said, doubt in rows:
+        file = file if len(file) <= room else f"…{file[-room + 1 :]}"
+        line = f"{file:<{min(room, widths[0])}}  {said:<{widths[1]}}  {doubt}".rstrip()
+        screen.say(line if len(line) <= screen.width else f"{line[: screen.width - 1]}…")
+    for one in predictions:
+        if one.error:
+            screen.say(one.error)
+
+
+def _doubt(prediction):
+    """In words: "not sure", the next class, how many members of an ensemble differ."""
+    said = [f"{prediction.spread:.0%} of members differ"] if prediction.spread else []
+    if prediction.sure is False:
+        second = prediction.top[1:2]
+        said = ["not sure", *(f"or {name} {100 * p:.0f} %" for name, p in second), *said]
+    return ", ".join(said)
+
+
+def report(arguments):
+    """The report of a run, anew."""
+    check_can_draw()
+    print(load_run(arguments.run).report())
+    return 0
+
+
+def export(arguments):
+    """The model in another format."""
+    path = load_run(arguments.run).export(export_path(arguments), FORMATS[arguments.format])
+    print(f"written to {path}, its classes to {path.parent / 'labels.txt'}")
+    return 0
+
+
+def preview(arguments):
+    """A grid of augmented images."""
+    check_can_draw()
+    x = _some_images(arguments)
+    size = arguments.image_size
+    layer = standard_augmentation(size, size, flip=arguments.flip, seed=arguments.seed)
+    figure = plot_augmentation([*layer.layers, layer], x)
+    path = arguments.output or arguments.directory.absolute().parent / "preview.png"
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+    print(f"written to {path}")
+    return 0
+
+
+def _some_images(arguments):
+    """Images of a folder, each of another class where there are some."""
+    images = list_folder(arguments.directory)
+    random = np.random.default_rng(arguments.seed)
+    first = [random.choice(np.flatnonzero(images.labels == k)) for k in np.unique(images.labels)]
+    chosen = [images.files[place] for place in first[:_SHOWN]]
+    return read_all(chosen, Reading(arguments.image_size)).pixels
+
+
+def stats(arguments):
+    """Mean, deviation and eigenpairs of the colours, 0…255."""
+    images, screen = list_folder(arguments.directory), Screen(0)
+    read = read_all(images.files, Reading(arguments.image_size), track=screen.reading)
+    moments = PixelMoments().update(read.pixels)
+    values, vectors = np.linalg.eigh(moments.covariance)
+    found = {
+        "images": len(read.pixels),
+        "mean": moments.mean.tolist(),
+        "standard_deviation": np.sqrt(moments.variance).tolist(),
+        "eigenvalues": values[::-1].tolist(),
+        "eigenvectors": vectors.T[::-1].tolist(),
+    }
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def doctor(arguments):
+    """What is wrong with curves, models, or the installation."""
+    return examine_files(arguments.files, arguments.data, arguments.json)
+
+
+def _code(findings):
+    """1 for a model of no use."""
+    return int(any(one["severity"] == "error" for one in findings))

@@ -1,0 +1,164 @@
+"""The command from its arguments to its exit code; Keras is imported when there is work for it."""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+import warnings
+
+from keras_dcnn._command.arguments import parser
+from keras_dcnn._files.run_folder import RunFolderError, holds_ended_run, run_folder
+from keras_dcnn._files.runs import RUN, read_json
+from keras_dcnn._images.label_file import list_labels
+from keras_dcnn._images.listing import list_folder
+
+DONE, FINDINGS, ERROR, STOPPED = 0, 1, 2, 130
+
+
+def main(argv=None, begin=lambda: None):
+    """Run the command; `begin` imports Keras and all of the package."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # "→" where a terminal has no such letter
+    arguments = _parsed(argv)
+    place = []
+    try:
+        return _run(arguments, begin, place)
+    except KeyboardInterrupt:
+        return _stopped(place)
+    except OSError as error:
+        return _fail(_of_system(error, place))
+    except (ImportError, MemoryError, TypeError, ValueError) as error:
+        if type(error) in (TypeError, ValueError) and os.environ.get("KERAS_DCNN_TRACEBACK"):
+            raise
+        return _fail(str(error) or "the memory is full: give a smaller batch or image size")
+
+
+def _parsed(argv):
+    whole = parser()
+    arguments = whole.parse_args(argv)
+    given = [getattr(arguments, name, None) for name in ("directory", "resume")]
+    if arguments.command == "train" and given.count(None) != 1:
+        whole.error("train needs a folder of images, DIR, or --resume RUN, and not both")
+    return arguments
+
+
+def _run(arguments, begin, place):
+    if arguments.command in ("train", "demo"):
+        resume = getattr(arguments, "resume", None)
+        if resume is not None and holds_ended_run(resume):
+            print(f"the run in {resume} has ended: look at {resume / 'report.html'}")
+            return DONE
+        _check_directory(arguments)
+        with run_folder(resume or arguments.output, resume is not None) as folder:
+            place.append(folder)
+            return _begun(begin).train(arguments, folder)
+    _check(arguments)
+    return getattr(_begun(begin), arguments.command)(arguments)
+
+
+def _check_directory(arguments):
+    """What can be said of the images before anything is made."""
+    directory = getattr(arguments, "directory", None)
+    if directory is None:
+        return
+    output = arguments.output
+    if output is not None and directory.resolve() in output.resolve().parents:
+        raise RunFolderError(
+            f"the run folder {output} would lie in {directory} and count as a class: choose "
+            "another with --output."
+        )
+    list_labels(arguments.labels, directory) if arguments.labels else list_folder(directory)
+
+
+def _check(arguments):
+    run = getattr(arguments, "run", None)
+    if run is not None and not holds_ended_run(run):
+        begun = (run / RUN).is_file()
+        raise RunFolderError(
+            f"{run} holds a run that has not ended: keras-dcnn train --resume {run}"
+            if begun
+            else f"{run} holds no run: give the folder that `train` wrote."
+        )
+    if arguments.command in ("evaluate", "preview", "stats"):
+        list_folder(arguments.directory)
+    missing = [one for one in getattr(arguments, "files", []) if not one.exists()]
+    if missing:
+        raise FileNotFoundError(2, "no such file", str(missing[0]))
+    data = getattr(arguments, "data", None)
+    if data is not None:
+        list_folder(data)
+
+
+def _begun(begin):
+    """The commands, with Keras behind them, whose libraries say nothing of themselves."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with _silent_libraries():
+        begin()
+        from keras_dcnn._command import commands
+    warnings.showwarning = _show_warning
+    return commands
+
+
+@contextlib.contextmanager
+def _silent_libraries():
+    """Keep back what C++ code writes to the terminal; shown where the import fails."""
+    try:
+        number = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # of a test, or none
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(number)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), number)
+        try:
+            yield
+        except Exception:
+            os.dup2(kept, number)
+            said.seek(0)
+            os.write(number, said.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, number)
+            os.close(kept)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _fail(message):
+    print(f"keras-dcnn: {' '.join(message.split())}", file=sys.stderr)
+    return ERROR
+
+
+def _of_system(error, place):
+    """An error of the system in words; a full disk is called one."""
+    text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if error.errno != 28:
+        return text
+    again = _how_to_go_on(place)
+    return f"the disk is full ({text}){f': free some of it; {again}' if again else ''}"
+
+
+def _stopped(place):
+    again = _how_to_go_on(place)
+    print(f"\nkeras-dcnn: stopped{f'; {again}' if again else ', nothing is kept'}", file=sys.stderr)
+    return STOPPED
+
+
+def _how_to_go_on(place):
+    """What a run's folder keeps, and the command that goes on; None where there is nothing."""
+    if not place or not (place[0] / RUN).is_file():
+        return None
+    folder = place[0]
+    if (read_json(folder / RUN) or {}).get("data") == "arrays":
+        return None
+    history = folder / "history.csv"
+    epochs = len(history.read_text().splitlines()) - 1 if history.is_file() else 0
+    kept = f"{epochs} epochs" if epochs else "its beginning"
+    return f"{folder} keeps {kept}: go on with keras-dcnn train --resume {folder}"
