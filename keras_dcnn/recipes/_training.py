@@ -32,8 +32,10 @@ from keras_dcnn.recipes._network import check_memory
 
 STATE, MEMBERS, HISTORY = "state", "members", "history.csv"
 _RATE = 0.02  # of a small CNN, where the finder can't tell
+_LEAST_FALL = 0.01  # of the loss, without which the finder says nothing
 _CUTS = 5  # to 1/32 of the rate: below it nothing moves any more
 _PATIENCE = 5
+_SMALL = 0.01
 _EPOCHS = 20
 _EPOCHS_FROM_SCRATCH, _MOST_EPOCHS, _UPDATES = 40, 200, 1000  # as many updates, where that fits
 _CYCLES, _MEMBERS = 4, 3
@@ -146,6 +148,8 @@ def _from_scratch(images, settings, plan, augmentation, folder, record, screen):
         kernel_constraint=MaxNorm(3.0),
         augmentation=[] if augmentation is None else [augmentation],
     )
+    kernel = model.layers[-1].kernel
+    kernel.assign(_SMALL * kernel)  # or the finder sees the fall from wild guesses to none
     check_memory(model, settings.batch_size)
     loss = LogitAdjustedCrossentropy(images.counts) if plan == "loss" else _LOSS
     compile_small(model, _RATE, loss)
@@ -234,7 +238,8 @@ def _found_rate(model, images, settings, record, otherwise):
     except ValueError as error:  # losses that do not fall at any rate
         record.add(f"learning rate {otherwise:.2g}, as the finder can't tell: {error}")
         return otherwise, None
-    if curve.valley is None:
+    fall = 1 - min(curve.smoothed) / curve.smoothed[0]
+    if curve.valley is None or fall < _LEAST_FALL:
         record.add(f"learning rate {otherwise:.2g}, since the finder's losses don't fall clearly.")
         return otherwise, curve
     record.add(
