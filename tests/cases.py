@@ -3,10 +3,11 @@
 Tags: `layer`, `initializer`, `constraint`, `regularizer`, `loss`, `callback` and `model` say what
 the part is; a `thawing` callback needs an optimizer that it makes, one of `phases` is known by its
 own tests; a `dataset` is what `fit` reads; `statistics` are measured on data; a `finding` is what
-was found out; a `search` trains models, and those `on disk` are in files; `random` draws. `image`
-is a layer for images that runs in tf.data on every backend. Some change them in training: `colour`
-the RGB values only, `geometric` the places; `window` has a size of its own. `adapted` ones first
-measure a data set: `channels` each channel by itself; `vector` returns vectors.
+was found out; a `classifier` is known by its own tests; a `search` trains models, and those `on
+disk` are in files; `random` draws. `image` is a layer for images that runs in tf.data on every
+backend. Some change them in training: `colour` the RGB values only, `geometric` the places;
+`window` has a size of its own. `adapted` ones first measure a data set: `channels` each channel by
+itself; `vector` returns vectors.
 
 What a callback does in a few epochs of `trainings.py` shows with the arguments of `short_run`; it
 takes a folder for its files.
@@ -30,6 +31,7 @@ from keras_dcnn import (
     initializers,
     layers,
     losses,
+    recipes,
     regularizers,
     statistics,
 )
@@ -78,6 +80,12 @@ class Case:
                 keras.layers.Dense(3, activation="softmax", dtype="float32", **kernel),
             ]
         )
+
+
+def _square_classifier():
+    first = keras.layers.Rescaling(1 / 255)
+    pool = keras.layers.GlobalAveragePooling2D()
+    return keras.Sequential([keras.Input((8, 8, 3)), first, pool, keras.layers.Dense(3, "softmax")])
 
 
 def _classifiers():
@@ -241,6 +249,25 @@ CASES = [
         lambda: {
             **{"model": keras.Sequential([keras.Input((2,))]), "strategy": "probe"},
             **{"accuracy": 0.9, "record": ("20 samples",), "history": {}},
+        },
+    ),
+    Case(
+        recipes.ImageClassifier,
+        {"classifier"},
+        lambda: {"network": _square_classifier(), "class_names": ["a", "b", "c"]},
+        (8, 8, 3),
+    ),
+    Case(
+        recipes.Prediction,
+        {"finding"},
+        lambda: {"file": "a.png", "label": "a", "probability": 0.9, "top": (("a", 0.9),)},
+    ),
+    Case(
+        recipes.Run,
+        {"finding"},
+        lambda: {
+            **{"folder": "run", "summary": {"record": ["a probe."]}},
+            "model": keras.Sequential([keras.Input((2,))]),
         },
     ),
     Case(

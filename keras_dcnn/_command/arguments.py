@@ -6,6 +6,18 @@ from keras_dcnn._images.pixels import MAX_PIXELS
 from keras_dcnn._version import __version__
 
 _HIGHEST = 2**31 - 3  # a seed and the two after it have 31 bits
+OURS = ("auto", "small_cnn", "lite0", "lite1", "lite2")
+# Of keras.applications, which is not imported for this.
+_NAMES = """
+    ConvNeXtBase ConvNeXtLarge ConvNeXtSmall ConvNeXtTiny ConvNeXtXLarge DenseNet121
+    DenseNet169 DenseNet201 EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3
+    EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2B0
+    EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2L EfficientNetV2M
+    EfficientNetV2S InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 MobileNetV3Large
+    MobileNetV3Small NASNetLarge NASNetMobile ResNet101 ResNet101V2 ResNet152 ResNet152V2
+    ResNet50 ResNet50V2 VGG16 VGG19 Xception
+"""
+APPLICATIONS = _NAMES.split()
 STRATEGIES = ("auto", "probe", "few_layers", "all_layers", "probe_then_all")
 IMBALANCE = ("auto", "none", "adjust", "loss", "oversample")
 COMBINE = ("averaging", "checkpoints", "cycles", "none")
@@ -62,6 +74,7 @@ def _add_train(train):
     )
     train.add_argument(
         "--network",
+        choices=[*OURS, *APPLICATIONS],
         default="auto",
         metavar="NAME",
         help="lite0, lite1, lite2, small_cnn, or one of keras.applications (auto)",

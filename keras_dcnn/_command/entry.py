@@ -27,6 +27,9 @@ def main(argv=None, begin=lambda: None):
         return _run(arguments, begin, place)
     except KeyboardInterrupt:
         return _stopped(place)
+    except BrokenPipeError:  # of `| head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except OSError as error:
         return _fail(_of_system(error, place))
     except (ImportError, MemoryError, TypeError, ValueError) as error:

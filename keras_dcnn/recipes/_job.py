@@ -25,7 +25,7 @@ from keras_dcnn.recipes._images_of_run import (
     read_images,
     write_image_list,
 )
-from keras_dcnn.recipes._network import choose_network
+from keras_dcnn.recipes._network import check_memory, choose_network
 from keras_dcnn.recipes._pictures import draw_pictures, write_report
 from keras_dcnn.recipes._scores import Scores, sure_from
 from keras_dcnn.recipes._settings import ARRAYS
@@ -58,6 +58,7 @@ def run_job(source, folder, settings, screen):
     if not from_files:
         settings = _of_arrays(source, settings)
     network = choose_network(settings, count)
+    check_memory(network, settings.batch_size)
     if from_files:
         images = read_images(source, listed, settings, network.image_size, screen.reading)
         screen.say(images.card.text())

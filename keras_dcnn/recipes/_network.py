@@ -8,12 +8,13 @@ import numpy as np
 
 from keras_dcnn._images.memory import free_memory, in_words
 from keras_dcnn._keras.graph import all_layers
-from keras_dcnn.models import efficientnet_lite
+from keras_dcnn.models import efficientnet_lite, small_cnn
 
 SMALL_SIZE, LARGE_SIZE = 64, 224
 _SIZES = {"lite0": 224, "lite1": 240, "lite2": 260}
 _MANY, _SIZE_OF_MANY = 2000, 128  # images, from which a processor needs smaller ones
 _BYTES = 4
+_LEAST = 32  # pixels of EfficientNet-Lite
 
 
 class Network(NamedTuple):
@@ -34,6 +35,8 @@ def choose_network(settings, num_images):
     if asked == "small_cnn":
         return _small(settings, "as asked for.")
     size, because = _size(settings, _SIZES.get(asked, LARGE_SIZE), num_images)
+    if asked == "auto" and size < _LEAST:
+        return _small(settings, f"since one that knows photographs needs {_LEAST} pixels.")
     if asked in ("auto", *_SIZES):
         variant = "lite0" if asked == "auto" else asked
         try:
@@ -96,8 +99,8 @@ def _size_of(model):
 def _application(name, weights, size):
     """A network of keras.applications, with the scaling of pixels that it needs."""
     make = getattr(keras.applications, name, None)
-    modules = [one for one in vars(keras.applications).values() if inspect.ismodule(one)]
-    home = next((one for one in modules if hasattr(one, name)), None)
+    home = getattr(make, "__module__", "").rpartition(".")[2]
+    home = getattr(keras.applications, home, None)
     if not inspect.isfunction(make) or home is None:
         raise ValueError(
             '`network` must be "auto", "small_cnn", "lite0", "lite1", "lite2" or a name in '
@@ -115,17 +118,18 @@ def _application(name, weights, size):
     return keras.Model(images, network(home.preprocess_input(images)), name=name.lower())
 
 
-def check_memory(model, batch_size):
+def check_memory(network, batch_size):
     """Raise MemoryError where the values of a batch can't fit in a processor's memory."""
     free = free_memory()
     if free is None or has_accelerator():
         return
+    side = network.image_size
+    model = network.model or small_cnn((side, side, 3), 2)
     outputs = [getattr(layer, "output", None) for layer in all_layers(model)]
     shapes = [one.shape[1:] for one in keras.tree.flatten(outputs) if one is not None]
     values = sum(int(np.prod([side or 1 for side in shape])) for shape in shapes)
     needed = _BYTES * values * batch_size
     if needed > free:
-        side = model.input_shape[1]
         raise MemoryError(
             f"{batch_size} images of {side} × {side} pixels need {in_words(needed)} for the values "
             f"of all layers, and {in_words(free)} are free: give a smaller image size or batch size"

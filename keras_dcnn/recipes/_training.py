@@ -28,7 +28,6 @@ from keras_dcnn.layers import RReLU, standard_augmentation
 from keras_dcnn.losses import LogitAdjustedCrossentropy
 from keras_dcnn.models import small_cnn
 from keras_dcnn.recipes._epoch_table import EpochTable
-from keras_dcnn.recipes._network import check_memory
 
 STATE, MEMBERS, HISTORY = "state", "members", "history.csv"
 _RATE = 0.02  # of a small CNN, where the finder can't tell
@@ -92,7 +91,6 @@ def _fine_tuned(images, network, settings, plan, augmentation, folder, record, s
     size, count = images.reading.size, len(images.class_names)
     head = new_head(count, settings.seed)
     trial = classifier(network.model, (size, size, 3), head, augmentation)
-    check_memory(trial, settings.batch_size)
     rate = HEAD_RATE
     trial.compile(
         keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
@@ -150,7 +148,6 @@ def _from_scratch(images, settings, plan, augmentation, folder, record, screen):
     )
     kernel = model.layers[-1].kernel
     kernel.assign(_SMALL * kernel)  # or the finder sees the fall from wild guesses to none
-    check_memory(model, settings.batch_size)
     loss = LogitAdjustedCrossentropy(images.counts) if plan == "loss" else _LOSS
     compile_small(model, _RATE, loss)
     findings = _preflight(model, images)

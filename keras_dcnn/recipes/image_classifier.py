@@ -213,6 +213,7 @@ class ImageClassifier(keras.Model):
             self.image_size, self.image_size, crop_to_aspect_ratio=True, antialias=False
         )
         whole = keras.Model(images, self.network(resizing(images), training=False), name=self.name)
+        whole(np.zeros((1, self.image_size, self.image_size, 3), "float32"))  # or no ONNX (3.15)
         whole.export(filepath, format=format, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
