@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 
+import keras
 import numpy as np
 
 from keras_dcnn._command.arguments import FORMATS, export_path
@@ -25,6 +26,11 @@ from keras_dcnn.statistics import PixelMoments
 from keras_dcnn.visualization import plot_augmentation
 
 _SHOWN = 4  # images of a preview
+
+
+def begin_devices():
+    """Have the backend look for its devices, of which it writes to the terminal."""
+    keras.ops.zeros(1)
 
 
 def train(arguments, folder):

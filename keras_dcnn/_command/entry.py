@@ -101,6 +101,8 @@ def _begun(begin):
     with _silent_libraries():
         begin()
         from keras_dcnn._command import commands
+
+        commands.begin_devices()
     warnings.showwarning = _show_warning
     return commands
 

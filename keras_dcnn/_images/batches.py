@@ -15,29 +15,15 @@ class ImageBatches(keras.utils.PyDataset):
     """(images, labels) of files, or images alone, for `fit` and `predict` on every backend.
 
     Batch after batch is read by threads, the next ones ahead, so that no more than a few batches
-    are in memory. With a `seed` each epoch has an order of its own, which that and the number of
-    the `epoch` fix; so `fit` is to be called with shuffle=False, or nothing is read ahead.
+    are in memory.
     """
 
-    def __init__(self, files, labels, reading, batch_size, seed=None):
+    def __init__(self, files, labels, reading, batch_size):
         super().__init__()
         self.files, self.labels, self.reading = list(files), labels, reading
-        self.batch_size, self.seed = batch_size, seed
-        self._pool, self._coming, self._begun = None, {}, False
-        self.epoch = 0
-
-    @property
-    def epoch(self):
-        """The epoch whose order the batches have; to be set before one begins."""
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, value):
-        self._epoch = int(value)
+        self.batch_size = batch_size
         self._order = np.arange(len(self.files))
-        if self.seed is not None:
-            np.random.default_rng([self.seed, self._epoch]).shuffle(self._order)
-        self._coming = {}
+        self._pool, self._coming = None, {}
 
     @property
     def num_batches(self):
@@ -52,16 +38,6 @@ class ImageBatches(keras.utils.PyDataset):
         x = np.stack([future.result() for future in self._coming.pop(index)])
         return x if self.labels is None else (x, self.labels[self._rows(index)])
 
-    def on_epoch_begin(self):
-        """Called by Keras where an epoch begins."""
-        self._begun = True
-
-    def on_epoch_end(self):
-        """Called by Keras where an epoch ends, and before the first."""
-        if self._begun and self.seed is not None:
-            self.epoch += 1
-        self._begun = False
-
     def _rows(self, index):
         return self._order[index * self.batch_size : (index + 1) * self.batch_size]
 
@@ -75,3 +51,34 @@ class ImageBatches(keras.utils.PyDataset):
     def _start(self, index):
         files = [self.files[row] for row in self._rows(index)]
         return [self._pool.submit(read_pixels, self.reading, file) for file in files]
+
+
+class ShuffledImages(ImageBatches):
+    """The same to train on: each epoch has an order of its own, by a seed and its number.
+
+    `fit` is to be called with shuffle=False, or nothing is read ahead.
+    """
+
+    def __init__(self, files, labels, reading, batch_size, seed):
+        super().__init__(files, labels, reading, batch_size)
+        self.seed, self._begun = seed, False
+        self.epoch = 0
+
+    @property
+    def epoch(self):
+        """The epoch whose order the batches have; to be set before one begins."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, value):
+        self._epoch, self._coming = int(value), {}
+        self._order = np.random.default_rng([self.seed, self._epoch]).permutation(len(self.files))
+
+    def on_epoch_begin(self):
+        """Called by Keras where an epoch begins."""
+        self._begun = True
+
+    def on_epoch_end(self):
+        """Called by Keras where an epoch ends, and before the first."""
+        self.epoch += self._begun
+        self._begun = False

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dcnn._checks import as_path
 from keras_dcnn._files.atomic import atomic_write
-from keras_dcnn._images.batches import ImageBatches
+from keras_dcnn._images.batches import ImageBatches, ShuffledImages
 from keras_dcnn._images.card import card_of
 from keras_dcnn._images.errors import ImageFolderError, some_of
 from keras_dcnn._images.label_file import list_labels
@@ -86,11 +86,9 @@ def read_images(source, listed, settings, size, track):
         parts = {part: (read.pixels[of], y[part]) for part, of in places.items()}
         said = f"the images are held in memory, {in_words(needed)}"
     else:
-        seeds = {"train": settings.seed}
-        parts = {
-            part: ImageBatches(files[part], y[part], reading, settings.batch_size, seeds.get(part))
-            for part in PARTS
-        }
+        given = {part: (files[part], y[part], reading, settings.batch_size) for part in PARTS}
+        parts = {part: ImageBatches(*of_part) for part, of_part in given.items()}
+        parts["train"] = ShuffledImages(*given["train"], settings.seed)
         said = f"the images would take {in_words(needed)}, too much: they are read again and again"
     card = card_of(source, listed, read, [*places.values()])
     digest = _digest(read.fingerprints, labels)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import keras_dcnn
-from keras_dcnn._command.main import main
+from keras_dcnn._command.entry import main
 from keras_dcnn._keras import names
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from odd_folder import make_plain
 
-from keras_dcnn._images.batches import ImageBatches
+from keras_dcnn._images.batches import ImageBatches, ShuffledImages
 from keras_dcnn._images.errors import ImageFolderError
 from keras_dcnn._images.listing import list_folder
 from keras_dcnn._images.pixels import Reading, read_pixels
@@ -19,8 +19,12 @@ def images(tmp_path_factory):
     return list_folder(make_plain(tmp_path_factory.mktemp("images"), {"a": 6, "b": 5}))
 
 
-def batches(images, seed=None, batch_size=4):
-    return ImageBatches(images.files, images.labels, READING, batch_size, seed)
+def batches(images):
+    return ImageBatches(images.files, images.labels, READING, 4)
+
+
+def shuffled(images, seed):
+    return ShuffledImages(images.files, images.labels, READING, 4, seed)
 
 
 def test_batches_are_the_files_in_their_order(images):
@@ -52,12 +56,11 @@ class Seen(keras.Model):
 
 
 def test_each_epoch_of_fit_has_all_images_in_an_order_of_its_own(images):
-    data, orders = batches(images, seed=3), []
-    original = type(data).__getitem__
+    orders = []
 
-    class Noted(ImageBatches):
+    class Noted(ShuffledImages):
         def __getitem__(self, index):
-            x, y = original(self, index)
+            x, y = super().__getitem__(index)
             orders.append((self.epoch, x.sum((1, 2, 3)).tolist()))
             return x, y
 
@@ -76,7 +79,7 @@ def test_each_epoch_of_fit_has_all_images_in_an_order_of_its_own(images):
 
 
 def test_an_epoch_can_be_set_and_has_the_same_order_again(images):
-    first, second = batches(images, seed=1), batches(images, seed=1)
+    first, second = shuffled(images, 1), shuffled(images, 1)
     second.epoch = first.epoch = 5
     np.testing.assert_array_equal(first[1][0], second[1][0])
     second.epoch = 6
