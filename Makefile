@@ -12,7 +12,7 @@ BENCH_PIP := $(BENCH)/python -m pip --disable-pip-version-check install --quiet 
 
 .PHONY: demo test test-newest test-oldest lint format notebooks bench battery clean
 
-demo: .venv/demo.stamp  ## train the small CNN twice, plain and with the parts, and compare
+demo: .venv/demo.stamp  ## train the small CNN with the parts and plainly, and compare
 	$(BIN)/keras-dcnn demo
 
 # The suite on TensorFlow and JAX, and on PyTorch where it is installed. BACKENDS="… torch" installs

@@ -182,6 +182,9 @@ def test_readme_example_runs(number, tmp_path, monkeypatch):
             (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
             image = np.full((40, 40, 3), grey + i)
             keras.utils.save_img(tmp_path / "photos" / name / f"{i}.png", image, scale=False)
+    (tmp_path / "new").mkdir()  # and what it predicts
+    for i in (1, 2):
+        keras.utils.save_img(tmp_path / "new" / f"{i}.jpg", np.full((9, 9, 3), 99), scale=False)
     names = {}
     exec(compile(README_EXAMPLES[number], "README.md", "exec"), names)
     assert "keras_dcnn" in names

@@ -21,6 +21,7 @@ APPLICATIONS = _NAMES.split()
 STRATEGIES = ("auto", "probe", "few_layers", "all_layers", "probe_then_all")
 IMBALANCE = ("auto", "none", "adjust", "loss", "oversample")
 COMBINE = ("averaging", "checkpoints", "cycles", "none")
+MODELS = (".keras", ".h5", ".hdf5")
 FORMATS = {"saved_model": "tf_saved_model", "onnx": "onnx", "litert": "litert"}
 _SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
 _CODES = "Exit code 0: done; 1: done, with findings; 2: an error; 130: stopped by Ctrl-C."

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_dcnn._command.arguments import MODELS
 from keras_dcnn._command.environment import check_environment, environment
 from keras_dcnn._command.findings import print_findings
 from keras_dcnn.datasets import image_folder
@@ -15,7 +16,6 @@ from keras_dcnn.diagnosis import Finding, diagnose, examine, examine_predictions
 from keras_dcnn.diagnosis._preflight.losses import losses_of
 from keras_dcnn.diagnosis.finding import plain, worst_first
 
-_MODELS = (".keras", ".h5", ".hdf5")
 _FAULTS = ("error", "warning")
 
 
@@ -41,7 +41,7 @@ class Examined(NamedTuple):
 
 def doctor(files, directory, as_json):
     """Examine histories and models, or with no file the installation; returns the exit code."""
-    models = [file for file in files if file.suffix in _MODELS]
+    models = [file for file in files if file.suffix in MODELS]
     if directory is not None and not models:
         raise DoctorError("--data needs a model to be tried on it: name a .keras file too.")
     examined = [examine_file(file, directory) for file in files] or [_installation()]
@@ -57,7 +57,7 @@ def examine_file(file, directory=None):
     """What is found in a model, or in the curves of a training."""
     if not file.exists():
         raise FileNotFoundError(2, "no such file", str(file))
-    if file.suffix in _MODELS:
+    if file.suffix in MODELS:
         return _model(file, directory)
     try:
         return Examined(str(file), {}, diagnose(file))

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import warnings
 
-from keras_dcnn._command.arguments import parser
+from keras_dcnn._command.arguments import MODELS, parser
 from keras_dcnn._files.run_folder import RunFolderError, holds_ended_run, run_folder
 from keras_dcnn._files.runs import RUN, read_json
 from keras_dcnn._images.label_file import list_labels
@@ -89,8 +89,8 @@ def _check(arguments):
     missing = [one for one in getattr(arguments, "files", []) if not one.exists()]
     if missing:
         raise FileNotFoundError(2, "no such file", str(missing[0]))
-    data = getattr(arguments, "data", None)
-    if data is not None:
+    data, files = (getattr(arguments, name, None) for name in ("data", "files"))
+    if data is not None and any(file.suffix in MODELS for file in files):
         list_folder(data)
 
 
