@@ -1,8 +1,10 @@
 """The command from its arguments to its exit code; Keras is imported when there is work for it."""
 
 import contextlib
+import errno
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -13,7 +15,8 @@ from keras_dcnn._files.runs import RUN, read_json
 from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import list_folder
 
-DONE, FINDINGS, ERROR, STOPPED = 0, 1, 2, 130
+DONE, ERROR, STOPPED = 0, 2, 130
+_shown = set()
 
 
 def main(argv=None, begin=lambda: None):
@@ -32,6 +35,10 @@ def main(argv=None, begin=lambda: None):
         return DONE
     except OSError as error:
         return _fail(_of_system(error, place))
+    except RuntimeError as error:  # of h5py, where there is no room for a file
+        if "No space left" not in str(error):
+            raise
+        return _fail(_of_system(OSError(errno.ENOSPC, "No space left on device"), place))
     except (ImportError, MemoryError, TypeError, ValueError) as error:
         if type(error) in (TypeError, ValueError) and os.environ.get("KERAS_DCNN_TRACEBACK"):
             raise
@@ -133,7 +140,12 @@ def _silent_libraries():
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
-    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+    """In one line; of those that differ in numbers alone, as by the epoch, the first."""
+    text = " ".join(str(message).split())
+    kind = re.sub("[0-9,.]+", "", text)
+    if kind not in _shown:
+        _shown.add(kind)
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _fail(message):
@@ -144,7 +156,7 @@ def _fail(message):
 def _of_system(error, place):
     """An error of the system in words; a full disk is called one."""
     text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    if error.errno != 28:
+    if error.errno != errno.ENOSPC:
         return text
     again = _how_to_go_on(place)
     return f"the disk is full ({text}){f': free some of it; {again}' if again else ''}"

@@ -1,5 +1,6 @@
 """The steps of a run, in their order, in a folder that is its own."""
 
+import errno
 import shutil
 import time
 from dataclasses import asdict, replace
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_dcnn._files.atomic import write_json
+from keras_dcnn._files.atomic import atomic_write, write_json
 from keras_dcnn._files.run_folder import SUMMARY
 from keras_dcnn._files.runs import begin_run
 from keras_dcnn._images.memory import in_words
@@ -34,7 +35,8 @@ from keras_dcnn.recipes.image_classifier import ImageClassifier
 
 MODEL, IMAGES, CARD, REPORT = "model.keras", "images.csv", "data.json", "report.html"
 _UNEQUAL = 3  # times as many images of the largest class as of the smallest
-_FREE = 200e6  # bytes of the disk that a run takes at least
+# Bytes of the disk that a run takes: at least, and for weights, slots and two states of them.
+_FREE, _BYTES_OF_PARAMETER = 200e6, 40
 
 
 class Ended(NamedTuple):
@@ -51,13 +53,13 @@ def run_job(source, folder, settings, screen):
     """
     start = time.monotonic()
     settings.check()
-    _check_disk(folder)
     from_files = isinstance(source, Path)
     listed = list_images(source, settings.labels) if from_files else None
     count = len(listed.files) if from_files else len(source[0][1])
     if not from_files:
         settings = _of_arrays(source, settings)
     network = choose_network(settings, count)
+    _check_disk(folder, network)
     check_memory(network, settings.batch_size)
     if from_files:
         images = read_images(source, listed, settings, network.image_size, screen.reading)
@@ -77,14 +79,14 @@ def run_job(source, folder, settings, screen):
     return _finish(model, trained, images, network, settings, record, folder, screen, start)
 
 
-def _check_disk(folder):
-    free = shutil.disk_usage(folder).free
-    if free < _FREE:
-        raise OSError(
-            28,
-            f"the disk is full: {in_words(free)} are free, a run needs {in_words(_FREE)}",
-            str(folder),
-        )
+def _check_disk(folder, network):
+    free, parameters = shutil.disk_usage(folder).free, 0
+    if network.model is not None:
+        parameters = network.model.count_params()
+    needed = max(_FREE, _BYTES_OF_PARAMETER * parameters)
+    if free < needed:
+        text = f"{in_words(free)} are free, a run needs {in_words(needed)}"
+        raise OSError(errno.ENOSPC, text, str(folder))
 
 
 def _of_arrays(source, settings):
@@ -187,10 +189,11 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
     findings = [*trained.findings, *scores.findings]
     if trained.history:
         findings += _of_curves(trained, images)
+    with atomic_write(folder / MODEL) as temporary:
+        model.save(temporary)
     comparison = None
     if settings.compare:
         comparison = compare_with_plain(model, images, network, settings, screen)
-    model.save(folder / MODEL)
     summary = {
         "keras_dcnn": __version__,
         "keras": keras.__version__,

@@ -38,6 +38,14 @@ _SMALL = 0.01
 _EPOCHS = 20
 _EPOCHS_FROM_SCRATCH, _MOST_EPOCHS, _UPDATES = 40, 200, 1000  # as many updates, where that fits
 _CYCLES, _MEMBERS = 4, 3
+_COMBINED = {
+    "averaging": "the rate is halved where validation stalls, and the weights of the last quarter "
+    "of the epochs are averaged.",
+    "checkpoints": "the rate is halved where validation stalls, and the three best states answer "
+    "together.",
+    "cycles": "the rate falls in cycles, and the states at their ends answer together.",
+    "none": "the rate is halved where validation stalls.",
+}
 _LOSS = "sparse_categorical_crossentropy"
 # What a look at a few of the images can't say, and the data card and the record do.
 _NOT_OF_A_SAMPLE = {"unbalanced_classes", "no_validation", "duplicates", "same_image_other_label"}
@@ -59,11 +67,13 @@ def train(images, network, settings, plan, folder, record, screen):
     augmentation, said = augmentation_of(images, settings, network.model is None)
     if network.model is None:
         record.add(said)
+        record.add(_COMBINED[settings.combine])
         return _from_scratch(images, settings, plan, augmentation, folder, record, screen)
     trained = _fine_tuned(images, network, settings, plan, augmentation, folder, record, screen)
     if trained.strategy == "probe":  # which looks at the images as they are
-        return trained._replace(augmentation=None)
+        return trained._replace(augmentation=None, rate_curve=None)
     record.add(said)
+    record.add(_COMBINED[settings.combine])
     return trained
 
 
@@ -98,7 +108,7 @@ def _fine_tuned(images, network, settings, plan, augmentation, folder, record, s
         metrics=["accuracy"],
         jit_compile=jit_compile(),
     )
-    findings = _preflight(trial, images)
+    findings = _preflight(trial, images, record)
     epochs, curve = epochs_of(settings, images, from_scratch=False), None
     rate = settings.learning_rate
     if rate == "finder":
@@ -127,8 +137,6 @@ def _fine_tuned(images, network, settings, plan, augmentation, folder, record, s
             options,
             record,
         )
-    if tuned.strategy == "probe":
-        curve = None
     model = tuned.model
     if members is not None and tuned.history:
         model = _ensemble(members, record)
@@ -150,7 +158,7 @@ def _from_scratch(images, settings, plan, augmentation, folder, record, screen):
     kernel.assign(_SMALL * kernel)  # or the finder sees the fall from wild guesses to none
     loss = LogitAdjustedCrossentropy(images.counts) if plan == "loss" else _LOSS
     compile_small(model, _RATE, loss)
-    findings = _preflight(model, images)
+    findings = _preflight(model, images, record)
     rate, curve = settings.learning_rate, None
     if rate in ("auto", "finder"):
         rate, curve = _found_rate(model, images, settings, record, _RATE)
@@ -219,10 +227,14 @@ def _data(images, settings, plan):
     return BalancedDataset(*data, **options)
 
 
-def _preflight(model, images):
+def _preflight(model, images, record):
+    """What is wrong before the training, by a look at some of the images."""
     x, y = images.some()
     found = preflight(model, x, y, validation_data=images.some("validation"))
-    return [one for one in found if one.rule not in _NOT_OF_A_SAMPLE and one.severity != "info"]
+    found = [one for one in found if one.rule not in _NOT_OF_A_SAMPLE and one.severity != "info"]
+    rules = ", ".join(dict.fromkeys(one.rule for one in found))
+    record.add(f"preflight, by {len(y):,} of the images: {rules or 'nothing wrong'}.")
+    return found
 
 
 def _found_rate(model, images, settings, record, otherwise):
