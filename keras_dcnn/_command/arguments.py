@@ -1,6 +1,8 @@
 """The arguments of the command; no Keras is imported for them."""
 
 import argparse
+import difflib
+import re
 
 from keras_dcnn._images.pixels import MAX_PIXELS
 from keras_dcnn._version import __version__
@@ -24,12 +26,28 @@ COMBINE = ("averaging", "checkpoints", "cycles", "none")
 MODELS = (".keras", ".h5", ".hdf5")
 FORMATS = {"saved_model": "tf_saved_model", "onnx": "onnx", "litert": "litert"}
 _SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
-_CODES = "Exit code 0: done; 1: done, with findings; 2: an error; 130: stopped by Ctrl-C."
+_CODES = (
+    "Exit code 0: done; 1: done, but look: a model of no use, files that can't be read (doctor: "
+    "anything found); 2: an error; 130: stopped by Ctrl-C."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with what was perhaps meant."""
+
+    def error(self, message):
+        unknown = re.match(r"(?s)(.*invalid choice: )'(.*?)' \(choose from (.*)\)", message)
+        if unknown:
+            start, given, choices = unknown.groups()
+            near = difflib.get_close_matches(given, re.findall(r"[\w.-]+", choices), 3, 0.5)
+            meant = f"; did you mean {' or '.join(near)}?" if near else ""
+            message = f"{start}{given!r}{meant}"
+        self.exit(2, f"keras-dcnn: {message} ({self.prog} --help)\n")
 
 
 def parser():
     """The `argparse.ArgumentParser`."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         prog="keras-dcnn",
         description="Train a classifier of your images, look at it, use it.",
         epilog=_CODES,

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,11 +12,13 @@ import numpy as np
 from keras_dcnn._command.arguments import FORMATS, export_path
 from keras_dcnn._command.doctor import doctor as examine_files
 from keras_dcnn._files.atomic import atomic_write
+from keras_dcnn._images.errors import some_of
 from keras_dcnn._images.formats import is_hidden, why_no_image
 from keras_dcnn._images.listing import list_folder
 from keras_dcnn._images.pixels import Reading
 from keras_dcnn._images.reading import read_all
 from keras_dcnn.datasets import photo_digits
+from keras_dcnn.diagnosis.finding import plain
 from keras_dcnn.layers import standard_augmentation
 from keras_dcnn.recipes import load_run
 from keras_dcnn.recipes._job import run_job
@@ -26,6 +29,7 @@ from keras_dcnn.statistics import PixelMoments
 from keras_dcnn.visualization import plot_augmentation
 
 _SHOWN = 4  # images of a preview
+_DEMO_EPOCHS = 25
 
 
 def begin_devices():
@@ -41,7 +45,7 @@ def train(arguments, folder):
             network="small_cnn",
             flip=False,
             compare=True,
-            epochs=arguments.epochs or 20,
+            epochs=arguments.epochs or _DEMO_EPOCHS,
             seed=arguments.seed,
         )
         names = [str(digit) for digit in range(photo_digits.NUM_CLASSES)]
@@ -67,19 +71,24 @@ def _of_run(folder):
 def evaluate(arguments):
     """Scores on another folder."""
     screen = Screen(not arguments.json)
-    scores = load_run(arguments.run).scores(arguments.directory, track=screen.reading)
-    findings = [dataclasses.asdict(one) for one in scores.findings]
+    run, options = load_run(arguments.run), {"skip_unreadable": True, "track": screen.reading}
+    found = run.judge(arguments.directory, **options)
+    findings = [dataclasses.asdict(plain(one)) for one in found.findings]
     if arguments.json:
-        print(json.dumps({**scores.as_dict(), "findings": findings}, indent=2, default=float))
+        files = {name: getattr(found.card, name) for name in ("passed_over", "unreadable")}
+        print(json.dumps({**found.scores.as_dict(), "findings": findings, **files}, indent=2))
     else:
-        screen.say(scores.text())
+        if found.card.text_of_files():
+            screen.say(found.card.text_of_files())
+        screen.say(found.scores.text())
         screen.findings(findings)
     return _code(findings)
 
 
 def predict(arguments):
     """The class of each file."""
-    files = [file for given in arguments.files for file in _images_in(given)]
+    passed_over = {}
+    files = [file for given in arguments.files for file in _images_in(given, passed_over)]
     run = load_run(arguments.run)
     predictions = run.predict(files, top=arguments.top, skip_unreadable=True)
     if arguments.csv:
@@ -88,17 +97,23 @@ def predict(arguments):
         print(json.dumps([dataclasses.asdict(one) for one in predictions], indent=2))
     else:
         _show_predictions(predictions)
+        for file, why in passed_over.items():
+            print(f"passed over: {file}: {why}")
     return int(any(one.error for one in predictions))
 
 
-def _images_in(given):
+def _images_in(given, passed_over):
+    """A file, or the images of a folder at any depth; the others are noted with the reason."""
     if not given.is_dir():
         return [given]
-    found = [
-        path
-        for path in sorted(given.rglob("*"))
-        if path.is_file() and not is_hidden(path.name) and why_no_image(path) is None
-    ]
+    found = []
+    for path in sorted(given.rglob("*")):
+        if not path.is_dir() and not is_hidden(path.name):
+            why = why_no_image(path)
+            if why is None:
+                found.append(path)
+            else:
+                passed_over[path] = why
     if not found:
         raise ValueError(f"{given} holds no image.")
     return found
@@ -127,10 +142,16 @@ def _show_predictions(predictions):
     ]
     widths = [max((len(row[k]) for row in rows), default=0) for k in range(3)]
     room = max(screen.width - sum(widths[1:]) - 4, screen.width // 3)
+    if not screen.moves:  # into a file, or a pipe
+        room = widths[0]
     for file, said, doubt in rows:
         file = file if len(file) <= room else f"…{file[-room + 1 :]}"
         line = f"{file:<{min(room, widths[0])}}  {said:<{widths[1]}}  {doubt}".rstrip()
-        screen.say(line if len(line) <= screen.width else f"{line[: screen.width - 1]}…")
+        print(
+            line
+            if len(line) <= screen.width or not screen.moves
+            else f"{line[: screen.width - 1]}…"
+        )
     for one in predictions:
         if one.error:
             screen.say(one.error)
@@ -148,7 +169,7 @@ def _doubt(prediction):
 def report(arguments):
     """The report of a run, anew."""
     check_can_draw()
-    print(load_run(arguments.run).report())
+    print(f"written to {load_run(arguments.run).report()}")
     return 0
 
 
@@ -165,8 +186,8 @@ def preview(arguments):
     x = _some_images(arguments)
     size = arguments.image_size
     layer = standard_augmentation(size, size, flip=arguments.flip, seed=arguments.seed)
-    figure = plot_augmentation([*layer.layers, layer], x)
-    path = arguments.output or arguments.directory.absolute().parent / "preview.png"
+    figure = plot_augmentation(layer, x)
+    path = arguments.output or Path("preview.png")
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=100)
     print(f"written to {path}")
@@ -179,13 +200,19 @@ def _some_images(arguments):
     random = np.random.default_rng(arguments.seed)
     first = [random.choice(np.flatnonzero(images.labels == k)) for k in np.unique(images.labels)]
     chosen = [images.files[place] for place in first[:_SHOWN]]
-    return read_all(chosen, Reading(arguments.image_size)).pixels
+    read = read_all(chosen, Reading(arguments.image_size), skip_unreadable=True)
+    if not len(read.readable):
+        raise ValueError(f"none of {some_of(chosen)} can be read; try another --seed.")
+    return read.pixels
 
 
 def stats(arguments):
     """Mean, deviation and eigenpairs of the colours, 0…255."""
     images, screen = list_folder(arguments.directory), Screen(0)
-    read = read_all(images.files, Reading(arguments.image_size), track=screen.reading)
+    reading, skip = Reading(arguments.image_size), {"skip_unreadable": True}
+    read = read_all(images.files, reading, track=screen.reading, **skip)
+    if not len(read.readable):
+        raise ValueError(f"{arguments.directory} holds no image that can be read.")
     moments = PixelMoments().update(read.pixels)
     values, vectors = np.linalg.eigh(moments.covariance)
     found = {
@@ -194,6 +221,7 @@ def stats(arguments):
         "standard_deviation": np.sqrt(moments.variance).tolist(),
         "eigenvalues": values[::-1].tolist(),
         "eigenvectors": vectors.T[::-1].tolist(),
+        "unreadable": {str(file): why for file, why in read.unreadable.items()},
     }
     print(json.dumps(found, indent=2))
     return 0

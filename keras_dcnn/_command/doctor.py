@@ -11,10 +11,13 @@ import numpy as np
 from keras_dcnn._command.arguments import MODELS
 from keras_dcnn._command.environment import check_environment, environment
 from keras_dcnn._command.findings import print_findings
+from keras_dcnn._files.run_folder import holds_ended_run
 from keras_dcnn.datasets import image_folder
 from keras_dcnn.diagnosis import Finding, diagnose, examine, examine_predictions, preflight
 from keras_dcnn.diagnosis._preflight.losses import losses_of
 from keras_dcnn.diagnosis.finding import plain, worst_first
+from keras_dcnn.ensemble import Ensemble
+from keras_dcnn.recipes import ImageClassifier
 
 _FAULTS = ("error", "warning")
 
@@ -41,6 +44,7 @@ class Examined(NamedTuple):
 
 def doctor(files, directory, as_json):
     """Examine histories and models, or with no file the installation; returns the exit code."""
+    files = [one for file in files for one in _of_run(file)]
     models = [file for file in files if file.suffix in MODELS]
     if directory is not None and not models:
         raise DoctorError("--data needs a model to be tried on it: name a .keras file too.")
@@ -51,6 +55,13 @@ def doctor(files, directory, as_json):
         for one in examined:
             _print(one)
     return int(any(found.severity in _FAULTS for one in examined for found in one.findings))
+
+
+def _of_run(file):
+    """The model and the curves of a run's folder; of all else itself."""
+    if not holds_ended_run(file):
+        return [file]
+    return [one for one in (file / "model.keras", file / "history.csv") if one.is_file()]
 
 
 def examine_file(file, directory=None):
@@ -76,6 +87,10 @@ def _model(file, directory):
     except Exception as error:  # of Keras, h5py, zipfile and json, of many kinds
         reason = str(error).partition("\n")[0]
         raise DoctorError(f"{file} can't be loaded as a Keras model: {reason}") from error
+    if isinstance(model, ImageClassifier):
+        model = model.network
+    if isinstance(model, Ensemble):  # of one kind: the first stands for all
+        model = model.members[0]
     facts = {"layers": len(model.layers), "parameters": model.count_params()}
     if directory is None:
         return Examined(str(file), facts, preflight(model))

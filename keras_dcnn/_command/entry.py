@@ -93,8 +93,9 @@ def _check(arguments):
         )
     if arguments.command in ("evaluate", "preview", "stats"):
         list_folder(arguments.directory)
-    missing = [one for one in getattr(arguments, "files", []) if not one.exists()]
-    if missing:
+    files = getattr(arguments, "files", [])
+    missing = [one for one in files if not one.exists()]
+    if missing and (arguments.command == "doctor" or missing == files):
         raise FileNotFoundError(2, "no such file", str(missing[0]))
     data, files = (getattr(arguments, name, None) for name in ("data", "files"))
     if data is not None and any(file.suffix in MODELS for file in files):
@@ -148,7 +149,18 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
         print(f"warning: {text}", file=sys.stderr)
 
 
+_OPTIONS = {
+    "skip_unreadable=True": "--skip-unreadable",
+    "max_pixels=": "--max-pixels ",
+    "choose another run folder": "choose another with --output",
+    "resume it": "go on with it by --resume",
+}
+
+
 def _fail(message):
+    """In one line, with the options in place of Python's arguments."""
+    for name, option in _OPTIONS.items():
+        message = message.replace(name, option)
     print(f"keras-dcnn: {' '.join(message.split())}", file=sys.stderr)
     return ERROR
 

@@ -24,6 +24,8 @@ def run_folder(path=None, resume=False):
     None makes `runs/<time>`, with a number behind it where that is taken. A new folder in which
     nothing was written is taken away again.
     """
+    if resume and not path.is_dir():
+        raise RunFolderError(f"{path} holds no run to go on with: there is no such folder.")
     path, is_new = (path, _made(path)) if path is not None else (_made_by_time(), True)
     with _locked(path):
         _check(path, resume)

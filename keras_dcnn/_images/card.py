@@ -17,7 +17,7 @@ class DataCard(NamedTuple):
 
     `counts` are images by part and class; `passed_over` and `unreadable` have a reason for each
     file; `copies` lists files that are the same image of one class, `of_two_classes` those of more;
-    `left_out` are copies of held-out images, which are not trained on.
+    `left_out` are copies of held-out images, which are neither trained on nor counted twice.
     """
 
     directory: str
@@ -34,6 +34,10 @@ class DataCard(NamedTuple):
     def text(self):
         """Lines of at most 60 columns where names and reasons allow."""
         return "\n".join([*self._classes(), *self._files(), *self._images()])
+
+    def text_of_files(self):
+        """What was passed over and can't be read, in lines."""
+        return "\n".join(self._files())
 
     def as_dict(self):
         """All of it as plain JSON values."""
@@ -74,7 +78,7 @@ class DataCard(NamedTuple):
         if reasons:
             yield f"{_count(len(self.passed_over), 'file', 'files')} passed over:"
         for why, files in sorted(reasons.items(), key=lambda one: -len(one[1])):
-            yield f"  {why}: {some_of(files, _SHOWN)}"
+            yield f"  {some_of(files, _SHOWN)}: {why}"
         if self.unreadable:
             count = _count(len(self.unreadable), "file", "files")
             yield f"{count} skipped, as unreadable:"
@@ -88,17 +92,17 @@ class DataCard(NamedTuple):
             yield f"{_count(count, 'copy', 'copies')} of another image, on its side of the split"
         if self.of_two_classes:
             several = _count(len(self.of_two_classes), "image is", "images are")
-            yield f"{several} in more than one class, trained on as:"
+            yield f"{several} in more than one class, and trained on as each:"
             yield from (f"  {' = '.join(files)}" for files in self.of_two_classes[:_SHOWN])
         if self.left_out:
             count = _count(self.left_out, "copy", "copies")
-            yield f"{count} of held-out images left out of the training"
+            yield f"{count} of held-out images left out"
         if self.bits:
             of = f"{self.bits} of their 16 bits" if self.bits < 16 else "all of their 16 bits"
             yield f"grey images of 16 bits use {of}: scaled by that"
 
 
-def card_of(directory, images, read, parts):
+def data_card(directory, images, read, parts):
     """The `DataCard` of an `ImageList`, what was read of it, and places by part.
 
     Files are named from `directory`, where they lie in it.

@@ -68,8 +68,10 @@ def list_folder(directory):
         by_part = [(None, folders)]
     names = sorted({folder.name for _, classes in by_part for folder in classes})
     if len(names) < 2:
+        images = [path for path in root.iterdir() if path.is_file() and why_no_image(path) is None]
+        hint = ", and images itself: give the folder above, of all classes" if images else ""
         raise ImageFolderError(
-            f"{root} needs a subfolder for each of two or more classes; it has {len(names)}."
+            f"{root} needs a subfolder for each of two or more classes; it has {len(names)}{hint}."
         )
     found = [
         (path, folder.name, part)

@@ -55,8 +55,20 @@ def read_image(path, reading):
             MemoryError,
             image.DecompressionBombError,
         ) as error:
-            reason = str(error) or type(error).__name__
-            raise ImageFolderError(f"{path} can't be read as an image ({reason}).") from error
+            raise ImageFolderError(
+                f"{path} can't be read as an image ({_why(error, path)})."
+            ) from error
+
+
+def _why(error, path):
+    """The reason without the path, which is said before."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if path.is_file() and not path.stat().st_size:
+        return "the file is empty"
+    if "cannot identify image file" in str(error):
+        return "its bytes are of no format that Pillow knows"
+    return str(error) or type(error).__name__
 
 
 def read_pixels(reading, path):

@@ -11,9 +11,9 @@ _HELD_OUT = 1 / 5  # of each class, to validate, and as much to test
 def split(labels, fingerprints, class_names, seed, parts=None):
     """Places to train, validate and test on, shuffled; a class at a time.
 
-    Copies of an image go the same way, and those with two labels are trained on. Where `parts`
-    are given these hold; one that is missing is taken from the training, which leaves out copies of
-    what it is held against.
+    Copies of an image go the same way, and those with two labels are trained on. Of what is held
+    out an image counts once. Where `parts` are given these hold; one that is missing is taken from
+    the training, which leaves out copies of what it is held against.
     """
     random = np.random.default_rng(seed)
     groups = np.unique(fingerprints, return_inverse=True)[1]
@@ -35,6 +35,11 @@ def split(labels, fingerprints, class_names, seed, parts=None):
         for number, part in enumerate(missing):
             chosen = different[order[number * count : (number + 1) * count]]
             parts[own & np.isin(groups, chosen)] = part
+    for part in PARTS[1:]:
+        held_out = np.flatnonzero(parts == part)
+        pairs = np.stack([groups[held_out], labels[held_out]])
+        first = np.unique(pairs, axis=1, return_index=True)[1]
+        parts[np.delete(held_out, first)] = "copy"
     return [random.permutation(np.flatnonzero(parts == part)) for part in PARTS]
 
 

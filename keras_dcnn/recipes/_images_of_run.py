@@ -10,7 +10,7 @@ import numpy as np
 from keras_dcnn._checks import as_path
 from keras_dcnn._files.atomic import atomic_write
 from keras_dcnn._images.batches import ImageBatches, ShuffledImages
-from keras_dcnn._images.card import card_of
+from keras_dcnn._images.card import data_card
 from keras_dcnn._images.errors import ImageFolderError, some_of
 from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import PARTS, list_folder
@@ -26,7 +26,8 @@ SOME = 256  # images to look at
 
 class RunImages(NamedTuple):
     """`parts` are the data of PARTS as `fit` takes them, `labels` theirs; `card` and `files` are
-    None for arrays; `files` has the files of each part. `said` is how they are held."""
+    None for arrays; `files` has the files of each part, `prints` their fingerprints. `said` is how
+    they are held."""
 
     parts: dict
     labels: dict
@@ -36,6 +37,7 @@ class RunImages(NamedTuple):
     files: dict | None
     said: str
     digest: str
+    prints: dict | None = None
 
     @property
     def counts(self):
@@ -71,7 +73,10 @@ def read_images(source, listed, settings, size, track):
     reading = Reading(size, tuple(settings.background), 16, settings.max_pixels)
     needed = len(listed.files) * size * size * 3
     keep = fits(needed)
-    read = read_all(listed.files, reading, keep, track, settings.skip_unreadable)
+    try:
+        read = read_all(listed.files, reading, keep, track, settings.skip_unreadable)
+    except ImageFolderError as error:
+        raise ImageFolderError(f"{error} Or go on without them: skip_unreadable=True.") from error
     reading = reading._replace(bits=min(read.bits or 16, 16))
     labels, names = listed.labels[read.readable], listed.class_names
     given = None if listed.parts is None else listed.parts[read.readable]
@@ -90,9 +95,10 @@ def read_images(source, listed, settings, size, track):
         parts = {part: ImageBatches(*of_part) for part, of_part in given.items()}
         parts["train"] = ShuffledImages(*given["train"], settings.seed)
         said = f"the images would take {in_words(needed)}, too much: they are read again and again"
-    card = card_of(source, listed, read, [*places.values()])
+    card = data_card(source, listed, read, [*places.values()])
     digest = _digest(read.fingerprints, labels)
-    return RunImages(parts, y, names, reading, card, files, f"{said}.", digest)
+    prints = {part: read.fingerprints[of].tolist() for part, of in places.items()}
+    return RunImages(parts, y, names, reading, card, files, f"{said}.", digest, prints)
 
 
 def array_images(data, settings):
@@ -141,13 +147,23 @@ def _digest(prints, labels):
 
 
 def write_image_list(path, images):
-    """Which file is of which class and part, in the form that `labels` takes."""
+    """Class, part and fingerprint of each file, in the form that `labels` takes."""
     with (
         atomic_write(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as out,
     ):
         writer = csv.writer(out)
-        writer.writerow(["file", "label", "part"])
+        writer.writerow(["file", "label", "part", "fingerprint"])
         for part, files in images.files.items():
-            for file, label in zip(files, images.labels[part].tolist(), strict=True):
-                writer.writerow([Path(file).resolve(), images.class_names[label], part])
+            rows = zip(files, images.labels[part].tolist(), images.prints[part], strict=True)
+            for file, label, one in rows:
+                name = images.class_names[label]
+                writer.writerow([Path(file).resolve(), name, part, f"{one:016x}"])
+
+
+def read_fingerprints(path):
+    """By fingerprint the part that an image of a run was in; empty without a list of them."""
+    if not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {int(row["fingerprint"], 16): row["part"] for row in csv.DictReader(file)}

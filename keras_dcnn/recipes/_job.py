@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, write_json
 from keras_dcnn._files.run_folder import SUMMARY
-from keras_dcnn._files.runs import begin_run
+from keras_dcnn._files.runs import RUN, begin_run
 from keras_dcnn._images.memory import in_words
 from keras_dcnn._version import __version__
 from keras_dcnn.diagnosis import diagnose
@@ -20,6 +20,8 @@ from keras_dcnn.diagnosis.finding import plain, worst_first
 from keras_dcnn.fine_tuning._record import Record
 from keras_dcnn.imbalance import adjust_logits
 from keras_dcnn.recipes._comparison import compare_with_plain, table_of
+from keras_dcnn.recipes._epoch_table import read_history
+from keras_dcnn.recipes._evaluation import of_two_classes
 from keras_dcnn.recipes._images_of_run import (
     array_images,
     list_images,
@@ -28,12 +30,13 @@ from keras_dcnn.recipes._images_of_run import (
 )
 from keras_dcnn.recipes._network import check_memory, choose_network
 from keras_dcnn.recipes._pictures import draw_pictures, write_report
-from keras_dcnn.recipes._scores import Scores, sure_from
+from keras_dcnn.recipes._scores import Scores, sure_from, write_predictions
 from keras_dcnn.recipes._settings import ARRAYS
 from keras_dcnn.recipes._training import HISTORY, STATE, train
 from keras_dcnn.recipes.image_classifier import ImageClassifier
 
 MODEL, IMAGES, CARD, REPORT = "model.keras", "images.csv", "data.json", "report.html"
+TEST = "test.csv"
 _UNEQUAL = 3  # times as many images of the largest class as of the smallest
 # Bytes of the disk that a run takes: at least, and for weights, slots and two states of them.
 _FREE, _BYTES_OF_PARAMETER = 200e6, 40
@@ -62,10 +65,12 @@ def run_job(source, folder, settings, screen):
     _check_disk(folder, network)
     check_memory(network, settings.batch_size)
     if from_files:
+        screen.say(f"reading {count:,} images in {source}")
         images = read_images(source, listed, settings, network.image_size, screen.reading)
         screen.say(images.card.text())
     else:
         images = array_images(source, settings)
+    _say_resumed(folder, screen)
     begin_run(folder, _identity(source, settings, images), holds_another=False)
     record = Record(screen.say)
     record.add(images.said)
@@ -77,6 +82,15 @@ def run_job(source, folder, settings, screen):
     trained = train(images, network, settings, plan, folder, record, screen)
     model = _as_classifier(trained, images, settings, plan, record)
     return _finish(model, trained, images, network, settings, record, folder, screen, start)
+
+
+def _say_resumed(folder, screen):
+    if (folder / RUN).is_file():
+        epochs = len(next(iter(read_history(folder / HISTORY).values()), []))
+        kept = (
+            f"goes on after {epochs} epochs" if epochs else "begins anew, nothing was trained yet"
+        )
+        screen.say(f"the run in {folder} {kept}.")
 
 
 def _check_disk(folder, network):
@@ -122,11 +136,13 @@ def _plan_of_imbalance(images, network, settings, record):
     if asked == "auto":
         asked = "none" if most < _UNEQUAL * fewest else "adjust" if network.model else "loss"
     said = {
-        "none": "nothing is done about it",
+        "none": f"less than {_UNEQUAL} : 1, so nothing is done about it",
         "adjust": "after the training the logits are adjusted by the shares of the classes",
         "loss": "the loss asks more for rare classes, by their shares",
         "oversample": "rare classes come as often as common ones",
     }
+    if asked == settings.imbalance == "none":
+        said[asked] = "nothing is done about it, as asked for"
     record.add(f"{numbers}: {said[asked]}.")
     return asked
 
@@ -156,7 +172,7 @@ def _adjusted(network, images, record):
     tau = "auto" if seen.all() else 1.0
     held_out = {"validation_data": validation} if tau == "auto" else {}
     adjusted = adjust_logits(network, images.counts, tau, **held_out)
-    shares = [_balanced(one, validation, y) for one in (network, adjusted)]
+    shares = [_mean_recall(one, validation, y) for one in (network, adjusted)]
     record.add(
         f"logits adjusted with τ = {adjusted.layers[-1].tau:.2g}: of the validation images "
         f"{100 * shares[0]:.1f} % were right on the mean of the classes, "
@@ -165,7 +181,7 @@ def _adjusted(network, images, record):
     return adjusted
 
 
-def _balanced(network, data, y):
+def _mean_recall(network, data, y):
     said = probabilities(network, data).argmax(1)
     return float(np.mean([(said[y == one] == one).mean() for one in np.unique(y)]))
 
@@ -186,7 +202,7 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
             "give a lower learning rate."
         )
     scores = Scores(images.labels["test"], p, images.class_names, model.sure_from)
-    findings = [*trained.findings, *scores.findings]
+    findings = [*trained.findings, *of_two_classes(images.card), *scores.findings]
     if trained.history:
         findings += _of_curves(trained, images)
     with atomic_write(folder / MODEL) as temporary:
@@ -212,6 +228,7 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
     }
     write_report(folder / REPORT, model, images, trained, settings, summary)
     draw_pictures(folder, scores, trained)
+    write_predictions(folder / TEST, scores, images.files)
     summary["seconds"] = round(time.monotonic() - start, 1)
     write_json(folder / SUMMARY, summary)
     shutil.rmtree(folder / STATE, ignore_errors=True)

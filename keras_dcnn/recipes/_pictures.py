@@ -17,7 +17,9 @@ def check_can_draw():
 
 def write_report(path, model, images, trained, settings, summary):
     """One page about a run."""
-    shown = {"network": summary["network"], "strategy": summary["strategy"]}
+    shown = {name: summary[name] for name in ("network", "strategy", "image_size")}
+    if trained.history:
+        shown["epochs"] = len(trained.history["loss"])
     rate = {"rate_curve": trained.rate_curve} if trained.rate_curve else {}
     history = {"history": trained.history} if trained.history else {}
     layers, card = trained.augmentation, images.card
@@ -30,12 +32,23 @@ def write_report(path, model, images, trained, settings, summary):
         class_names=images.class_names,
         augmentation=list(layers.layers) if hasattr(layers, "layers") else layers,
         passed_over=card.passed_over | card.unreadable if card else {},
-        settings=shown | settings.as_json() | dict(enumerate(summary["record"], 1)),
+        settings=shown | _asked(settings),
+        record=summary["record"],
         batch_size=settings.batch_size,
         title="Training report",
         **rate,
         **history,
     )
+
+
+def _asked(settings):
+    """What was asked for; not what was left to the run, which is in its record."""
+    return {
+        name: value
+        for name, value in settings.as_json().items()
+        if value not in (None, "auto")
+        and name not in ("network", "strategy", "image_size", "epochs")
+    }
 
 
 def draw_pictures(folder, scores, trained):

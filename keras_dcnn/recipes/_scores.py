@@ -1,10 +1,12 @@
 """How good a classifier is on held-out images: numbers with intervals, and the lines to beat."""
 
+import csv
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_dcnn._files.atomic import atomic_write
 from keras_dcnn.diagnosis import examine_predictions
 from keras_dcnn.diagnosis._shares import mean_interval, percent, wilson
 from keras_dcnn.diagnosis.finding import Finding
@@ -101,6 +103,20 @@ class Scores(NamedTuple):
             return {"from": self.sure_from, "share": 0.0, "right": 0.0}
         right = (self.p.argmax(1) == self.y)[sure].mean()
         return {"from": self.sure_from, "share": float(sure.mean()), "right": float(right)}
+
+
+def write_predictions(path, scores, files):
+    """A row for each test image, numbered as in the report, those of the largest losses first."""
+    y, p, names = scores.y, scores.p, scores.class_names
+    own = p[np.arange(len(y)), y]
+    listed = [""] * len(y) if files is None else files["test"]
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(["number", "file", "label", "probability", "predicted", "its_probability"])
+        for k in np.argsort(own, kind="stable").tolist():
+            said = int(p[k].argmax())
+            row = [k, listed[k], names[y[k]], f"{own[k]:.4f}", names[said], f"{p[k, said]:.4f}"]
+            writer.writerow(row)
 
 
 def _with(value, low, high):

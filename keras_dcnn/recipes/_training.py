@@ -64,7 +64,7 @@ class Trained(NamedTuple):
 
 def train(images, network, settings, plan, folder, record, screen):
     """The `Trained` of a run; what it decides goes into the record."""
-    augmentation, said = augmentation_of(images, settings, network.model is None)
+    augmentation, said = _augmentation(images, settings, network.model is None)
     if network.model is None:
         record.add(said)
         record.add(_COMBINED[settings.combine])
@@ -77,7 +77,7 @@ def train(images, network, settings, plan, folder, record, screen):
     return trained
 
 
-def augmentation_of(images, settings, from_scratch):
+def _augmentation(images, settings, from_scratch):
     """The layer that is asked for, or the standard one, adapted to the colours; what to say of it.
 
     All of one colour they can't be adapted to.

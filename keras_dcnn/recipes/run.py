@@ -1,20 +1,23 @@
 """Run: what a training of `train_classifier` left in its folder."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_dcnn._checks import as_path
+from keras_dcnn._images.card import data_card
 from keras_dcnn._images.errors import ImageFolderError, some_of
 from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import list_folder
 from keras_dcnn._images.reading import read_all
 from keras_dcnn.diagnosis import Finding
+from keras_dcnn.diagnosis.finding import plain
 from keras_dcnn.recipes._epoch_table import read_history
-from keras_dcnn.recipes._images_of_run import read_images
+from keras_dcnn.recipes._evaluation import Evaluation
+from keras_dcnn.recipes._images_of_run import read_fingerprints, read_images
 from keras_dcnn.recipes._job import IMAGES, REPORT, probabilities
 from keras_dcnn.recipes._pictures import write_report
 from keras_dcnn.recipes._scores import Scores
@@ -67,33 +70,55 @@ class Run:
         """Name the class of files or images; see `ImageClassifier.classify`."""
         return self.model.classify(images, top, batch_size, skip_unreadable)
 
-    def evaluate(self, directory: str | os.PathLike[str], batch_size: int = 32) -> dict[str, Any]:
+    def evaluate(
+        self,
+        directory: str | os.PathLike[str],
+        batch_size: int = 32,
+        skip_unreadable: bool = False,
+    ) -> dict[str, Any]:
         """Judge the classifier on a folder with a subfolder per class, named as in the training.
 
+        Copies of an image count once.
+
         Returns:
-            Scores as in the summary: accuracy, balanced accuracy and recall with 95 % intervals.
+            Scores as in the summary: accuracy, balanced accuracy and recall with 95 % intervals;
+            and `"findings"`, such as that images were trained on.
 
         Raises:
             ImageFolderError: for classes that the model doesn't know, and files that can't be read.
         """
-        return self.scores(directory, batch_size).as_dict()
+        found = self.judge(directory, batch_size, skip_unreadable)
+        findings = [asdict(plain(one)) for one in found.findings]
+        return {**found.scores.as_dict(), "findings": findings}
 
-    def scores(
-        self, directory: str | os.PathLike[str], batch_size: int = 32, track: Any = iter
-    ) -> Scores:
-        """The same with the predictions, as text and with findings."""
-        images = list_folder(as_path("directory", directory))
+    def judge(
+        self,
+        directory: str | os.PathLike[str],
+        batch_size: int = 32,
+        skip_unreadable: bool = False,
+        track: Any = iter,
+    ) -> Evaluation:
+        """The same with the predictions, and with what was found in the folder."""
+        directory = as_path("directory", directory)
+        images = list_folder(directory)
         unknown = [name for name in images.class_names if name not in self.class_names]
         if unknown:
             raise ImageFolderError(
                 f"{directory} has classes that the model doesn't know: "
                 f"{some_of(map(repr, unknown))}; it knows {some_of(map(repr, self.class_names))}."
             )
-        read = read_all(images.files, self.model.reading, track=track)
-        numbers = [self.class_names.index(name) for name in images.class_names]
-        y = [numbers[label] for label in images.labels]
-        p = probabilities(self.model, (read.pixels, y), batch_size)
-        return Scores(np.array(y), p, self.class_names, self.model.sure_from)
+        read = read_all(images.files, self.model.reading, True, track, skip_unreadable)
+        if not len(read.readable):
+            raise ImageFolderError(f"{directory} holds no image that can be read.")
+        labels = images.labels[read.readable]
+        first = np.unique(np.stack([read.fingerprints, labels]), axis=1, return_index=True)[1]
+        numbers = np.array([self.class_names.index(name) for name in images.class_names])
+        y = numbers[labels[first]]
+        p = probabilities(self.model, (read.pixels[first], y), batch_size)
+        card = data_card(directory, images, read, [[], [], first])
+        seen = read_fingerprints(as_path("folder", self.folder) / IMAGES)
+        parts = [seen.get(one) for one in read.fingerprints[first].tolist()]
+        return Evaluation(Scores(y, p, self.class_names, self.model.sure_from), card, parts)
 
     def export(self, path: str | os.PathLike[str], format: str = "tf_saved_model") -> Path:
         """Write the model for other programs, with cropping and resizing inside.
@@ -102,7 +127,13 @@ class Run:
         """
         path = as_path("path", path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.model.export(path, format=format, verbose=False)
+        try:
+            self.model.export(path, format=format, verbose=False)
+        except ImportError as error:
+            packages = {"onnx": "tf2onnx onnx", "litert": "ai-edge-litert"}.get(format, format)
+            raise ImportError(
+                f"{format} needs more packages: pip install {packages} ({error})."
+            ) from error
         names = "".join(f"{name}\n" for name in self.class_names)
         (path.parent / "labels.txt").write_text(names, encoding="utf-8")
         return path

@@ -55,9 +55,10 @@ def train_classifier(
     | `summary.json` | settings, decisions with reasons, scores with 95 % intervals, findings |
     | `images.csv`, `data.json` | which image is in which part; the data card |
     | `history.csv`, `training.png`, `confusion.png` | curves (of a training), confusion |
+    | `test.csv` | what was said of each test image, the worst first |
 
-    Of each class a fifth validates and a fifth tests; copies of an image are on one side. Images
-    are held in memory as uint8 where they fit, else read by threads again and again.
+    Of each class a fifth validates and a fifth tests; copies of an image are on one side, and count
+    once where they are held out. Images are held in memory as uint8 where they fit, else read by threads again and again.
 
     Args:
         data: A folder with a subfolder per class, or with `train`, `val` and `test` of such; or
@@ -98,7 +99,8 @@ def train_classifier(
         "onnx")`.
 
     Raises:
-        ImageFolderError: (a ValueError) for folders and files that can't be used; all are named.
+        ImageFolderError: (of `datasets.image_folder`, a ValueError) for folders and files that
+            can't be used; all are named.
         RunFolderError: (a ValueError) where `folder` is in use, or holds something.
         TypeError, ValueError: for arguments outside the ranges above.
         MemoryError: where the values of a batch can't fit in memory.
@@ -115,7 +117,8 @@ def train_classifier(
     y = np.arange(24) % 2
     x[y == 1] //= 2  # darker
     data = (x[:12], y[:12]), (x[12:18], y[12:18]), (x[18:], y[18:]), ["light", "dark"]
-    run = keras_dcnn.recipes.train_classifier(data, epochs=1, learning_rate=0.01, verbose=0)
+    options = {"epochs": 1, "learning_rate": 0.01, "augmentation": None, "verbose": 0}
+    run = keras_dcnn.recipes.train_classifier(data, **options)
     print(run.predict(x[0])[0].label, run.summary["scores"]["accuracy"])
     ```
 

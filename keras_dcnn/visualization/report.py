@@ -33,6 +33,7 @@ def report(
     augmentation: Any = None,
     passed_over: Mapping[Any, str] | Iterable[Any] = (),
     settings: Mapping[str, Any] | None = None,
+    record: Iterable[str] = (),
     batch_size: int = 32,
     title: str = "Training report",
 ) -> Path:
@@ -46,7 +47,7 @@ def report(
     images, and those given; accuracy, balanced accuracy and negative log-likelihood with 95 %
     intervals, beside what always naming the largest class would reach; the curves; recall of each
     class; confusion; the worst images; calibration; augmented images; the data, with exact copies;
-    settings, model, versions. Each figure has its numbers as CSV.
+    what was decided, and why; settings, model, versions. Each figure has its numbers as CSV.
 
     The model predicts each held-out image once, and all numbers come from that, so that they agree.
     Samples of weight 0 are left out, all others count alike. Images are read batch by batch, and
@@ -76,6 +77,7 @@ def report(
         passed_over: Files that were not used, or a dict with the reason for each.
         settings: What the training was run with, such as `{"seed": 0, "batch_size": 32}`; dicts in
             it are written as `optimizer.learning_rate`.
+        record: Sentences on what was decided, and why.
         batch_size: Images in a batch where arrays are given, ≥ 1.
         title: Title of the page.
 
@@ -103,7 +105,7 @@ def report(
         Mitchell et al.: Model Cards for Model Reporting (2019). https://arxiv.org/abs/1810.03993
     """
     given = SimpleNamespace(**locals())
-    given.findings = list(findings)
+    given.findings, given.record = list(findings), list(record)
     if class_names is not None and not isinstance(class_names, str):
         given.class_names = list(class_names)
     given.path = _checked(given)

@@ -75,23 +75,29 @@ def test_what_is_wrong_is_said_before_keras_is_imported(images, tmp_path):
         ("train", "--help"): (0, ""),
         ("--version",): (0, ""),
         ("fly",): (2, "invalid choice: 'fly'"),
+        ("trian",): (2, "did you mean train?"),
         (): (2, "COMMAND"),
         ("train",): (2, "DIR, or --resume RUN"),
         ("train", ""): (2, "DIR must be a path"),
         ("train", fine, "--epochs", "0"): (2, "whole number from 1"),
         ("train", fine, "--seed", str(2**31)): (2, "whole number from 0"),
-        ("train", fine, "--network", "ResNet-50"): (2, "'ResNet-50'"),
+        ("train", fine, "--network", "ResNet-50"): (2, "'ResNet-50'; did you mean ResNet50"),
         ("train", fine, "--background", "whitish"): (2, "such as white"),
         ("train", fine, "--learning-rate", "-1"): (2, "above 0"),
         ("train", fine, "--resume", "run"): (2, "not both"),
         ("train", tmp_path / "nowhere"): (2, "nowhere is not a folder"),
         ("train", images): (2, "none of 'empty'"),
-        ("train", fine / "a"): (2, "two or more classes"),
         ("train", fine, "--labels", tmp_path / "no.csv"): (2, "no.csv can't be read"),
         ("train", fine, "--output", tmp_path / "full"): (2, "full is not empty"),
-        ("train", fine, "--output", tmp_path / "unended"): (2, "has not ended: resume it"),
+        ("train", fine, "--output", tmp_path / "unended"): (
+            2,
+            "has not ended: go on with it by --resume",
+        ),
         ("train", fine, "--output", fine / "runs" / "1"): (2, "would lie in"),
         ("train", "--resume", tmp_path / "full"): (2, "no run to go on with"),
+        ("train", "--resume", tmp_path / "typo"): (2, "there is no such folder"),
+        ("train", fine / "a"): (2, "images itself: give the folder above"),
+        ("predict", tmp_path / "unended"): (2, "required: FILE"),
         ("predict", tmp_path / "full", "a.png"): (2, "holds no run"),
         ("evaluate", tmp_path / "unended", fine): (2, "train --resume"),
         ("preview", tmp_path / "nowhere"): (2, "nowhere is not a folder"),
@@ -112,7 +118,9 @@ def test_what_is_wrong_is_said_before_keras_is_imported(images, tmp_path):
         assert (int(number), has_keras) == (code, "False"), (given, message)
         assert text in " ".join(message.split()), given
         assert "Traceback" not in message
+        assert message.count("\n") == 1 or code == 0
     assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "typo").exists()
 
 
 def test_the_choices_are_those_of_the_recipe():
@@ -206,11 +214,12 @@ def test_predict_prints_a_line_for_each_file_and_says_where_it_is_not_sure(
 ):
     monkeypatch.setenv("COLUMNS", "60")
     (images / "red" / "broken.png").write_bytes(b"broken")
+    (images / "blue" / "phone.heic").touch()
     table = tmp_path / "said.csv"
     assert main(["predict", str(run), str(images), "--csv", str(table)]) == 1
     out = capsys.readouterr().out.splitlines()
     assert len([line for line in out if re.search(r"\.png +(red|blue) \d+ %", line)]) == 10
-    assert max(map(len, out)) <= 60 or not [one for one in out if len(one) > 60 and " " in one]
+    assert f"passed over: {images / 'blue' / 'phone.heic'}: .heic needs a plug-in" in "".join(out)
     assert "broken.png can't be read" in " ".join("".join(out).split())
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file))
@@ -268,6 +277,32 @@ def test_preview_draws_a_picture(images, tmp_path, capsys):
     assert str(path) in capsys.readouterr().out
 
 
+def test_evaluate_tells_what_it_leaves_out(run, tmp_path, capsys):
+    folder = make_plain(tmp_path / "some", {"red": 6, "blue": 6})
+    (folder / "red" / "broken.png").write_bytes(b"")
+    (folder / "red" / "copy.png").write_bytes((folder / "red" / "000.png").read_bytes())
+    main(["evaluate", str(run), str(folder)])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 file skipped, as unreadable:" in out
+    assert "can't be read as an image (the file is empty)" in out
+    assert "Of 12 test images" in out
+
+
+def test_one_missing_file_does_not_stop_the_others(run, images, capsys):
+    file = images / "red" / "000.png"
+    assert main(["predict", str(run), str(file), str(images / "gone.png"), "--json"]) == 1
+    found, gone = json.loads(capsys.readouterr().out)
+    assert found["label"] in ("red", "blue")
+    assert "gone.png can't be read as an image (no such file" in gone["error"]
+
+
+def test_doctor_takes_the_folder_of_a_run(run, images, capsys):
+    assert main(["doctor", str(run), "--data", str(images)]) in (0, 1)
+    out = capsys.readouterr().out
+    assert f"{run / 'model.keras'}:" in out
+    assert "classes blue, red" in out
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_no_write_permission(images, tmp_path, capsys):
     locked = tmp_path / "locked"
@@ -302,7 +337,7 @@ def test_the_whole_from_a_folder_to_a_prediction(tmp_path):
     done = call("predict", "run", images / "red")
     assert done.stderr == ""
     assert done.stdout.count("000.png") == 1
-    assert call("report", "run").stdout == f"{os.path.join('run', 'report.html')}\n"
+    assert call("report", "run").stdout == f"written to {os.path.join('run', 'report.html')}\n"
     done = call("export", "run")
     assert done.returncode == 0
     assert (tmp_path / "run" / "labels.txt").read_text() == "blue\nred\n"

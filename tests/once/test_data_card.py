@@ -7,7 +7,7 @@ import pytest
 from odd_folder import make_odd
 from PIL import Image
 
-from keras_dcnn._images.card import card_of
+from keras_dcnn._images.card import data_card
 from keras_dcnn._images.listing import list_folder
 from keras_dcnn._images.pixels import Reading
 from keras_dcnn._images.reading import read_all
@@ -20,7 +20,7 @@ def card(folder, **options):
     labels = listed.labels[read.readable]
     given = None if listed.parts is None else listed.parts[read.readable]
     parts = split(labels, read.fingerprints, listed.class_names, 0, given)
-    return card_of(folder, listed, read, parts)
+    return data_card(folder, listed, read, parts)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def test_the_text_fits_60_columns_and_names_what_was_left_out(odd):
     lines = text.splitlines()
     assert lines[0] == "27 images of 3 classes, 20 × 20 to 40 × 30 pixels"
     assert lines[2].split() == ["blue", "7", "1", "1"]
-    assert "  a link to a file that isn't there: red/gone.png" in lines
+    assert "  red/gone.png: a link to a file that isn't there" in lines
     assert "1 copy of another image, on its side of the split" in lines
-    assert "1 image is in more than one class, trained on as:" in lines
+    assert "1 image is in more than one class, and trained on as each:" in lines
     assert "grey images of 16 bits use 12 of their 16 bits: scaled by that" in lines
     assert max(len(line) for line in lines if "=" not in line and ":" not in line) <= 60
     json.dumps(odd.as_dict(), allow_nan=False)
@@ -96,4 +96,21 @@ def test_copies_of_held_out_images_are_left_out_of_a_training_that_is_given(tmp_
         leaked.save(tmp_path / "train" / "a" / "leaked.png")
     found = card(tmp_path)
     assert found.left_out == 1
-    assert "1 copy of held-out images left out of the training" in found.text()
+    assert "1 copy of held-out images left out" in found.text()
+
+
+def test_of_what_is_held_out_an_image_counts_once(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for k in range(5):
+            pixels = rng.integers(0, 256, (8, 8, 3), "uint8")
+            for copy in range(3):
+                Image.fromarray(pixels).save(tmp_path / name / f"{k}-{copy}.png")
+    found = card(tmp_path)
+    assert {part: counts.tolist() for part, counts in found.counts.items()} == {
+        "train": [9, 9],
+        "validation": [1, 1],
+        "test": [1, 1],
+    }
+    assert found.left_out == 8

@@ -51,14 +51,14 @@ def test_what_is_said_fits_60_columns_without_a_terminal(said_and_run):
     assert [line for line in too_long if " " in line.strip() and "report.html" not in line] == []
     assert "training, epoch 2 of 2, loss" in out
     assert "Of 4 test images, with 95 % intervals:" in out
-    assert "a link to a file that isn't there: red/gone.png" in out
+    assert "red/gone.png: a link to a file that isn't there" in out
 
 
 def test_it_writes_what_it_says(run, odd):
     names = {path.name for path in run.folder.iterdir()} - {".lock"}
     assert names == {
         *("model.keras", "report.html", "summary.json", "run.json"),
-        *("images.csv", "data.json", "history.csv", "training.png", "confusion.png"),
+        *("images.csv", "data.json", "history.csv", "training.png", "confusion.png", "test.csv"),
     }
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["class_names"] == ["blue", "grey", "red"]
@@ -78,7 +78,10 @@ def test_it_writes_what_it_says(run, odd):
 def test_each_decision_has_its_reason(run):
     record = " ".join(run.summary["record"])
     assert "small CNN from scratch at 16 pixels, as asked for" in record
-    assert "7 training images of 'blue' and 5 of 'grey': nothing is done about it" in record
+    assert (
+        "7 training images of 'blue' and 5 of 'grey': less than 3 : 1, so nothing is done about it"
+        in record
+    )
     assert "fancy PCA along those of these images" in record
     assert "2 epochs at a rate of 0.02" in record
 
@@ -110,7 +113,7 @@ def test_the_report_can_be_written_again(run):
     (run.folder / "report.html").unlink()
     assert run.report() == run.folder / "report.html"
     after = (run.folder / "report.html").read_text()
-    tables = [text[text.index("</th><th>line") :] for text in (before, after)]
+    tables = [text[text.index('id="scores"') :] for text in (before, after)]
     scores = [re.findall(r"[0-9.]+\s%", text)[:20] for text in tables]
     assert scores[0] == scores[1] != []
 
@@ -119,10 +122,26 @@ def test_it_is_judged_on_another_folder(run, tmp_path):
     folder = make_plain(tmp_path, {"red": 3, "blue": 5})
     scores = run.evaluate(folder)
     assert scores["images"] == 8
+    assert "duplicates" not in {one["rule"] for one in scores["findings"]}
     assert set(scores["recall"]) == {"red", "blue"}
     make_plain(tmp_path / "other", {"green": 3, "blue": 5})
     with pytest.raises(ImageFolderError, match="doesn't know: 'green'; it knows 'blue'"):
         run.evaluate(tmp_path / "other")
+
+
+def test_images_that_it_was_trained_on_are_not_taken_for_new_ones(run, odd):
+    (found, other, *_) = run.evaluate(odd)["findings"]
+    assert found["message"].startswith("17 of 25 images were trained on and 4 chosen by")
+    assert "an image is in more than one class, such as blue/0.png = " in other["message"]
+
+
+def test_each_test_image_is_in_a_table_the_worst_first(run):
+    with open(run.folder / "test.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    p = [float(row["probability"]) for row in rows]
+    assert p == sorted(p)
+    said = run.predict([row["file"] for row in rows])
+    assert [one.label for one in said] == [row["predicted"] for row in rows]
 
 
 def test_arrays_and_a_network_of_ones_own(tmp_path):
@@ -207,13 +226,13 @@ def test_other_images_are_not_gone_on_with(tmp_path, monkeypatch):
         train_classifier(folder, tmp_path / "run", epochs=2, resume=True, **SMALL | PLAIN)
 
 
-def test_over_100_epochs_the_rate_stays_one_that_moves_weights(tmp_path):
+def test_over_many_epochs_the_rate_stays_one_that_moves_weights(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros")])
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
-    callbacks, members = _callbacks(Settings(combine="none"), 0.1, 100, tmp_path)
+    callbacks, members = _callbacks(Settings(combine="none"), 0.1, 45, tmp_path)
     x = np.zeros((4, 1))
     fit = {"validation_data": (x, x), "callbacks": callbacks, "verbose": 0}
-    history = model.fit(x, x, epochs=100, **fit).history
+    history = model.fit(x, x, epochs=45, **fit).history
     assert members is None
     assert history["learning_rate"][-1] == pytest.approx(0.1 / 32)
 

@@ -42,6 +42,7 @@ def sections_of(given, reads, curves):
         "augmentation": _augmentation(given, reads),
         **_data(given, reads, names),
         "passed_over": data_card.passed_over_files(given.passed_over),
+        "record": given.record,
         "settings": setting_rows(given.settings or {}),
         "model": [] if given.model is None else model_rows(given.model),
         "versions": version_rows(),
