@@ -23,8 +23,9 @@ def load_data(
     """Load a folder of images with one subfolder per class, split per class at random.
 
     Of each class about one fifth validates and one fifth tests, at least one image each; copies of
-    an image are on one side, where it counts once if it is held out. Folders `train`, `validation` (or `val`) and `test` of such subfolders
-    are taken as the split; copies of what is held out are left out of the training.
+    an image are on one side, where it counts once if it is held out. Folders `train`, `validation`
+    (or `val`) and `test` of such subfolders are taken as the split; copies of what is held out are
+    left out of the training.
 
     Images are turned as their camera says, cropped in the centre to a square and resized. What is
     transparent becomes white. Grey images of 16 bits are scaled by as many bits as all of them

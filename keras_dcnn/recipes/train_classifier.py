@@ -58,7 +58,8 @@ def train_classifier(
     | `test.csv` | what was said of each test image, the worst first |
 
     Of each class a fifth validates and a fifth tests; copies of an image are on one side, and count
-    once where they are held out. Images are held in memory as uint8 where they fit, else read by threads again and again.
+    once where they are held out. Images are held in memory as uint8 where they fit, else read by
+    threads again and again.
 
     Args:
         data: A folder with a subfolder per class, or with `train`, `val` and `test` of such; or
