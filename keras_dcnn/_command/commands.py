@@ -28,7 +28,7 @@ from keras_dcnn.recipes._settings import FIELDS, Settings, read_run
 from keras_dcnn.statistics import PixelMoments
 from keras_dcnn.visualization import plot_augmentation
 
-_SHOWN = 4  # images of a preview
+_SHOWN, _DRAWS = 4, 6  # images of a preview, and draws of each
 _DEMO_EPOCHS = 25
 
 
@@ -147,11 +147,7 @@ def _show_predictions(predictions):
     for file, said, doubt in rows:
         file = file if len(file) <= room else f"…{file[-room + 1 :]}"
         line = f"{file:<{min(room, widths[0])}}  {said:<{widths[1]}}  {doubt}".rstrip()
-        print(
-            line
-            if len(line) <= screen.width or not screen.moves
-            else f"{line[: screen.width - 1]}…"
-        )
+        print(f"{line[: screen.width - 1]}…" if screen.moves and len(line) > screen.width else line)
     for one in predictions:
         if one.error:
             screen.say(one.error)
@@ -183,10 +179,12 @@ def export(arguments):
 def preview(arguments):
     """A grid of augmented images."""
     check_can_draw()
-    x = _some_images(arguments)
+    x, names = _some_images(arguments)
     size = arguments.image_size
     layer = standard_augmentation(size, size, flip=arguments.flip, seed=arguments.seed)
-    figure = plot_augmentation(layer, x)
+    figure = plot_augmentation(layer, x, _DRAWS)
+    for ax, name in zip(figure.axes[:: 1 + _DRAWS], names, strict=True):
+        ax.set_ylabel(name)
     path = arguments.output or Path("preview.png")
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=100)
@@ -203,7 +201,8 @@ def _some_images(arguments):
     read = read_all(chosen, Reading(arguments.image_size), skip_unreadable=True)
     if not len(read.readable):
         raise ValueError(f"none of {some_of(chosen)} can be read; try another --seed.")
-    return read.pixels
+    names = [images.class_names[k] for k in range(len(chosen))]
+    return read.pixels, [names[place] for place in read.readable]
 
 
 def stats(arguments):

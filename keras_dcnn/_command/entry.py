@@ -16,6 +16,7 @@ from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import list_folder
 
 DONE, ERROR, STOPPED = 0, 2, 130
+_OF_MEMORY = "RESOURCE_EXHAUSTED", "ResourceExhausted", "out of memory"  # of each backend
 _shown = set()
 
 
@@ -33,16 +34,11 @@ def main(argv=None, begin=lambda: None):
     except BrokenPipeError:  # of `| head`, which has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except OSError as error:
-        return _fail(_of_system(error, place))
-    except RuntimeError as error:  # of h5py, where there is no room for a file
-        if "No space left" not in str(error):
+    except Exception as error:
+        message = _in_words(error, place)
+        if message is None:
             raise
-        return _fail(_of_system(OSError(errno.ENOSPC, "No space left on device"), place))
-    except (ImportError, MemoryError, TypeError, ValueError) as error:
-        if type(error) in (TypeError, ValueError) and os.environ.get("KERAS_DCNN_TRACEBACK"):
-            raise
-        return _fail(str(error) or "the memory is full: give a smaller batch or image size")
+        return _fail(message)
 
 
 def _parsed(argv):
@@ -165,13 +161,17 @@ def _fail(message):
     return ERROR
 
 
-def _of_system(error, place):
-    """An error of the system in words; a full disk is called one."""
-    text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    if error.errno != errno.ENOSPC:
-        return text
-    again = _how_to_go_on(place)
-    return f"the disk is full ({text}){f': free some of it; {again}' if again else ''}"
+def _in_words(error, place):
+    """What went wrong, for what the user can mend; None for a mistake of ours."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename:
+        text = f"{error.filename}: {error.strerror}"
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in text:  # h5py's has none
+        again = _how_to_go_on(place)
+        return f"the disk is full ({text}){f': free some of it; {again}' if again else ''}"
+    if any(mark in text for mark in _OF_MEMORY) or (isinstance(error, MemoryError) and not text):
+        return "the memory is full: give a smaller --batch-size or --image-size"
+    return text if isinstance(error, (OSError, ImportError, MemoryError, ValueError)) else None
 
 
 def _stopped(place):

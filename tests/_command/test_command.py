@@ -138,7 +138,9 @@ def test_the_choices_are_those_of_the_recipe():
     ("error", "text"),
     [
         (MemoryError("Unable to allocate 117 GiB"), "117 GiB"),
-        (MemoryError(), "the memory is full"),
+        (MemoryError(), "the memory is full: give a smaller --batch-size or --image-size"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9"), "the memory is full"),
+        (RuntimeError("Unable to flush: No space left on device"), "the disk is full"),
         (OSError(errno.EACCES, "Permission denied", "model.keras"), "model.keras: Permission"),
         (ImportError("needs matplotlib"), "needs matplotlib"),
         (ValueError("the training\ndiverged"), "the training diverged"),
@@ -151,6 +153,15 @@ def test_errors_are_one_line(images, tmp_path, capsys, monkeypatch, error, text)
     monkeypatch.setattr(commands, "run_job", fail)
     assert text in failure(capsys, "train", images, "--output", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(images, tmp_path, monkeypatch):
+    def fail(*_):
+        raise AttributeError("'NoneType' object has no attribute 'shape'")
+
+    monkeypatch.setattr(commands, "run_job", fail)
+    with pytest.raises(AttributeError):
+        main(["train", str(images), "--output", str(tmp_path / "run")])
 
 
 def interrupted(folder, epochs, error):

@@ -4,8 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from keras_dcnn.recipes._pictures import draw_pictures
 from keras_dcnn.recipes._scores import Scores, sure_from
+from keras_dcnn.recipes._training import Trained
 
 NAMES = ["cat", "dog", "lynx"]
 
@@ -67,3 +70,18 @@ def test_how_often_it_is_sure_and_right():
     p = np.array([[0.9, 0.05, 0.05], [0.6, 0.35, 0.05], [0.1, 0.85, 0.05], [0.4, 0.3, 0.3]])
     found = Scores(np.array([0, 0, 0, 2]), p, NAMES, 0.35).as_dict()["sure"]
     assert found == {"from": 0.35, "share": 0.75, "right": pytest.approx(1 / 3)}
+
+
+def test_the_curves_of_a_single_epoch_are_seen(tmp_path):
+    """A line of one point is nothing; the point is."""
+
+    def coloured(name, value):
+        names = ("loss", "val_loss", "accuracy", "val_accuracy")
+        history = {name: [value] for name in names}
+        trained = Trained(None, "from_scratch", history, None, None, [])
+        (tmp_path / name).mkdir()
+        draw_pictures(tmp_path / name, scores(np.eye(3, dtype=int)), trained)
+        with Image.open(tmp_path / name / "training.png") as picture:
+            return int((np.asarray(picture.convert("HSV"))[..., 1] > 100).sum())
+
+    assert coloured("one", 0.7) > coloured("none", float("nan")) + 100
