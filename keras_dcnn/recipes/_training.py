@@ -92,7 +92,8 @@ def _augmentation(images, settings, from_scratch):
     try:
         layer = standard_augmentation(size, size, moments=images.moments(), **given)
     except ValueError as error:
-        reason = f"along those of ImageNet, since {str(error).rstrip('.')}."
+        why = str(error).rpartition("`: ")[2].rstrip(".")  # without the layer's name
+        reason = f"along those of ImageNet, since {why}."
         return standard_augmentation(size, size, **given), f"{text} {reason}"
     return layer, f"{text} along those of these images."
 

@@ -1,6 +1,7 @@
 """Run folders: one run each, locked, taken up where it was interrupted."""
 
-import multiprocessing
+import subprocess
+import sys
 import time
 
 import pytest
@@ -27,23 +28,25 @@ def test_a_second_run_in_it_is_refused_before_the_first_wrote_anything(tmp_path)
         pass
 
 
-def _hold(path, held, end):
-    with run_folder(path):
-        (path / "run.json").write_text("{}")
-        held.set()
-        end.wait(30)
+HOLD = """
+import pathlib, sys, keras_dcnn_command
+keras_dcnn_command._package_not_begun()  # without Keras
+from keras_dcnn._files.run_folder import run_folder
+with run_folder(pathlib.Path(sys.argv[1])) as path:
+    (path / "run.json").write_text("{}")
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_the_lock_of_another_process_holds_and_goes_when_it_is_killed(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    held, end = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(tmp_path / "run", held, end))
-    process.start()
-    assert held.wait(60)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "run")], **pipes)
+    assert process.stdout.readline().strip() == b"held"
     with pytest.raises(RunFolderError, match="in use"), run_folder(tmp_path / "run", resume=True):
         pass
     process.kill()
-    process.join()
+    process.communicate()
     with run_folder(tmp_path / "run", resume=True) as path:
         assert path == tmp_path / "run"
 

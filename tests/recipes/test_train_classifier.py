@@ -16,8 +16,9 @@ from keras_dcnn._images.errors import ImageFolderError
 from keras_dcnn.datasets import image_folder
 from keras_dcnn.ensemble import Ensemble
 from keras_dcnn.recipes import _epoch_table, _images_of_run, _network, load_run, train_classifier
+from keras_dcnn.recipes._images_of_run import array_images
 from keras_dcnn.recipes._settings import Settings
-from keras_dcnn.recipes._training import _callbacks
+from keras_dcnn.recipes._training import _augmentation, _callbacks
 
 PLAIN = {"augmentation": None}  # which compiles in a tenth of the time
 SMALL = {"network": "small_cnn", "image_size": 16, "learning_rate": 0.02, "verbose": 0}
@@ -35,7 +36,7 @@ def said_and_run(odd, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(out):
         patched.setenv("COLUMNS", "60")
         patched.setenv("NO_COLOR", "1")
-        run = train_classifier(odd, folder, epochs=2, **SMALL | {"verbose": 1})
+        run = train_classifier(odd, folder, epochs=2, **SMALL | PLAIN | {"verbose": 1})
     return out.getvalue(), run
 
 
@@ -82,7 +83,8 @@ def test_each_decision_has_its_reason(run):
         "7 training images of 'blue' and 5 of 'grey': less than 3 : 1, so nothing is done about it"
         in record
     )
-    assert "fancy PCA along those of these images" in record
+    assert "preflight, by 19 of the images: nothing wrong" in record
+    assert "the weights of the last quarter of the epochs are averaged" in record
     assert "2 epochs at a rate of 0.02" in record
 
 
@@ -226,6 +228,22 @@ def test_other_images_are_not_gone_on_with(tmp_path, monkeypatch):
         train_classifier(folder, tmp_path / "run", epochs=2, resume=True, **SMALL | PLAIN)
 
 
+def test_the_augmentation_is_adapted_to_the_colours_of_the_images():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (6, 16, 16, 3), "uint8"), np.arange(6) % 2
+    x[..., 1:] = 90  # only red varies
+    images = array_images(((x, y), (x, y), (x, y)), Settings())
+    layer, said = _augmentation(images, Settings(flip=False), from_scratch=True)
+    assert said.endswith("fancy PCA along those of these images.")
+    assert "mirrored" not in said
+    values = np.var(x[..., 0] / 255)
+    np.testing.assert_allclose(layer.layers[-1].eigenvalues, [values, 0, 0], atol=1e-6)
+    grey = array_images(((x * 0 + 7, y), (x, y), (x, y)), Settings())
+    _, said = _augmentation(grey, Settings(), from_scratch=False)
+    assert "along those of ImageNet, since there must be more than one colour" in said
+
+
+@pytest.mark.slow
 def test_over_many_epochs_the_rate_stays_one_that_moves_weights(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros")])
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
