@@ -37,8 +37,10 @@ class _Read(NamedTuple):
     highest: int | None
 
 
-def read_all(files, reading, keep=True, track=iter, skip_unreadable=False):
+def read_all(files, reading, keep=True, track=iter, skip_unreadable=False, find_bits=True):
     """Read each file; those of 16 bits again where in all of them fewer bits are used.
+
+    Without `find_bits` they have those of the `reading`, as those that a network learnt from.
 
     Raises ImageFolderError, after all were tried, with the files that can't be read.
     """
@@ -69,7 +71,7 @@ def read_all(files, reading, keep=True, track=iter, skip_unreadable=False):
     found = {place: one for place, one in found.items() if isinstance(one, _Read)}
     deep = {place: one.highest for place, one in found.items() if one.highest is not None}
     bits = next((n for n in _DEPTHS if max(deep.values()) < 2**n), 16) if deep else None
-    if deep and bits < reading.bits:
+    if deep and find_bits and bits < reading.bits:
         found |= zip(deep, read(list(deep), reading._replace(bits=bits)), strict=True)
     readable = np.array(list(found), "int64")
     if keep and unreadable:

@@ -51,7 +51,7 @@ class RunImages(NamedTuple):
         if isinstance(data, tuple):
             return data[0][places], y[places]
         files = [self.files[part][place] for place in places]
-        return read_all(files, self.reading).pixels, y[places]
+        return read_all(files, self.reading, find_bits=False).pixels, y[places]
 
     def moments(self):
         """Mean and covariance of the colours of the training images."""

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from keras_dcnn._checks import as_path
+from keras_dcnn._images.batches import ImageBatches
 from keras_dcnn._images.card import data_card
 from keras_dcnn._images.errors import ImageFolderError, some_of
 from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import list_folder
+from keras_dcnn._images.memory import fits
 from keras_dcnn._images.reading import read_all
 from keras_dcnn.diagnosis import Finding
 from keras_dcnn.diagnosis.finding import plain
@@ -107,14 +109,22 @@ class Run:
                 f"{directory} has classes that the model doesn't know: "
                 f"{some_of(map(repr, unknown))}; it knows {some_of(map(repr, self.class_names))}."
             )
-        read = read_all(images.files, self.model.reading, True, track, skip_unreadable)
+        reading = self.model.reading
+        keep = fits(len(images.files) * reading.size**2 * 3)
+        options = {"skip_unreadable": skip_unreadable, "find_bits": False}
+        read = read_all(images.files, reading, keep, track, **options)
         if not len(read.readable):
             raise ImageFolderError(f"{directory} holds no image that can be read.")
         labels = images.labels[read.readable]
         first = np.unique(np.stack([read.fingerprints, labels]), axis=1, return_index=True)[1]
         numbers = np.array([self.class_names.index(name) for name in images.class_names])
         y = numbers[labels[first]]
-        p = probabilities(self.model, (read.pixels[first], y), batch_size)
+        if keep:
+            data = read.pixels[first], y
+        else:
+            files = [images.files[place] for place in read.readable[first]]
+            data = ImageBatches(files, None, reading, batch_size)
+        p = probabilities(self.model, data, batch_size)
         card = data_card(directory, images, read, [[], [], first])
         seen = read_fingerprints(as_path("folder", self.folder) / IMAGES)
         parts = [seen.get(one) for one in read.fingerprints[first].tolist()]

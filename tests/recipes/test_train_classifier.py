@@ -10,12 +10,14 @@ import keras
 import numpy as np
 import pytest
 from odd_folder import make_odd, make_plain
+from PIL import Image
 
 from keras_dcnn._files.run_folder import RunFolderError
 from keras_dcnn._images.errors import ImageFolderError
 from keras_dcnn.datasets import image_folder
 from keras_dcnn.ensemble import Ensemble
 from keras_dcnn.recipes import _epoch_table, _images_of_run, _network, load_run, train_classifier
+from keras_dcnn.recipes import run as run_module
 from keras_dcnn.recipes._images_of_run import array_images
 from keras_dcnn.recipes._settings import Settings
 from keras_dcnn.recipes._training import _augmentation, _callbacks
@@ -135,6 +137,25 @@ def test_images_that_it_was_trained_on_are_not_taken_for_new_ones(run, odd):
     (found, other, *_) = run.evaluate(odd)["findings"]
     assert found["message"].startswith("17 of 25 images were trained on and 4 chosen by")
     assert "an image is in more than one class, such as blue/0.png = " in other["message"]
+
+
+def test_it_is_judged_alike_where_the_images_do_not_fit_in_memory(run, odd, monkeypatch):
+    expected = run.judge(odd)
+    monkeypatch.setattr(run_module, "fits", lambda num_bytes: False)
+    found = run.judge(odd)
+    np.testing.assert_allclose(found.scores.p, expected.scores.p, rtol=1e-5)
+    np.testing.assert_array_equal(found.scores.y, expected.scores.y)
+
+
+def test_dark_images_of_16_bits_are_judged_as_they_are_predicted(run, tmp_path):
+    folder = make_plain(tmp_path, {"red": 3, "blue": 3})
+    (folder / "grey").mkdir()
+    dark = np.random.default_rng(0).integers(0, 200, (20, 20)).astype("uint16")
+    Image.fromarray(dark).save(folder / "grey" / "dark.png")  # 8 bits would do for these
+    found = run.judge(folder)
+    (place,) = np.flatnonzero(found.scores.y == run.class_names.index("grey"))
+    (said,) = run.predict(folder / "grey" / "dark.png")
+    assert found.scores.p[place].max() == pytest.approx(said.probability, rel=1e-5)
 
 
 def test_each_test_image_is_in_a_table_the_worst_first(run):
