@@ -75,7 +75,10 @@ def _check_directory(arguments):
             f"the run folder {output} would lie in {directory} and count as a class: choose "
             "another with --output."
         )
-    list_labels(arguments.labels, directory) if arguments.labels else list_folder(directory)
+    if arguments.labels:
+        list_labels(arguments.labels, directory)
+    else:
+        list_folder(directory)
 
 
 def _check(arguments):

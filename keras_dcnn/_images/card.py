@@ -54,7 +54,8 @@ class DataCard(NamedTuple):
         total = sum(sum(n) for _, n in self._by())
         yield f"{total:,} images of {len(self.class_names)} classes{self._size()}"
         rows = list(zip(self.class_names, *(n for _, n in self._by()), strict=True))
-        rows.sort(key=lambda row: -sum(row[1:])) if len(rows) > _MANY else None
+        if len(rows) > _MANY:
+            rows.sort(key=lambda row: -sum(row[1:]))
         middle = len(rows) - _MANY
         wide = min(max(len(name) for name in self.class_names), 24)
         yield f"  {'':<{wide}} {'train':>8} {'validate':>9} {'test':>7}"

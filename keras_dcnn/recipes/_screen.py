@@ -17,9 +17,9 @@ class Screen:
     def __init__(self, verbose=1):
         self._console = Console(quiet=not verbose, highlight=False)
 
-    def say(self, text="", style=None):
+    def say(self, text=""):
         """A sentence, or lines."""
-        self._console.print(text, markup=False, style=style, soft_wrap=False)
+        self._console.print(text, markup=False)
 
     def show(self, table):
         """Something that rich can draw."""
