@@ -33,9 +33,9 @@ def run_folder(path=None, resume=False):
             yield path
         finally:
             if is_new and {one.name for one in path.iterdir()} <= {_LOCK}:
-                (path / _LOCK).unlink(missing_ok=True)
-                path.rmdir()
-                with contextlib.suppress(OSError):  # where other runs are in it
+                with contextlib.suppress(OSError):  # Windows, and where other runs are in it
+                    (path / _LOCK).unlink()
+                    path.rmdir()
                     _RUNS.rmdir()
 
 
