@@ -134,9 +134,10 @@ def test_it_is_judged_on_another_folder(run, tmp_path):
 
 
 def test_images_that_it_was_trained_on_are_not_taken_for_new_ones(run, odd):
-    (found, other, *_) = run.evaluate(odd)["findings"]
-    assert found["message"].startswith("17 of 25 images were trained on and 4 chosen by")
-    assert "an image is in more than one class, such as blue/0.png = " in other["message"]
+    found = {one["rule"]: one["message"] for one in run.evaluate(odd)["findings"]}
+    assert found["duplicates"].startswith("17 of 25 images were trained on and 4 chosen by")
+    said = "an image is in more than one class, such as blue/0.png = "
+    assert said in found["same_image_other_label"]
 
 
 def test_it_is_judged_alike_where_the_images_do_not_fit_in_memory(run, odd, monkeypatch):
