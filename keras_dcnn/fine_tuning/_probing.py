@@ -35,7 +35,7 @@ def _model(trunk, layers, taken):
     x = rows[0] if len(rows) == 1 else keras.layers.Concatenate(name="features")(rows)
     kernel, bias = taken.head.kernel, taken.head.bias
     classes = keras.layers.Dense(len(bias), "softmax", dtype="float32", name="classes")
-    model = keras.Model(pooled.inputs, classes(x), name=f"{trunk.name}_probe")
+    model = keras.Model(pooled.inputs[0], classes(x), name=f"{trunk.name}_probe")
     classes.set_weights([kernel, bias])
     # To evaluate. Of SGD, which has no state, Keras loads again what was never trained.
     loss = "sparse_categorical_crossentropy"
