@@ -9,6 +9,7 @@ import numpy as np
 from keras_dcnn._images.pixels import read_pixels
 
 _AHEAD = 3  # batches that are read before they are asked for
+_THREADS = os.cpu_count() or 1
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -35,7 +36,9 @@ class ImageBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         index = range(self.num_batches)[index]
         self._read_ahead(index)
-        x = np.stack([future.result() for future in self._coming.pop(index)])
+        x, shares = self._coming.pop(index)
+        for share in shares:
+            share.result()  # an error of a file is raised here
         return x if self.labels is None else (x, self.labels[self._rows(index)])
 
     def _rows(self, index):
@@ -43,14 +46,21 @@ class ImageBatches(keras.utils.PyDataset):
 
     def _read_ahead(self, index):
         """Have this batch and the next ones read; what was read and not asked for is dropped."""
-        self._pool = self._pool or ThreadPoolExecutor(os.cpu_count())
+        self._pool = self._pool or ThreadPoolExecutor(_THREADS)
         wanted = range(index, min(index + _AHEAD, self.num_batches))
         coming = {one: self._coming.get(one) for one in wanted}
         self._coming = {one: there or self._start(one) for one, there in coming.items()}
 
     def _start(self, index):
+        """The array of a batch, and the shares of it that the threads fill."""
         files = [self.files[row] for row in self._rows(index)]
-        return [self._pool.submit(read_pixels, self.reading, file) for file in files]
+        x = np.empty((len(files), self.reading.size, self.reading.size, 3), "uint8")
+        shares = min(_THREADS, len(files))
+        return x, [self._pool.submit(self._fill, x, files, k, shares) for k in range(shares)]
+
+    def _fill(self, x, files, first, step):
+        for place in range(first, len(files), step):
+            x[place] = read_pixels(self.reading, files[place])
 
 
 class ShuffledImages(ImageBatches):

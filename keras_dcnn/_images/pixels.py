@@ -127,7 +127,7 @@ def _square(image, rgb, size):
 def _on_background(image, picture, background):
     """RGB; what is transparent has the colour of the background, not the one that is hidden."""
     if picture.mode not in _ALPHA and "transparency" not in picture.info:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     behind = image.new("RGBA", picture.size, (*background, 255))
     return image.alpha_composite(behind, picture.convert("RGBA")).convert("RGB")
 
