@@ -115,7 +115,21 @@ def _application(name, weights, size):
             "file of them as `weights`, without its layer of classes."
         ) from error
     images = keras.Input((size, size, 3))
-    return keras.Model(images, network(home.preprocess_input(images)), name=name.lower())
+    return keras.Model(images, network(scaled(images, home.preprocess_input)), name=name.lower())
+
+
+def scaled(images, preprocess):
+    """What a `preprocess_input` makes of images, by layers, which Keras can save.
+
+    Those functions scale each channel and some take RGB to BGR; the slicing by which they do that
+    can't be loaded again (Keras 3.15).
+    """
+    colours = np.array([[[[0, 0, 0], [255, 0, 0], [255, 255, 255]]]], "float32")
+    black, red, white = np.asarray(preprocess(colours))[0, 0].astype("float64")
+    if np.abs(red - black).argmax() == 2:
+        images = keras.ops.flip(images, axis=-1)
+    scale = (white - black) / 255
+    return keras.layers.Rescaling(scale.tolist(), black.tolist())(images)
 
 
 def check_memory(network, batch_size):
