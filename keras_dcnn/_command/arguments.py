@@ -170,8 +170,12 @@ def _add_run(command):
     )
 
 
+def _add_run_folder(command):
+    command.add_argument("run", type=_path("RUN"), metavar="RUN", help="folder of a run")
+
+
 def _add_evaluate(evaluate):
-    evaluate.add_argument("run", type=_path("RUN"), metavar="RUN", help="folder of a run")
+    _add_run_folder(evaluate)
     evaluate.add_argument(
         "directory",
         type=_path("DIR"),
@@ -182,7 +186,7 @@ def _add_evaluate(evaluate):
 
 
 def _add_predict(predict):
-    predict.add_argument("run", type=_path("RUN"), metavar="RUN", help="folder of a run")
+    _add_run_folder(predict)
     predict.add_argument(
         "files", nargs="+", type=_path("FILE"), metavar="FILE", help="images, or folders of images"
     )
@@ -194,11 +198,11 @@ def _add_predict(predict):
 
 
 def _add_report(report):
-    report.add_argument("run", type=_path("RUN"), metavar="RUN", help="folder of a run")
+    _add_run_folder(report)
 
 
 def _add_export(export):
-    export.add_argument("run", type=_path("RUN"), metavar="RUN", help="folder of a run")
+    _add_run_folder(export)
     export.add_argument(
         "--format", choices=[*FORMATS], default="saved_model", metavar="F", help=", ".join(FORMATS)
     )

@@ -81,7 +81,7 @@ def evaluate(arguments):
         if found.card.text_of_files():
             screen.say(found.card.text_of_files())
         screen.say(found.scores.text())
-        screen.findings(findings)
+        screen.findings(found.findings)
     return _code(findings)
 
 

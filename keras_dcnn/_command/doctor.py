@@ -10,14 +10,14 @@ import numpy as np
 
 from keras_dcnn._command.arguments import MODELS
 from keras_dcnn._command.environment import check_environment, environment
-from keras_dcnn._command.findings import print_findings
-from keras_dcnn._files.run_folder import holds_ended_run
+from keras_dcnn._files.run_folder import HISTORY, MODEL, holds_ended_run
 from keras_dcnn.datasets import image_folder
 from keras_dcnn.diagnosis import Finding, diagnose, examine, examine_predictions, preflight
 from keras_dcnn.diagnosis._preflight.losses import losses_of
 from keras_dcnn.diagnosis.finding import plain, worst_first
 from keras_dcnn.ensemble import Ensemble
 from keras_dcnn.recipes import ImageClassifier
+from keras_dcnn.recipes._screen import Screen
 
 _FAULTS = ("error", "warning")
 
@@ -61,7 +61,7 @@ def _of_run(file):
     """The model and the curves of a run's folder; of all else itself."""
     if not holds_ended_run(file):
         return [file]
-    return [one for one in (file / "model.keras", file / "history.csv") if one.is_file()]
+    return [one for one in (file / MODEL, file / HISTORY) if one.is_file()]
 
 
 def examine_file(file, directory=None):
@@ -145,7 +145,7 @@ def _are_scores(predictions, count):
 def _print(examined):
     facts = [f"{name} {_text(value)}" for name, value in examined.facts.items()]
     print("\n  ".join([f"{examined.name}:", *facts]))
-    print_findings(examined.findings)
+    Screen().findings(examined.findings)
     if not examined.findings:
         print("nothing found")
 

@@ -10,7 +10,14 @@ import tempfile
 import warnings
 
 from keras_dcnn._command.arguments import MODELS, parser
-from keras_dcnn._files.run_folder import RunFolderError, holds_ended_run, run_folder
+from keras_dcnn._files.run_folder import (
+    HISTORY,
+    REPORT,
+    RunFolderError,
+    check_ended,
+    holds_ended_run,
+    run_folder,
+)
 from keras_dcnn._files.runs import RUN, read_json
 from keras_dcnn._images.label_file import list_labels
 from keras_dcnn._images.listing import list_folder
@@ -54,7 +61,7 @@ def _run(arguments, begin, place):
     if arguments.command in ("train", "demo"):
         resume = getattr(arguments, "resume", None)
         if resume is not None and holds_ended_run(resume):
-            print(f"the run in {resume} has ended: look at {resume / 'report.html'}")
+            print(f"the run in {resume} has ended: look at {resume / REPORT}")
             return DONE
         _check_directory(arguments)
         with run_folder(resume or arguments.output, resume is not None) as folder:
@@ -83,13 +90,8 @@ def _check_directory(arguments):
 
 def _check(arguments):
     run = getattr(arguments, "run", None)
-    if run is not None and not holds_ended_run(run):
-        begun = (run / RUN).is_file()
-        raise RunFolderError(
-            f"{run} holds a run that has not ended: keras-dcnn train --resume {run}"
-            if begun
-            else f"{run} holds no run: give the folder that `train` wrote."
-        )
+    if run is not None:
+        check_ended(run, f"keras-dcnn train --resume {run}")
     if arguments.command in ("evaluate", "preview", "stats"):
         list_folder(arguments.directory)
     files = getattr(arguments, "files", [])
@@ -190,7 +192,7 @@ def _how_to_go_on(place):
     folder = place[0]
     if (read_json(folder / RUN) or {}).get("data") == "arrays":
         return None
-    history = folder / "history.csv"
+    history = folder / HISTORY
     epochs = len(history.read_text().splitlines()) - 1 if history.is_file() else 0
     kept = f"{epochs} epochs" if epochs else "its beginning"
     return f"{folder} keeps {kept}: go on with keras-dcnn train --resume {folder}"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from keras_dcnn._files.runs import RUN
 
-SUMMARY = "summary.json"  # written last
+# What a run leaves in it, the summary last.
+MODEL, HISTORY, REPORT, SUMMARY = "model.keras", "history.csv", "report.html", "summary.json"
 _LOCK = ".lock"
 _RUNS = Path("runs")
 
@@ -42,6 +43,17 @@ def run_folder(path=None, resume=False):
 def holds_ended_run(path):
     """Whether a run in a folder came to its end."""
     return (path / SUMMARY).is_file()
+
+
+def check_ended(path, how="resume it."):
+    """Raise RunFolderError for a folder without a run that has ended; `how` to end it."""
+    if not holds_ended_run(path):
+        begun = (path / RUN).is_file()
+        raise RunFolderError(
+            f"{path} holds a run that has not ended: {how}"
+            if begun
+            else f"{path} holds no run: give the folder that `train` wrote."
+        )
 
 
 def _made(path):

@@ -1,6 +1,6 @@
 """The data card: what a folder of images holds, what was left out of it, and how it is split."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,7 +118,7 @@ def data_card(directory, images, read, parts):
     for place, one in enumerate(read.fingerprints.tolist()):
         groups[one].append(place)
     same = [places for places in groups.values() if len(places) > 1]
-    several = [len(Counter(labels[places].tolist())) > 1 for places in same]
+    several = [len(set(labels[places].tolist())) > 1 for places in same]
     named = [[files[place] for place in places] for places in same]
     return DataCard(
         str(directory),

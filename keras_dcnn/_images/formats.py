@@ -1,7 +1,10 @@
 """Which files are images: those that Pillow opens here, and why another isn't one."""
 
 import functools
+import os
 from importlib import import_module
+
+import numpy as np
 
 # What Pillow hands to other programs or only names: maps of weather, films, drawings.
 _NO_PIXELS = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -51,6 +54,14 @@ def _register(module, register):
         return
     if register:
         getattr(plugin, register)()
+
+
+def are_files(x):
+    """Whether x is a list or array of names of files."""
+    if isinstance(x, np.ndarray):
+        return x.ndim == 1 and x.dtype.kind in "UO" and are_files(x.tolist())
+    listed = isinstance(x, (list, tuple)) and len(x) > 0
+    return listed and all(isinstance(one, (str, os.PathLike)) for one in x)
 
 
 def is_hidden(name):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._checks import as_path
+from keras_dcnn._images.formats import are_files
 from keras_dcnn._images.listing import list_folder
 from keras_dcnn._images.pixels import Reading, read_pixels
 from keras_dcnn._reading.rows import as_arrays
@@ -29,7 +30,7 @@ def source_of(x, y, load, image_size):
             f"`y` must be the labels of the samples; got none: give (x, y), or a folder with a "
             f"subfolder per class; got x={type(x).__name__}."
         )
-    if _are_files(x):
+    if are_files(x):
         files = [as_path("x", one) for one in x]
         missing = next((one for one in files if are_ours and not one.is_file()), None)
         if missing is not None:
@@ -44,13 +45,6 @@ def source_of(x, y, load, image_size):
             f"{type(x).__name__}: for a tf.data set use balance_dataset."
         )
     return Arrays(x), y, None
-
-
-def _are_files(x):
-    if isinstance(x, np.ndarray):
-        return x.ndim == 1 and x.dtype.kind in "UO" and _are_files(x.tolist())
-    listed = isinstance(x, (list, tuple)) and len(x) > 0
-    return listed and all(isinstance(one, (str, os.PathLike)) for one in x)
 
 
 class Arrays:

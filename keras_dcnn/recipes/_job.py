@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_dcnn._files.atomic import atomic_write, write_json
-from keras_dcnn._files.run_folder import SUMMARY
+from keras_dcnn._files.run_folder import HISTORY, MODEL, REPORT, SUMMARY
 from keras_dcnn._files.runs import RUN, begin_run
 from keras_dcnn._images.memory import in_words
 from keras_dcnn._version import __version__
@@ -32,11 +32,10 @@ from keras_dcnn.recipes._network import check_memory, choose_network
 from keras_dcnn.recipes._pictures import draw_pictures, write_report
 from keras_dcnn.recipes._scores import Scores, sure_from, write_predictions
 from keras_dcnn.recipes._settings import ARRAYS
-from keras_dcnn.recipes._training import HISTORY, STATE, train
+from keras_dcnn.recipes._training import STATE, train
 from keras_dcnn.recipes.image_classifier import ImageClassifier
 
-MODEL, IMAGES, CARD, REPORT = "model.keras", "images.csv", "data.json", "report.html"
-TEST = "test.csv"
+IMAGES, CARD, TEST = "images.csv", "data.json", "test.csv"
 _UNEQUAL = 3  # times as many images of the largest class as of the smallest
 # Bytes of the disk that a run takes: at least, and for weights, slots and two states of them.
 _FREE, _BYTES_OF_PARAMETER = 200e6, 40
@@ -149,20 +148,25 @@ def _plan_of_imbalance(images, network, settings, record):
 
 def _as_classifier(trained, images, settings, plan, record):
     """The `ImageClassifier`, adjusted for rare classes where that is the plan."""
-    network, validation = trained.network, images.parts["validation"]
-    y = images.labels["validation"]
+    network, reading = trained.network, images.reading
+    p = probabilities(network, images.parts["validation"], settings.batch_size)
     if plan == "adjust":
-        network = _adjusted(network, images, record)
-    reading = images.reading
+        network, p = _adjusted(network, p, images, settings, record)
     if getattr(network, "inputs", None):  # without the optimizer, which is not needed any more
         network = keras.Model(network.inputs[0], network.outputs[0], name="network")
-    given = (network, images.class_names, reading.background, reading.bits)
-    model = ImageClassifier(*given, max_pixels=reading.max_pixels, name="image_classifier")
-    model.sure_from = sure_from(y, probabilities(model, validation, settings.batch_size))
-    return model
+    return ImageClassifier(
+        network,
+        images.class_names,
+        reading.background,
+        reading.bits,
+        sure_from(images.labels["validation"], p),
+        reading.max_pixels,
+        name="image_classifier",
+    )
 
 
-def _adjusted(network, images, record):
+def _adjusted(network, before, images, settings, record):
+    """The network with adjusted logits, and what it says of the validation images."""
     validation, y = images.parts["validation"], images.labels["validation"]
     if not getattr(network, "inputs", None):
         size = images.reading.size
@@ -172,17 +176,18 @@ def _adjusted(network, images, record):
     tau = "auto" if seen.all() else 1.0
     held_out = {"validation_data": validation} if tau == "auto" else {}
     adjusted = adjust_logits(network, images.counts, tau, **held_out)
-    shares = [_mean_recall(one, validation, y) for one in (network, adjusted)]
+    after = probabilities(adjusted, validation, settings.batch_size)
+    shares = [_mean_recall(p, y) for p in (before, after)]
     record.add(
         f"logits adjusted with τ = {adjusted.layers[-1].tau:.2g}: of the validation images "
         f"{100 * shares[0]:.1f} % were right on the mean of the classes, "
         f"{100 * shares[1]:.1f} % are now."
     )
-    return adjusted
+    return adjusted, after
 
 
-def _mean_recall(network, data, y):
-    said = probabilities(network, data).argmax(1)
+def _mean_recall(p, y):
+    said = p.argmax(1)
     return float(np.mean([(said[y == one] == one).mean() for one in np.unique(y)]))
 
 
@@ -205,6 +210,7 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
     findings = [*trained.findings, *of_two_classes(images.card), *scores.findings]
     if trained.history:
         findings += _of_curves(trained, images)
+    findings = list(dict.fromkeys(worst_first(findings)))
     with atomic_write(folder / MODEL) as temporary:
         model.save(temporary)
     comparison = None
@@ -223,7 +229,7 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
         "strategy": trained.strategy,
         "record": record.sentences,
         "scores": scores.as_dict(),
-        "findings": [_as_data(one) for one in dict.fromkeys(worst_first(findings))],
+        "findings": [asdict(plain(one)) for one in findings],
         "comparison": comparison,
     }
     write_report(folder / REPORT, model, images, trained, settings, summary)
@@ -232,14 +238,14 @@ def _finish(model, trained, images, network, settings, record, folder, screen, s
     summary["seconds"] = round(time.monotonic() - start, 1)
     write_json(folder / SUMMARY, summary)
     shutil.rmtree(folder / STATE, ignore_errors=True)
-    _say_all(scores, summary, comparison, folder, screen)
+    _say_all(scores, findings, comparison, folder, screen)
     return Ended(model, summary)
 
 
-def _say_all(scores, summary, comparison, folder, screen):
+def _say_all(scores, findings, comparison, folder, screen):
     screen.say()
     screen.say(scores.text())
-    screen.findings(summary["findings"])
+    screen.findings(findings)
     if comparison:
         screen.show(table_of(comparison))
     screen.say(f"\nLook at {folder / REPORT}; then")
@@ -251,7 +257,3 @@ def _of_curves(trained, images):
     share = float(counts.max() / counts.sum())
     known = {"num_classes": len(counts), "majority_share": share if share < 1 else None}
     return diagnose(trained.history, **known)
-
-
-def _as_data(finding):
-    return asdict(plain(finding))

@@ -28,8 +28,7 @@ class Screen:
     def findings(self, findings):
         """A paragraph each, the severity first."""
         for one in findings:
-            where = f"`{one['layer']}`: " if one.get("layer") else ""
-            self.say(f"{one['severity']}: {where}{one['message']}: {one['advice']}.")
+            self.say(f"{one.severity}: {one}")
 
     @property
     def width(self):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_dcnn._files.run_folder import HISTORY
 from keras_dcnn._images.batches import ImageBatches
 from keras_dcnn._images.pixels import read_pixels
 from keras_dcnn._keras.compiling import jit_compile
@@ -29,7 +30,7 @@ from keras_dcnn.losses import LogitAdjustedCrossentropy
 from keras_dcnn.models import small_cnn
 from keras_dcnn.recipes._epoch_table import EpochTable
 
-STATE, MEMBERS, HISTORY = "state", "members", "history.csv"
+STATE, MEMBERS = "state", "members"
 _RATE = 0.02  # of a small CNN, where the finder can't tell
 _LEAST_FALL = 0.01  # of the loss, without which the finder says nothing
 _CUTS = 5  # to 1/32 of the rate: below it nothing moves any more

@@ -11,6 +11,7 @@ import numpy as np
 from keras_dcnn._checks import check_count, check_keywords, check_number
 from keras_dcnn._images.batches import ImageBatches
 from keras_dcnn._images.errors import ImageFolderError
+from keras_dcnn._images.formats import are_files
 from keras_dcnn._images.pixels import MAX_PIXELS, Reading, read_image
 from keras_dcnn._images.reading import in_threads
 from keras_dcnn._keras.fitting import batches_as_fit_takes_them
@@ -128,7 +129,8 @@ class ImageClassifier(keras.Model):
         """Probabilities (images, classes) of files, arrays, or all else that Keras's takes."""
         rest = {"verbose": verbose, "callbacks": callbacks}
         if _are_files(x):
-            return super().predict(self._batches(_files_of(x), batch_size or 32), **rest)
+            batches = ImageBatches(_files_of(x), None, self.reading, batch_size or 32)
+            return super().predict(batches, **rest)
         if isinstance(x, (list, tuple)) or hasattr(x, "ndim"):
             return super().predict(given_images(x, self.reading), batch_size, **rest)
         _, batches = batches_as_fit_takes_them(x, batch_size=batch_size, steps=steps)
@@ -197,9 +199,6 @@ class ImageClassifier(keras.Model):
         if self.sure_from is not None:
             sure = bool(p[order[0]] >= self.sure_from > p[order[1]])
         return Prediction(file, *named[0], named, sure, spread)
-
-    def _batches(self, files, batch_size):
-        return ImageBatches(files, None, self.reading, batch_size)
 
     def export(
         self, filepath: str | os.PathLike[str], format: str = "tf_saved_model", **kwargs: Any
@@ -274,9 +273,7 @@ def _first(network):
 
 
 def _are_files(x):
-    if isinstance(x, (str, os.PathLike)):
-        return True
-    return isinstance(x, (list, tuple)) and bool(x) and isinstance(x[0], (str, os.PathLike))
+    return isinstance(x, (str, os.PathLike)) or are_files(x)
 
 
 def _files_of(x):

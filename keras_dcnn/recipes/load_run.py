@@ -6,9 +6,7 @@ import os
 import keras
 
 from keras_dcnn._checks import as_path
-from keras_dcnn._files.run_folder import SUMMARY, RunFolderError, holds_ended_run
-from keras_dcnn._files.runs import RUN
-from keras_dcnn.recipes._job import MODEL
+from keras_dcnn._files.run_folder import MODEL, SUMMARY, check_ended
 from keras_dcnn.recipes.run import Run
 
 
@@ -39,12 +37,6 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         Mitchell et al.: Model Cards for Model Reporting (2019). https://arxiv.org/abs/1810.03993
     """
     folder = as_path("folder", folder)
-    if not holds_ended_run(folder):
-        begun = (folder / RUN).is_file()
-        raise RunFolderError(
-            f"{folder} holds a run that has not ended: resume it."
-            if begun
-            else f"{folder} holds no run: give the folder that `train` wrote."
-        )
+    check_ended(folder)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return Run(folder, keras.saving.load_model(folder / MODEL), summary)

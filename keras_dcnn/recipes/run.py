@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_dcnn._checks import as_path
+from keras_dcnn._files.run_folder import HISTORY, REPORT
 from keras_dcnn._images.batches import ImageBatches
 from keras_dcnn._images.card import data_card
 from keras_dcnn._images.errors import ImageFolderError, some_of
@@ -20,11 +21,11 @@ from keras_dcnn.diagnosis.finding import plain
 from keras_dcnn.recipes._epoch_table import read_history
 from keras_dcnn.recipes._evaluation import Evaluation
 from keras_dcnn.recipes._images_of_run import read_fingerprints, read_images
-from keras_dcnn.recipes._job import IMAGES, REPORT, probabilities
+from keras_dcnn.recipes._job import IMAGES, probabilities
 from keras_dcnn.recipes._pictures import write_report
 from keras_dcnn.recipes._scores import Scores
 from keras_dcnn.recipes._settings import read_run
-from keras_dcnn.recipes._training import HISTORY, Trained
+from keras_dcnn.recipes._training import Trained
 from keras_dcnn.recipes.image_classifier import ImageClassifier
 from keras_dcnn.recipes.prediction import Prediction
 
